@@ -57,31 +57,39 @@ def weft_fuzz(name, srcs, corpus, deps = [], **kwargs):
         **kwargs
     )
 
-def weft_proto(name, srcs, deps = [], visibility = None):
-    """C++ from .proto files by the distribution's protoc. Import paths are relative to //api."""
-    outs = []
-    for src in srcs:
-        outs += [src[:-len(".proto")] + ".pb.h", src[:-len(".proto")] + ".pb.cc"]
+def weft_proto(name, srcs, deps = []):
+    """C++ from .proto files by the distribution's protoc; only for //api, whose folder is the import root.
+
+    A message is also found by its name alone (an Any's type URL), so every file is linked, referred to or not.
+    What protoc writes is compiled lightly optimised and without warnings: it is not ours, and not on the hot path.
+    """
+    if native.package_name() != "api":
+        fail("weft_proto belongs in //api, the root of all import paths")
+    stems = [src[:-len(".proto")] for src in srcs]
     native.filegroup(
         name = name + "_srcs",
         srcs = srcs + [dep + "_srcs" for dep in deps],
-        visibility = visibility,
     )
     native.genrule(
         name = name + "_gen",
-        srcs = [":" + name + "_srcs"],
-        outs = outs,
-        cmd = "/usr/bin/protoc -Iapi --cpp_out=$(GENDIR)/api " +
-              " ".join(["$(location %s)" % src for src in srcs]),
-        tools = srcs,
+        srcs = srcs + [dep + "_srcs" for dep in deps],
+        outs = [stem + ext for stem in stems for ext in [".pb.h", ".pb.cc"]],
+        cmd = "/usr/bin/protoc -Iapi --cpp_out=$(GENDIR)/api " + " ".join(["api/" + src for src in srcs]),
+    )
+    native.genrule(
+        name = name + "_descriptors",
+        srcs = srcs + [dep + "_srcs" for dep in deps],
+        outs = [name + ".descriptors.pb"],
+        cmd = "/usr/bin/protoc -Iapi --include_imports --descriptor_set_out=$@ " +
+              " ".join(["api/" + src for src in srcs]),
     )
     native.cc_library(
         name = name,
-        srcs = [out for out in outs if out.endswith(".cc")],
-        hdrs = [out for out in outs if out.endswith(".h")],
+        srcs = [stem + ".pb.cc" for stem in stems],
+        hdrs = [stem + ".pb.h" for stem in stems],
+        alwayslink = True,
         copts = ["-w", "-O1"],
-        includes = ["api"] if native.package_name() == "" else ["."],
+        includes = ["."],
         linkstatic = True,
         deps = deps + ["//third_party:protobuf"],
-        visibility = visibility,
     )

@@ -1,0 +1,10 @@
+//go:build tools
+
+// Package peers names the other people's programs that the conformance suites run; tools/setup builds them.
+package peers
+
+import (
+	_ "github.com/summerwind/h2spec/cmd/h2spec"
+	_ "google.golang.org/grpc/interop/client"
+	_ "google.golang.org/grpc/interop/server"
+)

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/transport/byte_stream.h"
+
+// One endpoint of a cluster, shared by all workers: its identity never changes, its health and load are atomics.
+
+namespace weft::cluster {
+
+class Host {
+ public:
+  enum HealthFlag : uint32_t {
+    kFailedActiveCheck = 1 << 0,
+    kEjectedAsOutlier = 1 << 1,
+    kUnhealthyByConfig = 1 << 2,  // EDS health_status UNHEALTHY, TIMEOUT, DRAINING
+    kDegraded = 1 << 3,
+    kPendingActiveCheck = 1 << 4,  // Not yet checked for the first time.
+  };
+  static constexpr uint32_t kUnavailable = kFailedActiveCheck | kEjectedAsOutlier | kUnhealthyByConfig;
+
+  Host(transport::Address address, std::string hostname, uint32_t weight);
+
+  const transport::Address& address() const { return address_; }
+  const std::string& address_text() const { return address_text_; }  // "10.0.0.1:80"
+  const std::string& hostname() const { return hostname_; }          // As configured: the DNS name, or empty.
+  uint32_t weight() const { return weight_; }                        // ≥ 1
+
+  bool available() const { return (flags_.load(std::memory_order_relaxed) & kUnavailable) == 0; }
+  uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
+  // Returns true if the flag changed.
+  bool set_flag(HealthFlag flag, bool on);
+
+  // Requests in flight on all workers, for least-request.
+  std::atomic<uint32_t> active_requests{0};
+  // For /clusters and outlier detection.
+  std::atomic<uint64_t> total_requests{0};
+  std::atomic<uint64_t> successful_requests{0};
+  std::atomic<uint64_t> failed_requests{0};
+  std::atomic<uint64_t> connect_failures{0};
+  std::atomic<uint64_t> timeouts{0};
+  std::atomic<uint32_t> active_connections{0};
+  std::atomic<uint64_t> total_connections{0};
+  std::atomic<uint32_t> consecutive_5xx{0};
+  std::atomic<uint32_t> consecutive_gateway_failures{0};
+  std::atomic<uint32_t> consecutive_local_failures{0};
+
+ private:
+  transport::Address address_;
+  std::string address_text_;
+  std::string hostname_;
+  uint32_t weight_;
+  std::atomic<uint32_t> flags_{0};
+};
+
+using HostPtr = std::shared_ptr<Host>;
+
+// All endpoints of a cluster at one time, by priority (0 is the highest). Immutable; a change makes a new one.
+struct HostSet {
+  std::vector<std::vector<HostPtr>> priorities;
+  uint64_t version = 0;
+  size_t size() const {
+    size_t total = 0;
+    for (const auto& hosts : priorities) total += hosts.size();
+    return total;
+  }
+};
+using HostSetPtr = std::shared_ptr<const HostSet>;
+
+}  // namespace weft::cluster

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/buffer.h"
+#include "proxy/http/cause.h"
+#include "proxy/http/message.h"
+#include "proxy/observe/request_record.h"
+#include "proxy/route/route_table.h"
+
+// An HTTP filter: code that sees every request and response of a connection manager in the configured order, before the
+// router. It answers Continue, Pause or Reply and nothing else. One Filter object per exchange, made in its arena by a
+// FilterFactory, which is immutable and shared by all workers.
+
+namespace weft::filter {
+
+enum class Verdict : uint8_t {
+  kContinue,
+  kPause,  // Later: exactly one FilterStream::resume() (or reply()).
+  kReply,  // The filter has called FilterStream::reply().
+};
+
+// What a filter can do with its exchange. Calls are for the worker's thread.
+class FilterStream {
+ public:
+  virtual base::Arena& arena() = 0;
+  virtual http::RequestHead& request_head() = 0;
+  virtual const route::Route* route() = 0;  // nullptr: none matches.
+  virtual const observe::RequestRecord& record() = 0;
+  // Goes on after kPause, from the filter that paused.
+  virtual void resume() = 0;
+  // Answers now; no later filter and no upstream sees the request. `head` and body as they shall be sent; response
+  // filters that have already seen the request still see the answer.
+  virtual void reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
+                     std::string_view detail) = 0;
+
+ protected:
+  ~FilterStream() = default;
+};
+
+class Filter {
+ public:
+  virtual ~Filter() = default;
+  virtual Verdict on_request_head(http::RequestHead& head, bool end) { return Verdict::kContinue; }
+  virtual Verdict on_request_body(base::Buffer& data, bool end) { return Verdict::kContinue; }
+  virtual void on_response_head(http::ResponseHead& head, bool end) {}
+  virtual void on_response_body(base::Buffer& data, bool end) {}
+  virtual void on_response_trailers(http::HeaderMap& trailers) {}
+  // The exchange is over; called once, last.
+  virtual void on_done() {}
+};
+
+class FilterFactory {
+ public:
+  virtual ~FilterFactory() = default;
+  virtual std::string_view name() const = 0;  // As configured.
+  // In the stream's arena; the stream calls its destructor. nullptr: not needed for this request.
+  virtual Filter* make(FilterStream& stream) const = 0;
+};
+using FilterFactoryPtr = std::shared_ptr<const FilterFactory>;
+
+}  // namespace weft::filter

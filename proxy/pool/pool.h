@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/base/random.h"
+#include "proxy/cluster/cluster.h"
+#include "proxy/codec/codec.h"
+#include "proxy/event/loop.h"
+#include "proxy/transport/byte_stream.h"
+
+// A worker's side of the clusters: which host takes the next request, and the upstream connections and their reuse.
+// One WorkerUpstreams per worker, on its thread.
+
+namespace weft::pool {
+
+// What an exchange may know of the connection that carries it.
+class UpstreamConnection {
+ public:
+  virtual const transport::ConnectionInfo& info() const = 0;
+  virtual uint64_t id() const = 0;
+  virtual http::Version version() const = 0;
+  // True if it had carried an exchange before this one: then a close before the first answer byte may mean that the
+  // request never was looked at.
+  virtual bool reused() const = 0;
+  // To be called after send_*() on one of its streams: output is written at the end of the turn, once.
+  virtual void schedule_flush() = 0;
+
+ protected:
+  ~UpstreamConnection() = default;
+};
+
+// One who wants an HTTP stream. Destroying or cancel()ling it while it waits takes it out of the queue.
+class StreamWaiter : public base::ListNode<StreamWaiter> {
+ public:
+  virtual codec::ResponseEvents& response_events() = 0;
+  // May come from within acquire().
+  virtual void on_stream_ready(codec::ClientStream& stream, UpstreamConnection& connection) = 0;
+  virtual void on_stream_failed(http::Cause cause, std::string_view detail) = 0;
+  // The route's priority: which breakers count it.
+  virtual cluster::Priority priority() const = 0;
+  // Of the downstream request, for clusters whose protocol is kAsDownstream.
+  virtual http::Version downstream_version() const = 0;
+
+ protected:
+  virtual ~StreamWaiter() = default;
+};
+
+// One who wants a raw connection (TCP proxy, health checks use a Connector directly).
+class TcpWaiter : public base::ListNode<TcpWaiter> {
+ public:
+  virtual void on_tcp_ready(std::unique_ptr<transport::ByteStream> stream, cluster::Host& host) = 0;
+  virtual void on_tcp_failed(http::Cause cause, std::string_view detail) = 0;
+
+ protected:
+  virtual ~TcpWaiter() = default;
+};
+
+// What the balancer may look at when it chooses.
+struct BalanceContext {
+  cluster::Host* const* avoid = nullptr;  // Hosts tried before (retry_host_predicate previous_hosts).
+  size_t avoid_count = 0;
+  uint32_t avoid_tries = 1;  // host_selection_retry_max_attempts
+  bool has_hash = false;     // For hash policies.
+  uint64_t hash = 0;
+};
+
+class WorkerCluster {
+ public:
+  virtual ~WorkerCluster() = default;
+  virtual cluster::Cluster& cluster() = 0;
+  virtual observe::ClusterStats& stats() = 0;
+  // nullptr: no host can take it. The reference keeps the host alive past its removal from the cluster.
+  virtual cluster::HostPtr choose_host(const BalanceContext& context) = 0;
+  // A stream on a connection to `host`: on a ready connection at once, else after waiting for one, within the
+  // breakers. Ends in exactly one of the waiter's callbacks, unless the waiter goes first.
+  virtual void acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) = 0;
+  // A new connection of its own for the caller.
+  virtual void acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) = 0;
+};
+
+class WorkerUpstreams {
+ public:
+  virtual ~WorkerUpstreams() = default;
+  // nullptr if the snapshot that this worker runs has no such cluster. The pointer holds until the cluster is removed
+  // and its last exchange ended; keep the request's snapshot to be safe.
+  virtual WorkerCluster* find(const cluster::Cluster& cluster) = 0;
+  // Graceful end: idle connections close now, others with their last exchange.
+  virtual void drain() = 0;
+  virtual size_t open_connections() const = 0;
+};
+
+// `worker` indexes per-worker metrics. Clusters are known by the objects handed to find(), made on first use.
+std::unique_ptr<WorkerUpstreams> make_worker_upstreams(event::Loop& loop, base::Random& random, uint32_t worker);
+
+}  // namespace weft::pool

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "proxy/http/message.h"
+
+// What a route says is to be done with a request: plain, immutable data that config/compile fills in and every worker
+// reads. Matching is in route_table.h. Times are milliseconds; 0 means "none" unless said otherwise.
+
+namespace weft::cluster {
+class Cluster;
+}
+
+namespace weft::route {
+
+// A header to add or to change. `value` may hold Envoy's command operators (%REQ(x)%, %DOWNSTREAM_REMOTE_ADDRESS% ...),
+// which the stream expands; `has_operators` spares the look.
+struct HeaderValue {
+  enum class Action : uint8_t { kAppend, kAddIfAbsent, kOverwrite, kOverwriteIfExists };
+  std::string name;
+  std::string value;
+  Action action = Action::kAppend;
+  bool keep_empty = false;
+  bool has_operators = false;
+};
+
+// Applied in this order: remove, then add.
+struct HeaderMutations {
+  std::vector<std::string> remove;
+  std::vector<HeaderValue> add;
+  bool empty() const { return remove.empty() && add.empty(); }
+};
+
+enum class PriorityClass : uint8_t { kDefault, kHigh };
+
+struct RetryPolicy {
+  enum On : uint32_t {
+    k5xx = 1 << 0,
+    kGatewayError = 1 << 1,
+    kReset = 1 << 2,
+    kResetBeforeRequest = 1 << 3,
+    kConnectFailure = 1 << 4,
+    kEnvoyRateLimited = 1 << 5,
+    kRetriable4xx = 1 << 6,
+    kRefusedStream = 1 << 7,
+    kRetriableStatusCodes = 1 << 8,
+    kRetriableHeaders = 1 << 9,
+    kHttp3PostConnectFailure = 1 << 10,
+    kGrpcCancelled = 1 << 16,
+    kGrpcDeadlineExceeded = 1 << 17,
+    kGrpcInternal = 1 << 18,
+    kGrpcResourceExhausted = 1 << 19,
+    kGrpcUnavailable = 1 << 20,
+  };
+  uint32_t on = 0;
+  uint32_t num_retries = 1;
+  int64_t per_try_timeout_ms = 0;
+  int64_t per_try_idle_timeout_ms = 0;
+  std::vector<uint16_t> retriable_status_codes;
+  int64_t back_off_base_ms = 25;
+  int64_t back_off_max_ms = 250;
+  bool omit_previous_hosts = false;
+  uint32_t host_selection_max_attempts = 1;
+  // A request whose method is not idempotent is retried after it may have been processed only if this is set; nothing
+  // in Envoy's configuration sets it unless the policy names the method's risk (see config/compile).
+  bool allow_unsafe_methods = false;
+};
+
+struct WeightedCluster {
+  std::string name;
+  std::shared_ptr<cluster::Cluster> cluster;  // Null: not found; the request is answered by cluster_not_found_status.
+  uint32_t weight = 0;
+  std::string host_rewrite;
+  HeaderMutations request_headers;
+  HeaderMutations response_headers;
+};
+
+struct Redirect {
+  uint16_t status = 301;
+  bool https_redirect = false;
+  std::string scheme;
+  std::string host;
+  uint32_t port = 0;
+  std::string path;           // Replaces path and query.
+  std::string prefix_rewrite; // Replaces the matched prefix.
+  bool has_prefix_rewrite = false;
+  std::string regex_pattern, regex_substitution;
+  bool strip_query = false;
+};
+
+struct DirectResponse {
+  uint16_t status = 200;
+  std::string body;
+};
+
+// Cross-origin rules (the CORS filter's configuration of a virtual host or route).
+struct CorsPolicy;
+
+// A mirror of requests to another cluster (shadowing).
+struct Mirror {
+  std::shared_ptr<cluster::Cluster> cluster;
+  std::string cluster_name;
+  double percent = 100;
+};
+
+struct ClusterAction {
+  // One entry per possible destination; a single cluster is one entry. Chosen by weight if there are several.
+  std::vector<WeightedCluster> clusters;
+  uint32_t total_weight = 0;
+  std::string cluster_header;  // The request header that names the cluster; empty: `clusters`.
+  uint16_t cluster_not_found_status = 503;
+
+  std::string prefix_rewrite;
+  bool has_prefix_rewrite = false;
+  std::shared_ptr<const void> regex_rewrite;  // A RegexRewrite (route_table.h).
+  std::string host_rewrite_literal;
+  bool auto_host_rewrite = false;
+  std::string host_rewrite_header;
+  bool append_x_forwarded_host = false;
+
+  std::optional<int64_t> timeout_ms;       // Unset: 15 s, as Envoy; 0: none.
+  std::optional<int64_t> idle_timeout_ms;  // Unset: the connection manager's stream_idle_timeout.
+  std::optional<int64_t> max_stream_duration_ms;
+  std::optional<int64_t> grpc_timeout_header_max_ms;  // Set: grpc-timeout counts, up to this (0: without bound).
+  int64_t grpc_timeout_header_offset_ms = 0;
+  std::optional<RetryPolicy> retry;
+  PriorityClass priority = PriorityClass::kDefault;
+  std::vector<std::string> allowed_upgrades;   // Lower case: "websocket"; "connect" for CONNECT tunnels.
+  std::vector<std::string> refused_upgrades;
+  std::vector<Mirror> mirrors;
+};
+
+struct VirtualHost;
+
+struct Route {
+  std::string name;
+  // Exactly one of these.
+  std::unique_ptr<ClusterAction> forward;
+  std::unique_ptr<Redirect> redirect;
+  std::unique_ptr<DirectResponse> direct_response;
+
+  HeaderMutations request_headers;
+  HeaderMutations response_headers;
+  std::shared_ptr<const CorsPolicy> cors;
+  // For rewrites: what the matcher matched. Empty for regex and path-separated kinds that matched all.
+  std::string matched_prefix;
+  bool matches_whole_path = false;
+  uint32_t per_request_buffer_limit_bytes = 0;  // For replay on retries; 0: the listener's.
+  bool has_per_request_buffer_limit = false;
+  const VirtualHost* virtual_host = nullptr;
+  std::string where;  // File position or resource name, for explaining.
+};
+
+}  // namespace weft::route

@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/buffer.h"
+#include "proxy/event/loop.h"
+
+// A connected stream of bytes, plain or TLS: what codecs and the TCP proxy are fed from. Owned by the connection that
+// uses it; lives on its worker's thread. Edge-triggered: after on_readable() the owner reads until a result is
+// `drained`, or remembers that it stopped early (and reads later without waiting for an event).
+
+namespace weft::transport {
+
+// An address as the kernel knows it: IPv4, IPv6 or a Unix path.
+struct Address {
+  enum class Family : uint8_t { kNone, kIpv4, kIpv6, kUnix };
+  Family family = Family::kNone;
+  uint16_t port = 0;
+  uint8_t ip[16] = {};  // Network order; IPv4 in the first four.
+  uint32_t scope_id = 0;
+  std::string path;  // Unix only; a leading '@' is the abstract namespace.
+
+  static Address unix_path(std::string_view path);
+  // "127.0.0.1", "::1"; no names. Family kNone when the text is no IP address.
+  static Address parse_ip(std::string_view ip, uint16_t port);
+  bool is_loopback() const;
+  std::string ip_text() const;    // "10.0.0.1", "::1", or the path.
+  std::string to_string() const;  // "10.0.0.1:80", "[::1]:80", or the path.
+  bool operator==(const Address& other) const;
+};
+
+// What the TLS handshake proved about the peer. Texts live as long as the stream.
+struct TlsInfo {
+  std::string_view version;  // "TLSv1.3"
+  std::string_view cipher;   // "TLS_AES_128_GCM_SHA256"
+  std::string sni;
+  std::string alpn;
+  bool resumed = false;
+  // Of the peer's certificate; empty when it showed none. `verified` says that it chained to a configured CA.
+  bool peer_certificate_presented = false;
+  bool peer_verified = false;
+  std::vector<std::string> peer_uri_sans;
+  std::vector<std::string> peer_dns_sans;
+  std::string peer_subject;             // RFC 2253
+  std::string peer_issuer;
+  std::string peer_serial;              // hex
+  std::string peer_fingerprint_sha256;  // hex
+  std::vector<std::string> local_uri_sans;
+};
+
+struct ConnectionInfo {
+  Address local;   // Of the accepting or connecting socket; original destination once a listener filter restored it.
+  Address remote;  // Direct peer, or what the PROXY protocol said.
+  Address direct_remote;
+  bool local_restored = false;
+  const TlsInfo* tls = nullptr;  // After the handshake; nullptr on plain connections.
+};
+
+struct IoResult {
+  enum class State : uint8_t {
+    kOk,       // `bytes` moved; more may be possible unless `drained`.
+    kBlocked,  // Nothing moved; wait for the event.
+    kEnd,      // Reading: the peer sent its end (FIN, close_notify). `bytes` may be > 0.
+    kError,    // The connection is gone; see error().
+  };
+  State state = State::kOk;
+  size_t bytes = 0;
+  bool drained = false;  // The kernel had no more (reading) or took no more (writing): the next edge will tell.
+};
+
+class ByteStream {
+ public:
+  class Events {
+   public:
+    // Connected, and the TLS handshake done: bytes may flow. Not called for a stream that was ready when attached.
+    virtual void on_connected() = 0;
+    virtual void on_readable() = 0;
+    // Writing is possible again after a write() that was not complete.
+    virtual void on_writable() = 0;
+    // The connection or handshake could not be made; the stream can only be destroyed. Not called after on_connected().
+    virtual void on_connect_failed() = 0;
+
+   protected:
+    ~Events() = default;
+  };
+
+  virtual ~ByteStream() = default;
+
+  // The events go to `events` from now on, never from within this call. If bytes are already there, or the stream is
+  // already connected, the event follows in a later turn or at once from the loop, never from within.
+  virtual void attach(Events& events) = 0;
+
+  virtual bool connected() const = 0;
+
+  // Appends up to max_bytes to `into`. With TLS, plain text.
+  virtual IoResult read(base::Buffer& into, size_t max_bytes) = 0;
+  // Takes as many bytes as can go from the front of `from`. With TLS, bytes taken are encrypted and may still wait for
+  // the socket; on_writable() tells when they went.
+  virtual IoResult write(base::Buffer& from) = 0;
+  // Bytes taken by write() that are not yet with the kernel.
+  virtual size_t unsent_bytes() const = 0;
+
+  // Half-close: FIN, or close_notify and FIN, after what was written.
+  virtual void shutdown_write() = 0;
+  // Ends the connection. kReset sends a TCP RST (so that the peer cannot take a cut-off answer for a whole one).
+  enum class CloseKind : uint8_t { kGraceful, kReset };
+  virtual void close(CloseKind kind) = 0;
+
+  virtual const ConnectionInfo& info() const = 0;
+  // The protocol that ALPN chose; empty if none.
+  virtual std::string_view alpn() const = 0;
+  // After kError or on_connect_failed(): what went wrong, for logs and causes ("connection refused",
+  // "TLS: certificate verify failed: ..."). `kind` lets callers choose a Cause.
+  enum class ErrorKind : uint8_t { kNone, kRefused, kTimedOut, kReset, kTls, kOther };
+  virtual ErrorKind error_kind() const = 0;
+  virtual std::string_view error() const = 0;
+
+  // Bytes on the wire, TLS included.
+  uint64_t received_bytes() const { return received_bytes_; }
+  uint64_t sent_bytes() const { return sent_bytes_; }
+
+ protected:
+  uint64_t received_bytes_ = 0;
+  uint64_t sent_bytes_ = 0;
+};
+
+// Makes client connections. A worker has one per (transport socket configuration); tests give their own.
+class Connector {
+ public:
+  virtual ~Connector() = default;
+  // Starts connecting. Always returns a stream; failure is told by on_connect_failed() in a later turn.
+  virtual std::unique_ptr<ByteStream> connect(event::Loop& loop, const Address& to) = 0;
+};
+
+}  // namespace weft::transport

@@ -51,7 +51,7 @@ void LibeventLoop::run() {
   event_assign(&wait_event, base_, -1, 0, [](int, short, void*) {}, nullptr);
   int64_t waiting_until_ms = 0;
   while (!stopping_.load(std::memory_order_acquire)) {
-    int64_t wait_ms = has_posted() ? 0 : timers().wait_ms(kLongestWaitMs);
+    int64_t wait_ms = has_work() ? 0 : timers().wait_ms(kLongestWaitMs);
     int flags = EVLOOP_ONCE;
     if (wait_ms == 0) {
       flags |= EVLOOP_NONBLOCK;

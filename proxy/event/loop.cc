@@ -52,12 +52,14 @@ void Loop::run_posted() {
 
 void Loop::finish_turn() {
   timers_.advance(now_ms());
+  while (!due_tasks_.empty()) due_tasks_.pop_front().on_next_turn();
   run_posted();
   while (!turn_end_tasks_.empty()) turn_end_tasks_.pop_front().on_turn_end();
   // What is destroyed may defer more, and may ask for a flush; both wait for the next round.
   base::IntrusiveList<Deferred, Deferred> dying;
   dying.splice_back(deferred_);
   while (!dying.empty()) delete &dying.pop_front();
+  due_tasks_.splice_back(next_turn_tasks_);
   if (!deferred_.empty() || !turn_end_tasks_.empty()) wake();
 }
 
@@ -65,7 +67,7 @@ void ManualLoop::turn() {
   read_clock();
   do {
     finish_turn();
-  } while (has_posted());
+  } while (has_work());
 }
 
 void ManualLoop::advance_ms(int64_t ms) {

@@ -37,6 +37,15 @@ class TurnEndTask : public base::ListNode<TurnEndTask> {
   ~TurnEndTask() = default;
 };
 
+// Work put off to the next turn, so that one busy connection does not keep the others waiting. I/O goes first.
+class NextTurnTask : public base::ListNode<NextTurnTask> {
+ public:
+  virtual void on_next_turn() = 0;
+
+ protected:
+  ~NextTurnTask() = default;
+};
+
 class Loop {
  public:
   explicit Loop(base::Clock& clock);
@@ -63,6 +72,9 @@ class Loop {
   void at_turn_end(TurnEndTask& task) {
     if (!task.linked()) turn_end_tasks_.push_back(task);
   }
+  void at_next_turn(NextTurnTask& task) {
+    if (!task.linked()) next_turn_tasks_.push_back(task);
+  }
   // Takes ownership; deletes at the end of the turn, after the end-of-turn tasks.
   void destroy_later(std::unique_ptr<Deferred> object) { deferred_.push_back(*object.release()); }
 
@@ -72,6 +84,8 @@ class Loop {
   void run_posted();
   // Timers, posted work, end-of-turn tasks, deferred destruction.
   void finish_turn();
+  // True if a turn should not wait for I/O.
+  bool has_work() const { return has_posted() || !due_tasks_.empty(); }
   bool has_posted() const { return has_posted_.load(std::memory_order_acquire); }
 
  private:
@@ -81,6 +95,8 @@ class Loop {
   int64_t wall_read_ns_;
   TimerWheel timers_;
   base::IntrusiveList<TurnEndTask, TurnEndTask> turn_end_tasks_;
+  base::IntrusiveList<NextTurnTask, NextTurnTask> next_turn_tasks_;
+  base::IntrusiveList<NextTurnTask, NextTurnTask> due_tasks_;  // Those asked for in the turn before.
   base::IntrusiveList<Deferred, Deferred> deferred_;
   std::atomic<bool> has_posted_{false};
   std::mutex posted_mutex_;

@@ -15,6 +15,7 @@ from .setup import Setup
 
 REQUESTS = 4_000
 TOLERANCE = 0.03
+PEERS = ("weft", "haproxy", "nghttpx", "envoy")  # those that do all their work in the process that is started
 # name -> (h2load's protocol, upstream's protocol, connections, streams)
 FLOWS = {"h1": ("h1", "h1", 8, 1), "h2": ("h2", "h2", 2, 8)}
 

@@ -83,6 +83,9 @@ def chosen_peers(arguments, default):
 
 def run_instructions(arguments, folder):
     names = chosen_peers(arguments, ["weft"])
+    for name in names:
+        if name not in instructions.PEERS:
+            raise BenchError("instructions are counted of %s, not of %s" % (", ".join(instructions.PEERS), name))
     binaries = find_binaries(build(folder, sorted({"backend", *names} & set(TARGETS)), arguments.weft))
     options = Options(proxy_core=arguments.proxy_core, load_core=arguments.load_core, log=not arguments.no_log)
     port = process.free_port()
@@ -92,8 +95,6 @@ def run_instructions(arguments, folder):
         process.wait_for(lambda: process.listens(port), "the backend starts", backend)
         for name, peer in make_peers(names, binaries).items():
             for flow in instructions.FLOWS:
-                if name in ("nginx", "relay") and flow == "h2":
-                    continue
                 say("counting %s of %s" % (flow, name))
                 key = flow if name == "weft" else "%s %s" % (name, flow)
                 measured[key] = instructions.count(peer, flow, folder, port, options)

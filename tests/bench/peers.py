@@ -107,6 +107,8 @@ class Haproxy(Peer):
             "  option httplog" if setup.log else "",
             "  http-request set-header x-forwarded-proto %s" % ("https" if setup.downstream_tls else "http"),
             "  http-request set-header x-request-id %[uuid()] unless { req.hdr(x-request-id) -m found }",
+            # It leaves the reason empty for an answer that came by HTTP/2, which h2load does not take for an answer.
+            "  http-response set-status 200 if { status 200 }" if setup.upstream == "h2" else "",
             self._routing(setup),
             "backend app",
             "  server s1 127.0.0.1:%d maxconn %d%s" % (setup.upstream_port, LIMIT, self._server_tls(setup)),

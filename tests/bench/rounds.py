@@ -166,7 +166,7 @@ class Bench:
                            scenario.downstream, clients, streams, requests, scenario.body_bytes, rate_per_s)
 
     def _measure(self, row, instance, run):
-        """Runs a load and adds its cost to the row. Returns the client's result."""
+        """Runs a load. Returns the client's result, and what a request of it cost the proxies, in microseconds."""
         core = self.options.proxy_core
         busy, wall, cpu = process.core_busy_ns(core), time.monotonic_ns(), process.cpu_of(instance.pids)
         result = run()
@@ -175,28 +175,29 @@ class Bench:
         instance.check_alive()
         if result.failed:
             row.complain(result.complaint, result.failed)
-        row.add(cpu_us=used / 1e3 / max(1, result.requests), requests_per_s=result.requests / result.seconds,
-                p50_us=result.p50_us, p99_us=result.p99_us, requests=result.requests,
-                others_share=max(0.0, (busy - used) / wall))
-        return result
+        row.add(others_share=max(0.0, (busy - used) / wall))
+        return result, used / 1e3 / max(1, result.requests)
 
-    def _closed_loop(self, scenario, row, instance, paths):
+    def _closed_loop(self, row, instance, run):
+        result, cpu_us = self._measure(row, instance, run)
+        row.add(cpu_us=cpu_us, requests_per_s=result.requests / result.seconds, p50_us=result.p50_us,
+                p99_us=result.p99_us, requests=result.requests)
+
+    def _h2load_closed_loop(self, scenario, row, instance, paths):
         requests = int(scenario.requests * self.options.scale)
-        self._measure(row, instance, lambda: self._h2load(scenario, instance, paths, scenario.clients,
-                                                          scenario.streams, requests))
+        self._closed_loop(row, instance, lambda: self._h2load(scenario, instance, paths, scenario.clients,
+                                                              scenario.streams, requests))
 
     def _churn(self, scenario, row, instance):
         url = "http://127.0.0.1:%d%s" % (instance.port, scenario.path)
-        self._measure(row, instance, lambda: load.wrk_churn(url, self.options.load_core, scenario.clients,
-                                                            self.options.churn_seconds))
+        self._closed_loop(row, instance, lambda: load.wrk_churn(url, self.options.load_core, scenario.clients,
+                                                                self.options.churn_seconds))
 
     def _fixed_rate(self, scenario, row, instance):
         requests = int(scenario.rate_per_s * self.options.rate_seconds)
-        result = self._h2load(scenario, instance, [scenario.path], scenario.clients, scenario.streams, requests,
-                              scenario.rate_per_s)
-        if result.failed:
-            row.complain(result.complaint, result.failed)
-        row.add(rate_p50_us=result.p50_us, rate_p99_us=result.p99_us,
+        result, cpu_us = self._measure(row, instance, lambda: self._h2load(
+            scenario, instance, [scenario.path], scenario.clients, scenario.streams, requests, scenario.rate_per_s))
+        row.add(rate_cpu_us=cpu_us, rate_p50_us=result.p50_us, rate_p99_us=result.p99_us,
                 rate_requests_per_s=result.requests / result.seconds)
 
     def _warm_up(self, scenario, instance, paths):
@@ -226,7 +227,7 @@ class Bench:
             if scenario.kind == "churn":
                 self._churn(scenario, row, instance)
             else:
-                self._closed_loop(scenario, row, instance, [scenario.path])
+                self._h2load_closed_loop(scenario, row, instance, [scenario.path])
                 self._fixed_rate(scenario, row, instance)
 
         try:
@@ -265,7 +266,7 @@ class Bench:
                             continue
                         if number == 0:
                             self._warm_up(scenario, instance, paths)
-                        self._closed_loop(scenario, rows[peer.name, title], instance, paths)
+                        self._h2load_closed_loop(scenario, rows[peer.name, title], instance, paths)
             for (name, count), instance in instances.items():
                 for title, of, _ in variants:
                     if of == count:

@@ -1,9 +1,9 @@
 #pragma once
 
 // YAML and JSON into protos, by the proto3 JSON mapping with the liberties that Envoy's own loader takes (enum names in
-// any case, YAML's booleans, Duration also as {seconds, nanos}). Strict where a mistake could hide: unknown fields,
-// duplicate keys, two members of a oneof and unknown enum numbers are errors. All functions are pure; they may be
-// called on any thread.
+// any case, YAML's booleans, Duration also as {seconds, nanos}, a lone element for a list of one). Strict where a
+// mistake could hide: unknown fields, duplicate keys, two members of a oneof and unknown enum numbers are errors. All
+// functions are pure; they may be called on any thread.
 
 #include <cstddef>
 #include <string>
@@ -20,35 +20,35 @@ class Message;
 namespace weft::text {
 
 struct ParseOptions {
-    enum class Format {
-        kByName,  // .json is JSON, .yaml and .yml are YAML; else JSON if the text begins with '{'
-        kYaml,
-        kJson,
-    };
-    Format format = Format::kByName;
+  enum class Format {
+    kByName,  // .json is JSON, .yaml and .yml are YAML; else JSON if the text begins with '{'
+    kYaml,
+    kJson,
+  };
+  Format format = Format::kByName;
 
-    // An Any whose "@type" is not among our protos is an error, or, with this, recorded in Source::unknown_types and
-    // kept as an xds.type.v3.TypedStruct that holds the type URL and the content.
-    bool keep_unknown_types = false;
+  // An Any whose "@type" is not among our protos is an error, or, with this, recorded in Source::unknown_types and
+  // kept as an xds.type.v3.TypedStruct that holds the type URL and the content.
+  bool keep_unknown_types = false;
 
-    size_t max_input_bytes = 64 << 20;
-    // Maps and lists within each other.
-    int max_depth = 100;
-    // Values visited, each alias counted as often as it is used.
-    size_t max_values = 4'000'000;
-    size_t max_errors = 20;
+  size_t max_input_bytes = 64 << 20;
+  // Maps and lists within each other.
+  int max_depth = 100;
+  // Values visited, each alias counted as often as it is used.
+  size_t max_values = 4'000'000;
+  size_t max_errors = 20;
 };
 
 struct UnknownType {
-    std::string type_url;
-    std::string path;
-    Position position;
+  std::string type_url;
+  std::string path;
+  Position position;
 };
 
 // What a parsed message no longer tells.
 struct Source {
-    PositionMap positions;
-    std::vector<UnknownType> unknown_types;
+  PositionMap positions;
+  std::vector<UnknownType> unknown_types;
 };
 
 // Replaces the content of `out`. On failure `out` is empty, and the status is InvalidArgument with one line for each

@@ -6,18 +6,19 @@
 // A field path uses proto field names: `static_resources.clusters[2].metadata.filter_metadata["a.b"]`. The content of
 // an Any stands directly under the Any's own path, as it does in the text. The root's path is empty.
 
+#include <functional>
 #include <string>
 #include <string_view>
-
-#include "absl/container/flat_hash_map.h"
+#include <unordered_map>
+#include <utility>
 
 namespace weft::text {
 
 // Both count from 1; 0 means unknown. A column counts characters, not bytes.
 struct Position {
-    int line = 0;
-    int column = 0;
-    bool known() const { return line > 0; }
+  int line = 0;
+  int column = 0;
+  bool known() const { return line > 0; }
 };
 
 // `path` extended by a field, a list index, or a map key; the one spelling that parse(), PositionMap and
@@ -30,25 +31,31 @@ std::string key_path(std::string_view path, std::string_view key);
 std::string_view parent_path(std::string_view path);
 
 class PositionMap {
-public:
-    PositionMap() = default;
-    explicit PositionMap(std::string file_name) : file_name_(std::move(file_name)) {}
+ public:
+  PositionMap() = default;
+  explicit PositionMap(std::string file_name) : file_name_(std::move(file_name)) {}
 
-    const std::string& file_name() const { return file_name_; }
-    size_t size() const { return positions_.size(); }
+  const std::string& file_name() const { return file_name_; }
+  size_t size() const { return positions_.size(); }
 
-    // Keeps the first position of a path: a field stands where it was first written.
-    void add(std::string_view path, Position position);
+  // Keeps the first position of a path: a field stands where it was first written.
+  void add(std::string_view path, Position position);
 
-    // The position of `path`, or of the nearest enclosing path that was written in the file.
-    Position find(std::string_view path) const;
+  // The position of `path`, or of the nearest enclosing path that was written in the file.
+  Position find(std::string_view path) const;
 
-    // "envoy.yaml:12:7: static_resources.clusters[2]"; parts that are unknown are left out.
-    std::string locate(std::string_view path) const;
+  // "envoy.yaml:12:7: static_resources.clusters[2]"; parts that are unknown are left out.
+  std::string locate(std::string_view path) const;
 
-private:
-    std::string file_name_;
-    absl::flat_hash_map<std::string, Position> positions_;
+ private:
+  // Lookups by view make no string.
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+
+  std::string file_name_;
+  std::unordered_map<std::string, Position, Hash, std::equal_to<>> positions_;
 };
 
 }  // namespace weft::text

@@ -12,12 +12,12 @@ class Message;
 namespace weft::text {
 
 struct PrintOptions {
-    // Proto field names (snake_case), as Envoy's config_dump writes them; else lowerCamelCase.
-    bool proto_names = true;
-    // JSON only: indented by one space, else on one line.
-    bool indent = true;
-    // Private keys, passwords, session ticket keys and generic secrets are printed as "[redacted]".
-    bool redact_secrets = false;
+  // Proto field names (snake_case), as Envoy's config_dump writes them; else lowerCamelCase.
+  bool proto_names = true;
+  // JSON only: indented by one space, else on one line.
+  bool indent = true;
+  // Private keys, passwords, session ticket keys and generic secrets are printed as "[redacted]".
+  bool redact_secrets = false;
 };
 
 // An Any whose type is not among our protos, or whose bytes do not parse, is printed as {"@type": …, "value": base64}.

@@ -36,42 +36,42 @@ class Message;
 namespace weft::text {
 
 class SupportedFields {
-public:
-    // Fails, naming every entry that is no message, field or enum value of ours: a table cannot rot unseen.
-    static absl::StatusOr<SupportedFields> create(std::span<const std::string_view> entries,
-                                                  std::span<const std::string_view> refused_paths = {});
+ public:
+  // Fails, naming every entry that is no message, field or enum value of ours: a table cannot rot unseen.
+  static absl::StatusOr<SupportedFields> create(std::span<const std::string_view> entries,
+                                                std::span<const std::string_view> refused_paths = {});
 
-    bool field(const google::protobuf::FieldDescriptor& field) const;
-    bool value(const google::protobuf::EnumValueDescriptor& value) const;
-    // Whether the message may stand in an Any.
-    bool message(const google::protobuf::Descriptor& message) const;
-    // Whether the message is supported with all that is below it.
-    bool whole(const google::protobuf::Descriptor& message) const;
-    bool refused(std::string_view path) const;
+  bool field(const google::protobuf::FieldDescriptor& field) const;
+  bool value(const google::protobuf::EnumValueDescriptor& value) const;
+  // Whether the message may stand in an Any.
+  bool message(const google::protobuf::Descriptor& message) const;
+  // Whether the message is supported with all that is below it.
+  bool whole(const google::protobuf::Descriptor& message) const;
+  bool refused(std::string_view path) const;
 
-private:
-    absl::flat_hash_set<std::string> fields_;
-    absl::flat_hash_set<std::string> values_;
-    absl::flat_hash_set<std::string> limited_enums_;
-    absl::flat_hash_set<std::string> messages_;
-    absl::flat_hash_set<std::string> whole_;
-    std::vector<std::string> refused_paths_;
+ private:
+  absl::flat_hash_set<std::string> fields_;
+  absl::flat_hash_set<std::string> values_;
+  absl::flat_hash_set<std::string> limited_enums_;
+  absl::flat_hash_set<std::string> messages_;
+  absl::flat_hash_set<std::string> whole_;
+  std::vector<std::string> refused_paths_;
 };
 
 struct Unsupported {
-    enum class Kind {
-        kField,        // a field that is set
-        kValue,        // an enum value
-        kMessage,      // a known message in an Any
-        kUnknownType,  // an Any whose type is not among our protos
-        kMalformed,    // an Any whose bytes do not parse as its type
-    };
-    Kind kind = Kind::kField;
-    std::string path;
-    std::string name;  // full name of the field, the enum value or the message; the type URL when unknown
-    Position position;
-    // One line: "envoy.yaml:12:7: static_resources.clusters[2].lb_policy: value MAGLEV is not supported".
-    std::string message;
+  enum class Kind {
+    kField,        // a field that is set
+    kValue,        // an enum value
+    kMessage,      // a known message in an Any
+    kUnknownType,  // an Any whose type is not among our protos
+    kMalformed,    // an Any whose bytes do not parse as its type
+  };
+  Kind kind = Kind::kField;
+  std::string path;
+  std::string name;  // full name of the field, the enum value or the message; the type URL when unknown
+  Position position;
+  // One line: "envoy.yaml:12:7: static_resources.clusters[2].lb_policy: value MAGLEV is not supported".
+  std::string message;
 };
 
 // Every set field of `message` that `supported` does not hold, in field order, through all Any messages. A field that

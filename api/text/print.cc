@@ -1,0 +1,400 @@
+#include "api/text/print.h"
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/field_mask.pb.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/timestamp.pb.h>
+#include <google/protobuf/util/field_mask_util.h>
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_format.h"
+#include "api/text/cat.h"
+#include "api/text/document.h"
+#include "api/text/scalar.h"
+
+namespace weft::text {
+
+namespace {
+
+using google::protobuf::Any;
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::MessageFactory;
+using google::protobuf::Reflection;
+
+constexpr std::string_view kRedacted = "[redacted]";
+
+constexpr std::string_view kSecretFields[] = {
+    "envoy.extensions.transport_sockets.tls.v3.TlsCertificate.private_key",
+    "envoy.extensions.transport_sockets.tls.v3.TlsCertificate.pkcs12",
+    "envoy.extensions.transport_sockets.tls.v3.TlsCertificate.password",
+    "envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys.keys",
+    "envoy.extensions.transport_sockets.tls.v3.GenericSecret.secret",
+    "envoy.extensions.transport_sockets.tls.v3.GenericSecret.secrets",
+    "envoy.extensions.transport_sockets.tls.v3.PrivateKeyProvider.typed_config",
+};
+
+bool is_secret(const FieldDescriptor& field) {
+  return std::find(std::begin(kSecretFields), std::end(kSecretFields), field.full_name()) != std::end(kSecretFields);
+}
+
+// The least number of digits that reads back as the same value.
+template <typename Number>
+std::string number_text(Number value) {
+  char buffer[64];
+  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
+  return std::string(buffer, end.ptr);
+}
+
+// A message as a tree of nodes. Plain nodes are numbers and booleans.
+class TreeMaker {
+ public:
+  explicit TreeMaker(const PrintOptions& options) : options_(options) {}
+
+  const Node* message(const Message& message, bool secret) {
+    const Descriptor& type = *message.GetDescriptor();
+    switch (type.well_known_type()) {
+      case Descriptor::WELLKNOWNTYPE_UNSPECIFIED:
+        break;
+      case Descriptor::WELLKNOWNTYPE_ANY:
+        return any(message, secret);
+      case Descriptor::WELLKNOWNTYPE_DURATION:
+        return duration(message);
+      case Descriptor::WELLKNOWNTYPE_TIMESTAMP:
+        return timestamp(message);
+      case Descriptor::WELLKNOWNTYPE_FIELDMASK: {
+        google::protobuf::FieldMask mask;
+        std::string text;
+        if (!mask.ParseFromString(message.SerializeAsString())) return quoted("");
+        if (!google::protobuf::util::FieldMaskUtil::ToJsonString(mask, &text)) return quoted("");
+        return quoted(text);
+      }
+      case Descriptor::WELLKNOWNTYPE_STRUCT:
+        return map_entries(message, *type.FindFieldByNumber(google::protobuf::Struct::kFieldsFieldNumber), secret);
+      case Descriptor::WELLKNOWNTYPE_LISTVALUE:
+        return list(message, *type.FindFieldByNumber(google::protobuf::ListValue::kValuesFieldNumber), secret);
+      case Descriptor::WELLKNOWNTYPE_VALUE: {
+        const auto* set = message.GetReflection()->GetOneofFieldDescriptor(message, type.oneof_decl(0));
+        return set == nullptr ? make(Node::Kind::kNull) : field_value(message, *set, -1, secret);
+      }
+      default:
+        return field_value(message, *type.FindFieldByNumber(1), -1, secret);
+    }
+    Node* node = make(Node::Kind::kMap);
+    add_fields(message, node, secret);
+    return node;
+  }
+
+ private:
+  Node* make(Node::Kind kind) {
+    document_.nodes.push_back({});
+    document_.nodes.back().kind = kind;
+    return &document_.nodes.back();
+  }
+
+  const Node* scalar(std::string text, Node::Style style) {
+    Node* node = make(Node::Kind::kScalar);
+    node->scalar = std::move(text);
+    node->style = style;
+    return node;
+  }
+  const Node* quoted(std::string_view text) { return scalar(std::string(text), Node::Style::kQuoted); }
+  const Node* plain(std::string text) { return scalar(std::move(text), Node::Style::kPlainJson); }
+
+  static void add(Node* map, std::string_view key, const Node* value) {
+    Node::Member member;
+    member.key = std::string(key);
+    member.value = value;
+    map->members.push_back(std::move(member));
+  }
+
+  void add_fields(const Message& message, Node* node, bool secret) {
+    std::vector<const FieldDescriptor*> fields;
+    message.GetReflection()->ListFields(message, &fields);
+    for (const FieldDescriptor* field : fields) {
+      const bool hidden = secret || (options_.redact_secrets && is_secret(*field));
+      const Node* value = field->is_map()        ? map_entries(message, *field, hidden)
+                          : field->is_repeated() ? list(message, *field, hidden)
+                                                 : field_value(message, *field, -1, hidden);
+      add(node, options_.proto_names ? field->name() : field->json_name(), value);
+    }
+  }
+
+  const Node* list(const Message& message, const FieldDescriptor& field, bool secret) {
+    Node* node = make(Node::Kind::kList);
+    const int size = message.GetReflection()->FieldSize(message, &field);
+    for (int i = 0; i < size; ++i) node->items.push_back(field_value(message, field, i, secret));
+    return node;
+  }
+
+  const Node* map_entries(const Message& message, const FieldDescriptor& field, bool secret) {
+    Node* node = make(Node::Kind::kMap);
+    const int size = message.GetReflection()->FieldSize(message, &field);
+    for (int i = 0; i < size; ++i) {
+      const Message& entry = message.GetReflection()->GetRepeatedMessage(message, &field, i);
+      const Node* key = field_value(entry, *field.message_type()->map_key(), -1, false);
+      add(node, key->scalar, field_value(entry, *field.message_type()->map_value(), -1, secret));
+    }
+    std::sort(node->members.begin(), node->members.end(),
+              [](const Node::Member& a, const Node::Member& b) { return a.key < b.key; });
+    return node;
+  }
+
+  const Node* floating(double value, std::string text) {
+    if (std::isnan(value)) return quoted("NaN");
+    if (std::isinf(value)) return quoted(value > 0 ? "Infinity" : "-Infinity");
+    return plain(std::move(text));
+  }
+
+  // The value of a singular field, or the one at `index` of a repeated one.
+  const Node* field_value(const Message& message, const FieldDescriptor& field, int index, bool secret) {
+    const Reflection& reflection = *message.GetReflection();
+    const bool at = index >= 0;
+    std::string buffer;
+    switch (field.cpp_type()) {
+      case FieldDescriptor::CPPTYPE_INT32:
+        return plain(
+            cat(at ? reflection.GetRepeatedInt32(message, &field, index) : reflection.GetInt32(message, &field)));
+      case FieldDescriptor::CPPTYPE_UINT32:
+        return plain(
+            cat(at ? reflection.GetRepeatedUInt32(message, &field, index) : reflection.GetUInt32(message, &field)));
+      case FieldDescriptor::CPPTYPE_INT64:
+        return quoted(
+            cat(at ? reflection.GetRepeatedInt64(message, &field, index) : reflection.GetInt64(message, &field)));
+      case FieldDescriptor::CPPTYPE_UINT64:
+        return quoted(
+            cat(at ? reflection.GetRepeatedUInt64(message, &field, index) : reflection.GetUInt64(message, &field)));
+      case FieldDescriptor::CPPTYPE_DOUBLE: {
+        const double value =
+            at ? reflection.GetRepeatedDouble(message, &field, index) : reflection.GetDouble(message, &field);
+        return floating(value, number_text(value));
+      }
+      case FieldDescriptor::CPPTYPE_FLOAT: {
+        const float value =
+            at ? reflection.GetRepeatedFloat(message, &field, index) : reflection.GetFloat(message, &field);
+        return floating(value, number_text(value));
+      }
+      case FieldDescriptor::CPPTYPE_BOOL: {
+        const bool value =
+            at ? reflection.GetRepeatedBool(message, &field, index) : reflection.GetBool(message, &field);
+        return plain(value ? "true" : "false");
+      }
+      case FieldDescriptor::CPPTYPE_ENUM: {
+        if (field.enum_type()->full_name() == "google.protobuf.NullValue") return make(Node::Kind::kNull);
+        const int number =
+            at ? reflection.GetRepeatedEnumValue(message, &field, index) : reflection.GetEnumValue(message, &field);
+        const auto* value = field.enum_type()->FindValueByNumber(number);
+        return value == nullptr ? plain(cat(number)) : quoted(value->name());
+      }
+      case FieldDescriptor::CPPTYPE_STRING: {
+        const std::string& value = at ? reflection.GetRepeatedStringReference(message, &field, index, &buffer)
+                                      : reflection.GetStringReference(message, &field, &buffer);
+        const std::string_view shown = secret ? kRedacted : std::string_view(value);
+        return field.type() == FieldDescriptor::TYPE_BYTES ? quoted(absl::Base64Escape(to_absl(shown))) : quoted(shown);
+      }
+      case FieldDescriptor::CPPTYPE_MESSAGE:
+        return this->message(
+            at ? reflection.GetRepeatedMessage(message, &field, index) : reflection.GetMessage(message, &field),
+            secret);
+    }
+    return make(Node::Kind::kNull);
+  }
+
+  const Node* duration(const Message& message) {
+    google::protobuf::Duration value;
+    value.CopyFrom(message);
+    const bool negative = value.seconds() < 0 || value.nanos() < 0;
+    std::string text = absl::StrFormat("%s%d", negative ? "-" : "", std::abs(value.seconds()));
+    if (value.nanos() != 0) {
+      absl::StrAppendFormat(&text, ".%09d", std::abs(value.nanos()));
+      text.erase(text.find_last_not_of('0') + 1);
+    }
+    return quoted(text + "s");
+  }
+
+  const Node* timestamp(const Message& message) {
+    google::protobuf::Timestamp value;
+    value.CopyFrom(message);
+    using google::protobuf::util::TimeUtil;
+    const bool valid = value.seconds() >= TimeUtil::kTimestampMinSeconds &&
+                       value.seconds() <= TimeUtil::kTimestampMaxSeconds && value.nanos() >= 0 &&
+                       value.nanos() < 1'000'000'000;
+    return quoted(valid ? TimeUtil::ToString(value) : cat(value.seconds(), "s"));
+  }
+
+  const Node* any(const Message& message, bool secret) {
+    Any value;
+    value.CopyFrom(message);
+    Node* node = make(Node::Kind::kMap);
+    if (value.type_url().empty() && value.value().empty()) return node;
+    add(node, "@type", quoted(value.type_url()));
+    const std::string name = value.type_url().substr(value.type_url().rfind('/') + 1);
+    const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(name);
+    std::unique_ptr<Message> content;
+    if (type != nullptr) content.reset(MessageFactory::generated_factory()->GetPrototype(type)->New());
+    if (content == nullptr || !content->ParseFromString(value.value())) {
+      add(node, "value", quoted(secret ? std::string(kRedacted) : absl::Base64Escape(value.value())));
+    } else if (type->well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED) {
+      add(node, "value", this->message(*content, secret));
+    } else {
+      add_fields(*content, node, secret);
+    }
+    return node;
+  }
+
+  const PrintOptions& options_;
+  Document document_;
+};
+
+// The inside of a JSON string. Valid YAML within double quotes too.
+void append_quoted(std::string_view text, std::string* out) {
+  out->push_back('"');
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out->append("\\\"");
+        break;
+      case '\\':
+        out->append("\\\\");
+        break;
+      case '\n':
+        out->append("\\n");
+        break;
+      case '\r':
+        out->append("\\r");
+        break;
+      case '\t':
+        out->append("\\t");
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+          absl::StrAppendFormat(out, "\\u%04x", static_cast<unsigned char>(c));
+        } else {
+          out->push_back(c);
+        }
+    }
+  }
+  out->push_back('"');
+}
+
+void append_json_scalar(const Node& node, std::string* out) {
+  if (node.kind == Node::Kind::kNull) {
+    out->append("null");
+  } else if (node.style == Node::Style::kPlainJson) {
+    out->append(node.scalar);
+  } else {
+    append_quoted(node.scalar, out);
+  }
+}
+
+void append_json(const Node& node, bool indent, int level, std::string* out) {
+  const bool map = node.kind == Node::Kind::kMap;
+  if (!map && node.kind != Node::Kind::kList) return append_json_scalar(node, out);
+  const size_t count = map ? node.members.size() : node.items.size();
+  const auto newline = [&](int depth) {
+    if (!indent || count == 0) return;
+    out->push_back('\n');
+    out->append(static_cast<size_t>(depth), ' ');
+  };
+  out->push_back(map ? '{' : '[');
+  for (size_t i = 0; i < count; ++i) {
+    if (i > 0) out->push_back(',');
+    newline(level + 1);
+    if (map) {
+      append_quoted(node.members[i].key, out);
+      out->append(indent ? ": " : ":");
+    }
+    append_json(map ? *node.members[i].value : *node.items[i], indent, level + 1, out);
+  }
+  newline(level);
+  out->push_back(map ? '}' : ']');
+}
+
+// Whether YAML reads the text as that same string without quotes. Only plain words; all else is quoted.
+bool needs_no_quotes(const std::string& text) {
+  constexpr size_t kMaxBare = 200;
+  if (text.empty() || text.size() > kMaxBare || text == "null" || text == "Null" || text == "NULL") return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '/';
+    const bool inner = (c >= '0' && c <= '9') || c == '.' || c == '-';
+    if (!letter && (i == 0 || !inner)) return false;
+  }
+  Node node;
+  node.kind = Node::Kind::kScalar;
+  node.scalar = text;
+  return plain_type(node) == PlainType::kString;
+}
+
+void append_word(const std::string& text, std::string* out) {
+  if (needs_no_quotes(text)) {
+    out->append(text);
+  } else {
+    append_quoted(text, out);
+  }
+}
+
+// `inline_first`: the cursor already stands where the first line belongs, after "- ".
+void append_yaml(const Node& node, int level, bool inline_first, std::string* out) {
+  const auto start_line = [&](size_t i) {
+    if (i > 0 || !inline_first) out->append(static_cast<size_t>(level) * 2, ' ');
+  };
+  const auto is_block = [](const Node& child) { return !child.members.empty() || !child.items.empty(); };
+  const auto append_leaf = [&](const Node& child) {
+    if (child.kind == Node::Kind::kMap) {
+      out->append("{}");
+    } else if (child.kind == Node::Kind::kList) {
+      out->append("[]");
+    } else if (child.kind == Node::Kind::kScalar && child.style == Node::Style::kQuoted) {
+      append_word(child.scalar, out);
+    } else {
+      append_json_scalar(child, out);
+    }
+    out->push_back('\n');
+  };
+  if (!is_block(node)) return append_leaf(node);
+  for (size_t i = 0; i < node.members.size(); ++i) {
+    start_line(i);
+    append_word(node.members[i].key, out);
+    out->push_back(':');
+    const Node& child = *node.members[i].value;
+    out->append(is_block(child) ? "\n" : " ");
+    is_block(child) ? append_yaml(child, level + 1, false, out) : append_leaf(child);
+  }
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    start_line(i);
+    out->append("- ");
+    append_yaml(*node.items[i], level + 1, true, out);
+  }
+}
+
+}  // namespace
+
+std::string print_json(const Message& message, const PrintOptions& options) {
+  TreeMaker maker(options);
+  std::string out;
+  append_json(*maker.message(message, false), options.indent, 0, &out);
+  if (options.indent) out.push_back('\n');
+  return out;
+}
+
+std::string print_yaml(const Message& message, const PrintOptions& options) {
+  TreeMaker maker(options);
+  std::string out;
+  append_yaml(*maker.message(message, false), 0, false, &out);
+  return out;
+}
+
+}  // namespace weft::text

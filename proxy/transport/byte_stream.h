@@ -53,12 +53,24 @@ struct TlsInfo {
   std::vector<std::string> local_uri_sans;
 };
 
+// A loaded certificate, as operators want to see it.
+struct CertificateInfo {
+  std::string path;    // The file, or "inline".
+  std::string serial;  // hex
+  std::string subject;
+  std::vector<std::string> dns_sans, uri_sans, ip_sans;
+  int64_t not_before_s = 0;  // Seconds since 1970.
+  int64_t not_after_s = 0;
+  bool is_ca = false;  // A trusted CA rather than one of our own.
+};
+
 struct ConnectionInfo {
   Address local;   // Of the accepting or connecting socket; original destination once a listener filter restored it.
   Address remote;  // Direct peer, or what the PROXY protocol said.
   Address direct_remote;
   bool local_restored = false;
   const TlsInfo* tls = nullptr;  // After the handshake; nullptr on plain connections.
+  std::string detected_server_name;  // The SNI that tls_inspector read from the first bytes.
 };
 
 struct IoResult {
@@ -119,6 +131,9 @@ class ByteStream {
   enum class ErrorKind : uint8_t { kNone, kRefused, kTimedOut, kReset, kTls, kOther };
   virtual ErrorKind error_kind() const = 0;
   virtual std::string_view error() const = 0;
+  // With ErrorKind::kTls: what was wrong with the peer's certificate, if that was it.
+  enum class TlsFailure : uint8_t { kNone, kNoCertificate, kVerify, kSan };
+  virtual TlsFailure tls_failure() const { return TlsFailure::kNone; }
 
   // Bytes on the wire, TLS included.
   uint64_t received_bytes() const { return received_bytes_; }
@@ -135,6 +150,8 @@ class Connector {
   virtual ~Connector() = default;
   // Starts connecting. Always returns a stream; failure is told by on_connect_failed() in a later turn.
   virtual std::unique_ptr<ByteStream> connect(event::Loop& loop, const Address& to) = 0;
+  // Certificates and trusted CAs it uses, for /certs.
+  virtual std::vector<CertificateInfo> certificates() const { return {}; }
 };
 
 }  // namespace weft::transport

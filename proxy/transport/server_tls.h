@@ -14,6 +14,8 @@ class ServerTls {
   // Wraps an accepted plain stream; bytes already read from it (by protocol detection) are in `early`. The result is
   // connected() after the handshake.
   virtual std::unique_ptr<ByteStream> accept(std::unique_ptr<ByteStream> plain, base::Buffer early) const = 0;
+  // Its certificates and trusted CAs, for /certs.
+  virtual std::vector<CertificateInfo> certificates() const { return {}; }
 };
 
 }  // namespace weft::transport

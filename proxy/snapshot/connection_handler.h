@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "proxy/base/buffer.h"
+#include "proxy/snapshot/snapshot.h"
+#include "proxy/transport/byte_stream.h"
+
+// How the listener hands a new connection to what serves it: stream/ for HTTP, tcp/ for the rest. One handler of each
+// kind per worker, on its thread.
+
+namespace weft::snapshot {
+
+// Who counts a listener's open connections and keeps its configuration alive while they last.
+class ConnectionLedger {
+ public:
+  virtual ~ConnectionLedger() = default;
+  virtual void on_connection_closed(int64_t accepted_ns) = 0;
+};
+
+// Goes with a connection from accept to its end; its destruction takes the connection out of the listener's counts. As
+// long as it lives, so do the Listener and the FilterChain that came with it. Destroy it on the worker's thread.
+class ConnectionTicket {
+ public:
+  ConnectionTicket() = default;
+  ConnectionTicket(std::shared_ptr<ConnectionLedger> ledger, std::shared_ptr<const FilterChain> chain,
+                   int64_t accepted_ns)
+      : ledger_(std::move(ledger)), chain_(std::move(chain)), accepted_ns_(accepted_ns) {}
+  ConnectionTicket(ConnectionTicket&& other) noexcept
+      : ledger_(std::move(other.ledger_)), chain_(std::move(other.chain_)), accepted_ns_(other.accepted_ns_) {}
+  ConnectionTicket& operator=(ConnectionTicket&& other) noexcept {
+    release();
+    ledger_ = std::move(other.ledger_);
+    chain_ = std::move(other.chain_);
+    accepted_ns_ = other.accepted_ns_;
+    return *this;
+  }
+  ~ConnectionTicket() { release(); }
+
+  // The loop's time when the connection was accepted.
+  int64_t accepted_ns() const { return accepted_ns_; }
+  void release() {
+    if (ledger_ != nullptr) ledger_->on_connection_closed(accepted_ns_);
+    ledger_.reset();
+    chain_.reset();
+  }
+
+ private:
+  std::shared_ptr<ConnectionLedger> ledger_;
+  std::shared_ptr<const FilterChain> chain_;
+  int64_t accepted_ns_ = 0;
+};
+
+class ConnectionHandler {
+ public:
+  // A connection whose transport is ready: any TLS handshake is done, addresses are final. The stream is not attached
+  // to anybody's events; bytes that protocol detection read are in `early` and come before those still in the stream.
+  // The references live as long as the ticket.
+  virtual void on_connection(std::unique_ptr<transport::ByteStream> stream, const Listener& listener,
+                             const FilterChain& chain, base::Buffer early, ConnectionTicket ticket) = 0;
+
+ protected:
+  ~ConnectionHandler() = default;
+};
+
+}  // namespace weft::snapshot

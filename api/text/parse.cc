@@ -126,6 +126,9 @@ class Builder {
   }
 
  private:
+  // Of the document, which outlives this.
+  using Members = std::vector<const Node::Member*>;
+
   // Counts the visit against the limits; false if the walk must not go on here.
   bool enter(const Node& node, const std::string& path, int depth) {
     if (stopped_) return false;
@@ -152,14 +155,14 @@ class Builder {
   }
 
   // The members of a map with YAML's merge keys carried out: a map's own members win, then the earlier source.
-  std::vector<Node::Member> members(const Node& node, const std::string& path, int depth) {
-    std::vector<Node::Member> out;
+  Members members(const Node& node, const std::string& path, int depth) {
+    Members out;
     std::unordered_map<std::string_view, Position> seen;
     for (const Node::Member& member : node.members) {
       if (member.merge) continue;
       const auto [first, added] = seen.try_emplace(member.key, member.position);
       if (added) {
-        out.push_back(member);
+        out.push_back(&member);
       } else {
         fail(member.position, path,
              cat("the key \"", member.key, "\" stands a second time; the first is on line ", first->second.line));
@@ -171,7 +174,7 @@ class Builder {
     return out;
   }
 
-  void merge(const Node& from, const std::string& path, int depth, std::vector<Node::Member>* out,
+  void merge(const Node& from, const std::string& path, int depth, Members* out,
              std::unordered_map<std::string_view, Position>* seen) {
     if (!enter(from, path, depth)) return;
     if (from.kind == Node::Kind::kList) {
@@ -179,9 +182,9 @@ class Builder {
       return;
     }
     if (from.kind != Node::Kind::kMap) return expect(from, path, "a map, or a list of maps, to merge by <<");
-    for (const Node::Member& member : members(from, path, depth + 1)) {
+    for (const Node::Member* member : members(from, path, depth + 1)) {
       if (++visited_ > options_.max_values) return;
-      if (seen->try_emplace(member.key, member.position).second) out->push_back(member);
+      if (seen->try_emplace(member->key, member->position).second) out->push_back(member);
     }
   }
 
@@ -193,9 +196,10 @@ class Builder {
     object(members(node, path, depth), out, path, depth);
   }
 
-  void object(const std::vector<Node::Member>& members, Message* out, const std::string& path, int depth) {
+  void object(const Members& members, Message* out, const std::string& path, int depth) {
     absl::flat_hash_set<const FieldDescriptor*> seen;
-    for (const Node::Member& member : members) {
+    for (const Node::Member* entry : members) {
+      const Node::Member& member = *entry;
       const FieldDescriptor* field = find_field(*out->GetDescriptor(), member.key);
       if (field == nullptr) {
         unknown_field(*out->GetDescriptor(), member, path);
@@ -278,7 +282,8 @@ class Builder {
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map");
     const FieldDescriptor& key_field = *field.message_type()->map_key();
     const FieldDescriptor& value_field = *field.message_type()->map_value();
-    for (const Node::Member& member : members(node, path, depth)) {
+    for (const Node::Member* written : members(node, path, depth)) {
+      const Node::Member& member = *written;
       const std::string here = key_path(path, member.key);
       note(here, member.position);
       if (member.value->kind == Node::Kind::kNull && !takes_null(value_field)) {
@@ -371,29 +376,29 @@ class Builder {
 
   void any(const Node& node, Any* out, const std::string& path, int depth) {
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map with \"@type\"");
-    std::vector<Node::Member> content = members(node, path, depth);
+    Members content = members(node, path, depth);
     if (content.empty()) return;
-    Node::Member type;
-    if (!take(&content, kTypeKey, &type)) {
+    const Node::Member* type = take(&content, kTypeKey);
+    if (type == nullptr) {
       return fail(node.position, path, "\"@type\" is missing: the URL of the message's type");
     }
     std::string url;
-    const std::string expected = read_string(*type.value, &url);
-    if (!expected.empty()) return expect(*type.value, path, expected);
+    const std::string expected = read_string(*type->value, &url);
+    if (!expected.empty()) return expect(*type->value, path, expected);
     if (url.find('/') == std::string::npos || type_name(url).empty()) {
-      return expect(*type.value, path, "a type URL, such as \"type.googleapis.com/package.Message\"");
+      return expect(*type->value, path, "a type URL, such as \"type.googleapis.com/package.Message\"");
     }
     if (is_typed_struct(type_name(url)) && typed_struct(content, out, path, depth)) return;
-    any_content(content, node, url, type.value->position, out, path, depth);
+    any_content(content, node, url, type->value->position, out, path, depth);
   }
 
   // A TypedStruct of a type that we know is read as that type. False if it is of none: it stays a TypedStruct.
-  bool typed_struct(const std::vector<Node::Member>& content, Any* out, const std::string& path, int depth) {
+  bool typed_struct(const Members& content, Any* out, const std::string& path, int depth) {
     const Node* url = nullptr;
     const Node* value = nullptr;
-    for (const Node::Member& member : content) {
-      if (member.key == "type_url" || member.key == "typeUrl") url = member.value;
-      if (member.key == "value") value = member.value;
+    for (const Node::Member* member : content) {
+      if (member->key == "type_url" || member->key == "typeUrl") url = member->value;
+      if (member->key == "value") value = member->value;
     }
     const bool known = url != nullptr && url->kind == Node::Kind::kScalar && !type_name(url->scalar).empty() &&
                        !is_typed_struct(type_name(url->scalar));
@@ -405,26 +410,26 @@ class Builder {
     return true;
   }
 
-  void any_content(std::vector<Node::Member> content, const Node& node, const std::string& url, Position url_position,
-                   Any* out, const std::string& path, int depth) {
+  void any_content(Members content, const Node& node, const std::string& url, Position url_position, Any* out,
+                   const std::string& path, int depth) {
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type_name(url)));
     if (type == nullptr) return unknown_type(content, url, url_position, out, path, depth);
     std::unique_ptr<Message> message(MessageFactory::generated_factory()->GetPrototype(type)->New());
     if (has_own_json(*type)) {
-      Node::Member value;
-      if (!take(&content, "value", &value)) return fail(node.position, path, "\"value\" is missing beside \"@type\"");
-      for (const Node::Member& member : content) {
-        fail(member.position, path, cat("unknown key \"", member.key, "\"; known are @type and value"));
+      const Node::Member* value = take(&content, "value");
+      if (value == nullptr) return fail(node.position, path, "\"value\" is missing beside \"@type\"");
+      for (const Node::Member* member : content) {
+        fail(member->position, path, cat("unknown key \"", member->key, "\"; known are @type and value"));
       }
-      note(field_path(path, "value"), value.position);
-      this->message(*value.value, message.get(), field_path(path, "value"), depth + 1);
+      note(field_path(path, "value"), value->position);
+      this->message(*value->value, message.get(), field_path(path, "value"), depth + 1);
     } else {
       object(content, message.get(), path, depth + 1);
     }
     pack(url, *message, out);
   }
 
-  void unknown_type(const std::vector<Node::Member>& content, const std::string& url, Position url_position, Any* out,
+  void unknown_type(const Members& content, const std::string& url, Position url_position, Any* out,
                     const std::string& path, int depth) {
     if (source_ != nullptr) source_->unknown_types.push_back({url, path, url_position});
     if (!options_.keep_unknown_types) return fail(url_position, path, cat("unknown type ", url));
@@ -439,14 +444,14 @@ class Builder {
     out->set_value(message.SerializeAsString());
   }
 
-  static bool take(std::vector<Node::Member>* members, std::string_view key, Node::Member* out) {
+  static const Node::Member* take(Members* members, std::string_view key) {
     for (auto member = members->begin(); member != members->end(); ++member) {
-      if (member->key != key) continue;
-      *out = *member;
+      if ((*member)->key != key) continue;
+      const Node::Member* out = *member;
       members->erase(member);
-      return true;
+      return out;
     }
-    return false;
+    return nullptr;
   }
 
   void structure(const Node& node, google::protobuf::Struct* out, const std::string& path, int depth) {
@@ -454,9 +459,9 @@ class Builder {
     members_of_structure(members(node, path, depth), out, path, depth);
   }
 
-  void members_of_structure(const std::vector<Node::Member>& members, google::protobuf::Struct* out,
-                            const std::string& path, int depth) {
-    for (const Node::Member& member : members) {
+  void members_of_structure(const Members& members, google::protobuf::Struct* out, const std::string& path, int depth) {
+    for (const Node::Member* entry : members) {
+      const Node::Member& member = *entry;
       const std::string here = key_path(path, member.key);
       note(here, member.position);
       if (!enter(*member.value, here, depth + 1)) return;

@@ -11,6 +11,7 @@ import concurrent.futures
 import dataclasses
 import fnmatch
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -29,8 +30,8 @@ PROXY_LAYERS = [
     ["codec"],
     ["route"],
     ["filter"],
-    ["snapshot"],
     ["cluster"],
+    ["snapshot"],
     ["pool"],
     ["filter/*", "forward", "tcp"],
     ["stream"],
@@ -93,6 +94,7 @@ BANNED_CALLS = [
 BAD_NAME = re.compile(r"(?:^|[_-])(?:utils?|common|helpers?|managers?|misc)(?:[_.-]|$)", re.I)
 SNAKE_CASE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)*$")
 CAMEL_TYPE = re.compile(r"^\s*(?:class|struct|enum(?:\s+class)?)\s+([A-Za-z_]\w*)\s*(?:final\s*)?(?:[:{]|$)")
+DECLARATION_START = re.compile(r"(?:namespace|class|struct|enum|template|using|inline|constexpr|extern|void|int)\b")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 MD_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -230,7 +232,8 @@ def file_findings(path, text):
         first_code = next((line for line in lines if line.strip() and not line.lstrip().startswith("//")), "")
         if first_code.strip() != "#pragma once":
             yield Finding(path, 1, "header", "a header's first code is #pragma once")
-        if not any(line.startswith("//") for line in lines[:3]):
+        opening = itertools.takewhile(lambda line: not DECLARATION_START.match(line), lines)
+        if not any(line.startswith("//") for line in opening):
             yield Finding(path, 1, "header", "a header opens with a paragraph: what it is, who owns it, on which thread it lives")
     for number, line in enumerate(strip_comments(text).splitlines(), 1):
         match = CAMEL_TYPE.match(line)

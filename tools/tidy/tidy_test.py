@@ -111,7 +111,8 @@ class Files(unittest.TestCase):
 
     def test_headers_open_with_a_paragraph_and_pragma_once(self):
         self.assertEqual([], rules(tidy.file_findings("proxy/base/a.h", "// What.\n#pragma once\n")))
-        self.assertEqual(["header"], rules(tidy.file_findings("proxy/base/a.h", "#pragma once\nint x;\n\n\n")))
+        self.assertEqual([], rules(tidy.file_findings("proxy/base/a.h", "#pragma once\n#include <string>\n\n// What.\nnamespace a {\n")))
+        self.assertEqual(["header"], rules(tidy.file_findings("proxy/base/a.h", "#pragma once\nint x;\n// What.\n\n")))
         self.assertEqual(["header"], rules(tidy.file_findings("proxy/base/a.h", "// What.\n#ifndef A_H\n")))
 
     def test_names(self):

@@ -1,0 +1,235 @@
+"""Raw-byte cases of requests: framing, the request line, fields, connections, pipelining."""
+
+from tests.conformance.http1_case import REJECTED, Answer, Arrives, Case, Wait, request
+from tests.integration.harness.backend import Reply
+
+SMUGGLED = request("GET", "/smuggled")
+POST_5 = Arrives("POST / HTTP/1.1", body=b"hello")
+# An implementation may refuse, or accept in the one way that is safe.
+REFUSED_TE = (400, 501)
+
+
+def post(fields, body=b"", **more):
+    return request("POST", "/", fields, body, **more)
+
+
+def chunked(body, trailing=b""):
+    return post("Transfer-Encoding: chunked", body + trailing)
+
+
+def refused(name, source, send, status=REJECTED, **more):
+    """The proxy answers by itself, nothing arrives whole at the backend, and the connection ends: nobody knows where the
+    next request would begin."""
+    return Case(name, source, send, answers=(status,), arrives=[], then="closes", **more)
+
+
+FRAMING = [
+    Case("a request without a body", "9112 6.3", request(), arrives=[Arrives("GET / HTTP/1.1", body=b"", lacks=("transfer-encoding",))]),
+    Case("a body by Content-Length", "9112 6.2", post("Content-Length: 5", b"hello"), arrives=[POST_5]),
+    Case("a body of no bytes", "9112 6.2", post("Content-Length: 0"), arrives=[Arrives("POST / HTTP/1.1", body=b"")]),
+    Case("a Content-Length with leading zeros is a number", "9110 8.6", post("Content-Length: 005", b"hello"), arrives=[POST_5]),
+    Case("a GET may have a body", "9110 9.3.1", request("GET", "/", "Content-Length: 5", b"hello"), arrives=[Arrives("GET / HTTP/1.1", body=b"hello")]),
+    Case("a chunked body", "9112 7.1", chunked(b"5\r\nhello\r\n0\r\n\r\n"), arrives=[POST_5]),
+    Case("several chunks", "9112 7.1", chunked(b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), arrives=[POST_5]),
+    Case("a chunk size in capitals with leading zeros", "9112 7.1", chunked(b"000A\r\n0123456789\r\n000\r\n\r\n"),
+         arrives=[Arrives("POST / HTTP/1.1", body=b"0123456789")]),
+    Case("a chunked body that comes byte by byte", "9112 7.1", [bytes([b]) for b in chunked(b"5\r\nhello\r\n0\r\n\r\n")], arrives=[POST_5]),
+    Case("chunk extensions are read over", "9112 7.1.1", chunked(b'5;a=b;c="d e"\r\nhello\r\n0;x\r\n\r\n'), arrives=[POST_5]),
+    Case("trailers end the body", "9112 7.1.2", chunked(b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"), arrives=[POST_5]),
+    Case("the name of the coding is case-insensitive", "9112 7", post("Transfer-Encoding: Chunked", b"5\r\nhello\r\n0\r\n\r\n"), arrives=[POST_5]),
+    Case("white space around the coding is none of it", "9112 5.1", post("Transfer-Encoding:\t chunked \t", b"5\r\nhello\r\n0\r\n\r\n"), arrives=[POST_5]),
+
+    refused("Transfer-Encoding with Content-Length", "9112 6.1", post("Content-Length: 5\r\nTransfer-Encoding: chunked", b"0\r\n\r\n" + SMUGGLED)),
+    refused("Content-Length after Transfer-Encoding", "9112 6.1", post("Transfer-Encoding: chunked\r\nContent-Length: 5", b"0\r\n\r\n" + SMUGGLED)),
+    refused("chunked twice", "9112 6.1", post("Transfer-Encoding: chunked, chunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("chunked on two lines", "9112 6.1", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("chunked is not last", "9112 6.1", post("Transfer-Encoding: chunked, gzip", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a coding that we do not know before chunked", "9112 6.1", post("Transfer-Encoding: gzip, chunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("identity is no coding", "9112 6.1", post("Transfer-Encoding: identity", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("identity beside chunked", "9112 6.1", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a coding whose name only ends with chunked", "9112 6.1", post("Transfer-Encoding: xchunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a coding whose name only begins with chunked", "9112 6.1", post("Transfer-Encoding: chunkedx", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("an empty Transfer-Encoding", "9112 6.1", post("Transfer-Encoding:", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a comma before chunked", "9112 6.1", post("Transfer-Encoding: ,chunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a quoted coding", "9112 6.1", post('Transfer-Encoding: "chunked"', b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a coding with a parameter", "9112 6.1", post("Transfer-Encoding: chunked;q=1", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a vertical tab before the coding", "9112 6.1", post("Transfer-Encoding: \x0bchunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("a no-break space before the coding", "9112 6.1", post("Transfer-Encoding: \xa0chunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+    refused("white space before the colon of Transfer-Encoding", "9112 5.1", post("Transfer-Encoding : chunked", b"0\r\n\r\n" + SMUGGLED)),
+    refused("a folded Transfer-Encoding", "9112 5.2", post("Transfer-Encoding:\r\n chunked", b"0\r\n\r\n" + SMUGGLED), REFUSED_TE),
+
+    refused("two lengths that differ", "9112 6.3", post("Content-Length: 5\r\nContent-Length: 6", b"hello!")),
+    refused("two lengths that are the same", "9112 6.3", post("Content-Length: 5\r\nContent-Length: 5", b"hello")),
+    refused("a list of lengths that differ", "9110 8.6", post("Content-Length: 5, 6", b"hello!")),
+    refused("a list of equal lengths", "9110 8.6", post("Content-Length: 5, 5", b"hello")),
+    refused("a length with a plus", "9110 8.6", post("Content-Length: +5", b"hello")),
+    refused("a negative length", "9110 8.6", post("Content-Length: -5", b"hello")),
+    refused("a hexadecimal length", "9110 8.6", post("Content-Length: 0x5", b"hello")),
+    refused("a length with a space in it", "9110 8.6", post("Content-Length: 5 5", b"hello")),
+    refused("a length with a decimal point", "9110 8.6", post("Content-Length: 5.0", b"hello")),
+    refused("an empty length", "9110 8.6", post("Content-Length:", b"hello")),
+    refused("a length beyond 64 bits", "9110 8.6", post("Content-Length: 18446744073709551621", b"hello")),
+    refused("white space before the colon of Content-Length", "9112 5.1", post("Content-Length : 5", b"hello")),
+
+    refused("a chunk size with a letter that is no digit", "9112 7.1", chunked(b"5g\r\nhello\r\n0\r\n\r\n")),
+    refused("a chunk size with 0x", "9112 7.1", chunked(b"0x5\r\nhello\r\n0\r\n\r\n")),
+    refused("a negative chunk size", "9112 7.1", chunked(b"-5\r\nhello\r\n0\r\n\r\n")),
+    refused("a chunk size with a plus", "9112 7.1", chunked(b"+5\r\nhello\r\n0\r\n\r\n")),
+    refused("a chunk size beyond 64 bits", "9112 7.1", chunked(b"10000000000000005\r\nhello\r\n0\r\n\r\n")),
+    refused("a chunk size of 16 digits that would be negative", "9112 7.1", chunked(b"FFFFFFFFFFFFFFFB\r\nhello\r\n0\r\n\r\n", b"")),
+    refused("no chunk size", "9112 7.1", chunked(b"\r\nhello\r\n0\r\n\r\n")),
+    refused("an underscore in a chunk size", "9112 7.1", chunked(b"0_5\r\nhello\r\n0\r\n\r\n")),
+    refused("a space before the chunk size", "9112 7.1", chunked(b" 5\r\nhello\r\n0\r\n\r\n")),
+    refused("a bare LF after the chunk size", "9112 7.1", chunked(b"5\nhello\r\n0\r\n\r\n")),
+    refused("a bare CR after the chunk size", "9112 7.1", chunked(b"5\rhello\r\n0\r\n\r\n")),
+    refused("chunk data that runs on past its size", "9112 7.1", chunked(b"5\r\nhello!!\r\n0\r\n\r\n")),
+    refused("a bare LF after the chunk data", "9112 7.1", chunked(b"5\r\nhello\n0\r\n\r\n")),
+    refused("two bytes that are no CRLF after the chunk data", "9112 7.1", chunked(b"5\r\nhelloXX0\r\n\r\n")),
+    refused("a bare LF in a chunk extension", "9112 7.1.1", chunked(b"5;a\nhello\r\n0\r\n\r\n")),
+    refused("a bare CR in a chunk extension", "9112 7.1.1", chunked(b"5;a\rb\r\nhello\r\n0\r\n\r\n")),
+    refused("a NUL in a chunk extension", "9112 7.1.1", chunked(b"5;a\0b\r\nhello\r\n0\r\n\r\n")),
+    refused("a chunk extension of 200 KiB", "9112 7.1.1", chunked(b"5;" + b"a" * 204800 + b"\r\nhello\r\n0\r\n\r\n"), (400, 413, 431)),
+    refused("a bare LF at the end of the last chunk", "9112 7.1", chunked(b"5\r\nhello\r\n0\n\r\n")),
+    refused("a bare LF as the end of the trailers", "9112 7.1.2", chunked(b"5\r\nhello\r\n0\r\n\n")),
+    refused("a trailer without a colon", "9112 7.1.2", chunked(b"5\r\nhello\r\n0\r\nbroken\r\n\r\n")),
+    refused("a trailer with white space before its colon", "9112 5.1", chunked(b"5\r\nhello\r\n0\r\nX-Sum : 1\r\n\r\n")),
+    refused("a folded trailer", "9112 5.2", chunked(b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n 2\r\n\r\n")),
+    refused("trailers of 200 KiB", "9110 6.5", chunked(b"5\r\nhello\r\n0\r\nX-Sum: " + b"a" * 204800 + b"\r\n\r\n"), (400, 413, 431)),
+    Case("a Content-Length among the trailers frames nothing", "9110 6.5.1", chunked(b"5\r\nhello\r\n0\r\nContent-Length: 30\r\n\r\n"),
+         answers=((200, 400),), then=None, arrives=None),
+]
+
+REQUEST_LINE = [
+    refused("lines that end with a bare LF", "9112 2.2", b"GET / HTTP/1.1\nHost: a.example\n\n"),
+    refused("a head whose last line is a bare LF", "9112 2.2", b"GET / HTTP/1.1\r\nHost: a.example\r\n\n"),
+    refused("a request line that ends with a bare CR", "9112 2.2", b"GET / HTTP/1.1\rHost: a.example\r\n\r\n"),
+    Case("one empty line before the request is skipped", "9112 2.2", b"\r\n" + request(), arrives=[Arrives("GET / HTTP/1.1")]),
+    refused("a space before the request line", "9112 3", b" GET / HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("a first field that begins with white space", "9112 2.2", b"GET / HTTP/1.1\r\n Host: a.example\r\n\r\n"),
+    refused("two spaces after the method", "9112 3", b"GET  / HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("two spaces before the version", "9112 3", b"GET /  HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("tabs in the request line", "9112 3", b"GET\t/\tHTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("a space after the version", "9112 3", b"GET / HTTP/1.1 \r\nHost: a.example\r\n\r\n"),
+    refused("a request line without a version", "9112 3", b"GET /\r\nHost: a.example\r\n\r\n", (400, 426, 505)),
+    refused("a version in lower case", "9112 2.3", b"GET / http/1.1\r\nHost: a.example\r\n\r\n", (400, 505)),
+    refused("a version of two digits", "9112 2.3", b"GET / HTTP/1.10\r\nHost: a.example\r\n\r\n", (400, 505)),
+    refused("HTTP/2.0 as text", "9112 2.3", b"GET / HTTP/2.0\r\nHost: a.example\r\n\r\n", (400, 505)),
+    refused("HTTP/0.9 by name", "9112 2.3", b"GET / HTTP/0.9\r\nHost: a.example\r\n\r\n", (400, 426, 505)),
+    refused("another protocol's name", "9112 2.3", b"GET / HTTQ/1.1\r\nHost: a.example\r\n\r\n", (400, 505)),
+    refused("an HTTP/2 preface where only HTTP/1 is spoken", "9112 2.3", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (400, 505)),
+    refused("a method with a character that is no token", "9110 9.1", b"G(T / HTTP/1.1\r\nHost: a.example\r\n\r\n", (400, 501)),
+    refused("no method", "9112 3.1", b" / HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    Case("a method that nobody knows goes through", "9110 9.1", request("BREW", "/pot"), arrives=[Arrives("BREW /pot HTTP/1.1")]),
+    refused("a NUL in the target", "9112 3.2", b"GET /a\0b HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("a control character in the target", "9112 3.2", b"GET /a\x01b HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("DEL in the target", "9112 3.2", b"GET /a\x7fb HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("a target with a space", "9112 3.2", b"GET /a b HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+    refused("a target that is no path", "9112 3.2", b"GET a/b HTTP/1.1\r\nHost: a.example\r\n\r\n", (400, 404)),
+    refused("an asterisk with a method other than OPTIONS", "9112 3.2.4", b"GET * HTTP/1.1\r\nHost: a.example\r\n\r\n", (400, 404)),
+    refused("an authority as the target of a GET", "9112 3.2.3", b"GET a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n", (400, 404)),
+    refused("a request line of 200 KiB", "9112 3", b"GET /" + b"a" * 204800 + b" HTTP/1.1\r\nHost: a.example\r\n\r\n", (400, 414, 431)),
+    refused("a request line of 200 KiB without an end", "9112 3", b"GET /" + b"a" * 204800, (400, 414, 431)),
+    Case("the query goes through as it came", "9112 3.2.1", request("GET", "/a%20b;c/../d?e=%2F&f"), arrives=[Arrives(r"GET /a%20b;c/\.\./d\?e=%2F&f HTTP/1\.1")]),
+    Case("an absolute target becomes path and Host", "9112 3.2.2", b"GET http://b.example/x?y HTTP/1.1\r\nHost: b.example\r\n\r\n",
+         arrives=[Arrives(r"GET /x\?y HTTP/1\.1", has={"host": "b.example"})]),
+    Case("an absolute target overrides Host", "9112 3.2.2", b"GET http://b.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n",
+         arrives=[Arrives(r"GET /x HTTP/1\.1", has={"host": "b.example"})]),
+    Case("an absolute target without a path means the root", "9112 3.2.1", b"GET http://b.example HTTP/1.1\r\nHost: b.example\r\n\r\n",
+         arrives=[Arrives(r"GET / HTTP/1\.1", has={"host": "b.example"})]),
+]
+
+FIELDS = [
+    refused("HTTP/1.1 without Host", "9112 3.2", b"GET / HTTP/1.1\r\n\r\n"),
+    refused("two Hosts", "9112 3.2", request(fields="Host: b.example")),
+    refused("two equal Hosts", "9112 3.2", request(fields="Host: a.example")),
+    refused("a Host with a space", "9110 7.2", request(host="Host: a b")),
+    refused("a Host with a path", "9110 7.2", request(host="Host: a.example/b")),
+    refused("a Host with a list", "9110 7.2", request(host="Host: a.example, b.example")),
+    refused("a Host with user information", "9110 4.2.4", request(host="Host: me@a.example")),
+    refused("a Host whose port is no number", "9110 7.2", request(host="Host: a.example:80x")),
+    refused("white space before a colon", "9112 5.1", request(fields="X-A : b")),
+    refused("a name with a character that is no token", "9110 5.1", request(fields="X(A: b")),
+    refused("a name with a byte above 127", "9110 5.1", request(fields="X-\xe4: b")),
+    refused("a NUL in a name", "9110 5.1", request(fields="X-\0A: b")),
+    refused("an empty name", "9110 5.1", request(fields=": b")),
+    refused("a field line without a colon", "9112 5", request(fields="broken")),
+    refused("a NUL in a value", "9110 5.5", request(fields="X-A: a\0b")),
+    refused("a bare CR in a value", "9110 5.5", request(fields="X-A: a\rb")),
+    refused("a bare CR that would begin a field", "9110 5.5", request(fields="X-A: a\rTransfer-Encoding: chunked")),
+    refused("a bare LF that would begin a field", "9110 5.5", request(fields="X-A: a\nX-B: c")),
+    refused("a CR before the CRLF", "9112 2.2", request(fields="X-A: a\r")),
+    refused("a control character in a value", "9110 5.5", request(fields="X-A: a\x01b")),
+    refused("DEL in a value", "9110 5.5", request(fields="X-A: a\x7fb")),
+    refused("a folded value", "9112 5.2", request(fields="X-A: a\r\n b")),
+    refused("a field value of 200 KiB", "9110 5.4", request(fields="X-A: " + "a" * 204800), (400, 431)),
+    refused("2,000 fields", "9110 5.4", request(fields="\r\n".join(f"X-{i}: {i}" for i in range(2000))), (400, 431)),
+    Case("a tab in a value goes through", "9110 5.5", request(fields="X-A: a\tb"), arrives=[Arrives("GET / HTTP/1.1", has={"x-a": "a\tb"})]),
+    Case("bytes above 127 in a value go through", "9110 5.5", request(fields="X-A: caf\xe9"), arrives=[Arrives("GET / HTTP/1.1", has={"x-a": "caf\xe9"})]),
+    Case("white space around a value is none of it", "9112 5.1", request(fields="X-A: \t a b \t "), arrives=[Arrives("GET / HTTP/1.1", has={"x-a": "a b"})]),
+    Case("an empty value goes through", "9110 5.5", request(fields="X-A:"), arrives=[Arrives("GET / HTTP/1.1", has={"x-a": ""})]),
+    Case("a name keeps its case", "9110 5.1", request(fields="X-CaSe: a"), arrives=[Arrives("GET / HTTP/1.1", raw_has=b"\r\nX-CaSe: a\r\n")]),
+    Case("fields of one name keep their order", "9110 5.3", request(fields="X-A: 1\r\nX-B: 2\r\nX-A: 3"),
+         arrives=[Arrives("GET / HTTP/1.1", has={"x-a": "1, 3", "x-b": "2"})]),
+    Case("a name with an underscore goes through", "9110 5.1", request(fields="x_a: b"), arrives=[Arrives("GET / HTTP/1.1", has={"x_a": "b"})]),
+    Case("a value of 30 KiB goes through", "9110 5.4", request(fields="X-A: " + "a" * 30720), arrives=[Arrives("GET / HTTP/1.1", has={"x-a": "a" * 30720})]),
+]
+
+CONNECTIONS = [
+    Case("Connection: close ends the connection after the answer", "9112 9.6", request(fields="Connection: close"),
+         answers=(Answer(200, has={"connection": "close"}),), then="closes", arrives=[Arrives("GET / HTTP/1.1")]),
+    Case("what follows Connection: close is not read as a request", "9112 9.6", request(fields="Connection: close") + SMUGGLED,
+         then="closes", arrives=[Arrives("GET / HTTP/1.1")]),
+    Case("Keep-Alive and Proxy-Connection end at this hop", "9110 7.6.1", request(fields="Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive"),
+         arrives=[Arrives("GET / HTTP/1.1", lacks=("keep-alive", "proxy-connection"))]),
+    Case("a field that Connection names ends at this hop", "9110 7.6.1", request(fields="Connection: X-Hop\r\nX-Hop: 1\r\nX-End: 2"),
+         arrives=[Arrives("GET / HTTP/1.1", has={"x-end": "2"}, lacks=("x-hop",))]),
+    Case("Connection cannot take away the framing", "9110 7.6.1", post("Connection: Content-Length\r\nContent-Length: 5", b"hello"),
+         answers=((200, 400),), then=None, arrives=None),
+    Case("Connection cannot take away Host", "9110 7.6.1", request(fields="Connection: Host"), answers=((200, 400),), then=None, arrives=None),
+    Case("an Upgrade that is not allowed is no tunnel", "9110 7.8", request(fields="Connection: Upgrade\r\nUpgrade: other/1"),
+         answers=((200, 403),), then=None, arrives=None),
+    Case("Upgrade without Connection: Upgrade is an ordinary request", "9110 7.8", request(fields="Upgrade: websocket"),
+         answers=(200,), arrives=[Arrives("GET / HTTP/1.1", lacks=("upgrade",))]),
+
+    Case("two requests in one write are answered in their order", "9112 9.3.2", request("GET", "/1") + request("GET", "/2"),
+         answers=(Answer(200, body=b"one"), Answer(200, body=b"two")),
+         replies=(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none", b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo"),
+         arrives=[Arrives("GET /1 HTTP/1.1"), Arrives("GET /2 HTTP/1.1")]),
+    Case("ten requests in one write", "9112 9.3.2", b"".join(request("GET", f"/{i}") for i in range(10)), answers=(200,) * 10,
+         arrives=[Arrives(f"GET /{i} HTTP/1.1") for i in range(10)]),
+    Case("a request right behind a body", "9112 9.3.2", post("Content-Length: 5", b"hello") + request("GET", "/2"), answers=(200, 200),
+         arrives=[POST_5, Arrives("GET /2 HTTP/1.1")]),
+    Case("a request right behind a chunked body", "9112 9.3.2", chunked(b"5\r\nhello\r\n0\r\n\r\n") + request("GET", "/2"), answers=(200, 200),
+         arrives=[POST_5, Arrives("GET /2 HTTP/1.1")]),
+    Case("HEAD has no body, so the next answer begins behind its head", "9110 9.3.2", request("HEAD", "/1") + request("GET", "/2"),
+         answers=(Answer(200, has={"content-length": "5"}), Answer(200, body=b"ok")), methods=("HEAD", "GET"),
+         replies=(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",), arrives=[Arrives("HEAD /1 HTTP/1.1"), Arrives("GET /2 HTTP/1.1")]),
+    Case("a bad second request does not take away the first one's answer", "9112 9.3.2", request("GET", "/1") + b"BAD\r\n\r\n" + SMUGGLED,
+         answers=(200, 400), then="closes", arrives=[Arrives("GET /1 HTTP/1.1")]),
+    refused("nothing is read behind a bad request", "9112 9.3.2", b"BAD\r\n\r\n" + SMUGGLED),
+    Case("a request that comes in two halves", "9112 2.2", [request()[:20], request()[20:]], arrives=[Arrives("GET / HTTP/1.1")]),
+
+    Case("a client that waits for 100 gets it, then the answer", "9110 10.1.1",
+         [post("Expect: 100-continue\r\nContent-Length: 5"), Wait(100), b"hello"], arrives=[POST_5],
+         replies=(Reply(on_head=b"HTTP/1.1 100 Continue\r\n\r\n"),), answers=(Answer(200, body=b"ok"),)),
+    Case("a client that does not wait for 100 is answered as well", "9110 10.1.1", post("Expect: 100-continue\r\nContent-Length: 5", b"hello"),
+         arrives=[POST_5], answers=(Answer(200, body=b"ok"),)),
+    Case("an expectation that nobody knows", "9110 10.1.1", post("Expect: a-miracle\r\nContent-Length: 5", b"hello"), answers=((200, 417),), then=None),
+]
+
+HTTP_10 = [
+    Case("HTTP/1.0 is answered and closed", "9112 9.3", b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n", then="closes", group="http10",
+         arrives=[Arrives(r"GET / HTTP/1\.1", has={"host": "a.example"})]),
+    Case("HTTP/1.0 with Connection: keep-alive lives on", "9112 C.2.2", b"GET / HTTP/1.0\r\nHost: a.example\r\nConnection: keep-alive\r\n\r\n",
+         answers=(Answer(200, has={"connection": "keep-alive"}),), group="http10"),
+    Case("HTTP/1.0 without Host gets the configured one", "9112 3.2", b"GET / HTTP/1.0\r\n\r\n", then="closes", group="http10",
+         arrives=[Arrives(r"GET / HTTP/1\.1", has={"host": "default.example"})]),
+    Case("HTTP/1.0 is never sent chunks", "9112 7.1", b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n", then="closes", group="http10",
+         replies=(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n",),
+         answers=(Answer(200, body=b"one", lacks=("transfer-encoding",)),)),
+    refused("HTTP/1.0 with Transfer-Encoding", "9112 6.1", b"POST / HTTP/1.0\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED,
+            group="http10", status=(400, 501)),
+    Case("HTTP/1.0 is refused where it is not configured", "9110 15.5.22", b"GET / HTTP/1.0\r\nHost: a.example\r\n\r\n", answers=(426,), then="closes", arrives=[]),
+]
+
+ALL = FRAMING + REQUEST_LINE + FIELDS + CONNECTIONS + HTTP_10

@@ -191,11 +191,16 @@ bool read_yaml(std::string_view text, int max_depth, Document* document, SyntaxE
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder) && !builder.failed()) return true;
     if (!builder.failed()) {
+      // A stray bracket makes yaml-cpp report an empty document at the same place for ever.
       SecondDocument second;
+      Position before;
       while (parser.HandleNextDocument(second)) {
-        if (!second.has_content) continue;
-        *error = {second.position, "a second document; expected one document in the file"};
-        return false;
+        const bool advanced = second.position.line > before.line || second.position.column > before.column;
+        if (second.has_content || !advanced) {
+          *error = {second.position, "a second document, or a stray bracket; expected one document in the file"};
+          return false;
+        }
+        before = second.position;
       }
     }
   } catch (const YAML::Exception& exception) {

@@ -275,6 +275,8 @@ TEST_CASE("what is no YAML or JSON says where") {
   CHECK(contains(mistakes("# nothing"), "empty"));
   CHECK(contains(mistakes("- a"), "c.yaml:1:1: expected a map with the fields"));
   CHECK(contains(mistakes("name: \xFF"), "c.yaml:1:7: not UTF-8 text"));
+  CHECK(contains(mistakes("name: x}\n---\n? }\n: }...\n"), "not YAML: "));
+  CHECK(contains(mistakes("--- ,!map\n? node\n: !x {)i}...\n\n---\n"), "not YAML: "));
   CHECK(contains(mistakes("name: !binary aGk="), "the tag"));
 }
 

@@ -5,6 +5,6 @@ descriptors=$(realpath "$1")
 folder=$(dirname "$(realpath "$2")")
 # Bazel gives a test neither the caller's home nor the whole of its path.
 export HOME=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
-export PATH=$PATH:/usr/local/go/bin GOPROXY=off GOTOOLCHAIN=local
+export PATH=${WEFT_CACHE:-$HOME/.cache/weft}/bin:$PATH:/usr/local/go/bin GOPROXY=off GOTOOLCHAIN=local
 cd "$folder"
 WEFT_DESCRIPTORS=$descriptors go test -count=1 ./...

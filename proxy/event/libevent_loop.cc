@@ -67,6 +67,8 @@ void LibeventLoop::run() {
     finish_turn();
   }
   event_del(&wait_event);
+  // run() may be called again.
+  stopping_.store(false, std::memory_order_release);
 }
 
 void LibeventLoop::stop() {
@@ -77,6 +79,7 @@ void LibeventLoop::stop() {
 void IoWatch::on_event(int, short what, void* context) {
   auto* watch = static_cast<IoWatch*>(context);
   watch->loop_->note_event();
+  if ((what & EV_CLOSED) != 0) watch->events_->on_peer_end();
   watch->events_->on_io((what & EV_READ) != 0, (what & EV_WRITE) != 0);
 }
 
@@ -89,7 +92,7 @@ void IoWatch::assign(LibeventLoop& loop, int fd, IoEvents& events, short interes
 }
 
 void IoWatch::start(LibeventLoop& loop, int fd, IoEvents& events) {
-  assign(loop, fd, events, EV_READ | EV_WRITE | EV_PERSIST | EV_ET);
+  assign(loop, fd, events, EV_READ | EV_WRITE | EV_CLOSED | EV_PERSIST | EV_ET);
 }
 
 void IoWatch::start_level(LibeventLoop& loop, int fd, IoEvents& events, bool read, bool write) {

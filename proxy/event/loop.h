@@ -150,6 +150,9 @@ class IoEvents {
  public:
   // `readable` also covers end of stream and errors: the next read tells.
   virtual void on_io(bool readable, bool writable) = 0;
+  // Before on_io(): the peer's end of stream is in the kernel, perhaps behind bytes still to be read. No other edge will
+  // follow, so a short read does not mean that the kernel has nothing more to say. Edge-triggered watches only.
+  virtual void on_peer_end() {}
 
  protected:
   ~IoEvents() = default;

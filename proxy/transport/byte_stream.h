@@ -46,7 +46,7 @@ struct TlsInfo {
   bool peer_verified = false;
   std::vector<std::string> peer_uri_sans;
   std::vector<std::string> peer_dns_sans;
-  std::string peer_subject;             // RFC 2253
+  std::string peer_subject;  // RFC 2253
   std::string peer_issuer;
   std::string peer_serial;              // hex
   std::string peer_fingerprint_sha256;  // hex
@@ -69,7 +69,7 @@ struct ConnectionInfo {
   Address remote;  // Direct peer, or what the PROXY protocol said.
   Address direct_remote;
   bool local_restored = false;
-  const TlsInfo* tls = nullptr;  // After the handshake; nullptr on plain connections.
+  const TlsInfo* tls = nullptr;      // After the handshake; nullptr on plain connections.
   std::string detected_server_name;  // The SNI that tls_inspector read from the first bytes.
 };
 

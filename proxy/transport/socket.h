@@ -1,0 +1,81 @@
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "proxy/transport/byte_stream.h"
+#include "proxy/transport/socket_options.h"
+
+// The system's socket calls, and nothing else: every other file of the proxy reaches the network through this one. All
+// sockets are non-blocking and close-on-exec. Any thread.
+
+namespace weft::transport {
+
+// Owns a descriptor.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() { reset(); }
+  int get() const { return fd_; }
+  bool open() const { return fd_ >= 0; }
+  void reset();
+
+ private:
+  int fd_ = -1;
+};
+
+struct ListenOptions {
+  bool reuse_port = true;
+  bool ipv4_compat = false;  // An IPv6 socket takes IPv4 too.
+  bool transparent = false;
+  bool freebind = false;
+  int unix_mode = 0;  // 0: as the umask says.
+  uint32_t backlog = 4096;
+  std::optional<TcpKeepalive> keepalive;  // Accepted sockets inherit it.
+};
+
+// A listening socket. What it was really bound to (for port 0) is local_address(). A Unix path at which nobody listens
+// any more is taken over. Errors name the address.
+absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions& options);
+// Removes the file of a Unix listener; no effect on other families.
+void unlink_listener_path(const Address& address);
+
+// One waiting connection. On failure the descriptor is not open and *error is errno (EAGAIN: none waits).
+Descriptor accept_connection(int listener, Address* peer, int* error);
+
+// Starts a client connection, which is made or refused when the descriptor becomes writable. On immediate failure the
+// descriptor is not open and *error is errno.
+Descriptor start_connect(const Address& to, const SocketOptions& options, int* error);
+
+Address local_address(int fd);
+Address peer_address(int fd);
+// Where the connection was going before the kernel redirected it (SO_ORIGINAL_DST). False: it was not redirected.
+bool original_destination(int fd, Address::Family family, Address* destination);
+// The pending error of a socket (SO_ERROR), which this clears; 0: none.
+int take_socket_error(int fd);
+
+// As recvmsg and sendmsg: -1 and errno on failure; never raise SIGPIPE.
+ssize_t receive(int fd, struct iovec* pieces, int count);
+ssize_t transmit(int fd, struct iovec* pieces, int count);
+
+void shutdown_writing(int fd);
+// The coming close() sends RST and forgets what was not sent.
+void reset_on_close(int fd);
+
+// "connection refused", "connection reset by peer", ...; lives forever.
+std::string_view socket_error_text(int error);
+ByteStream::ErrorKind socket_error_kind(int error);
+
+}  // namespace weft::transport

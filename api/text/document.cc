@@ -1,5 +1,7 @@
 #include "api/text/document.h"
 
+#include <algorithm>
+
 #include "absl/strings/escaping.h"
 #include "api/text/cat.h"
 
@@ -56,9 +58,13 @@ std::string describe(const Node& node) {
     case Node::Kind::kScalar:
       break;
   }
-  const bool cut = node.scalar.size() > kMaxShown;
-  const std::string shown = absl::Utf8SafeCEscape(cut ? node.scalar.substr(0, kMaxShown) : node.scalar);
-  return cat("\"", shown, cut ? "…\"" : "\"");
+  size_t length = std::min(node.scalar.size(), kMaxShown);
+  const bool cut = length < node.scalar.size();
+  const auto within_character = [&node](size_t at) {
+    return (static_cast<unsigned char>(node.scalar[at]) & 0xC0) == 0x80;
+  };
+  while (cut && length > 0 && within_character(length)) --length;
+  return cat("\"", absl::Utf8SafeCEscape(node.scalar.substr(0, length)), cut ? "…\"" : "\"");
 }
 
 }  // namespace weft::text

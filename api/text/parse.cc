@@ -143,7 +143,7 @@ class Builder {
       fail(node.position, path, cat("more than ", 2 * options_.max_depth, " values within each other"));
       return false;
     }
-    return errors_.size() < options_.max_errors || !(more_errors_ = true, stopped_ = true);
+    return true;
   }
 
   void expect(const Node& node, const std::string& path, const std::string& expected) {
@@ -538,7 +538,7 @@ void read(std::string_view text, bool json, const ParseOptions& options, Builder
                        : read_yaml(text, options.max_depth, &document, &error);
   if (!ok) return builder->fail(error.position, "", cat(json ? "not JSON: " : "not YAML: ", error.message));
   if (document.root == nullptr || document.root->kind == Node::Kind::kNull) {
-    return builder->fail({}, "", cat("empty; expected a ", out->GetDescriptor()->full_name()));
+    return builder->fail({}, "", cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
   }
   builder->message(*document.root, out, "", 0);
 }

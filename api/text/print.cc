@@ -55,6 +55,8 @@ bool is_secret(const FieldDescriptor& field) {
 template <typename Number>
 std::string number_text(Number value) {
   char buffer[64];
+  // JSON readers take "-0" for an integer, and lose its sign.
+  if (value == 0 && std::signbit(value)) return "-0.0";
   const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value);
   return std::string(buffer, end.ptr);
 }

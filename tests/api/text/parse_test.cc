@@ -193,6 +193,12 @@ TEST_CASE("whole numbers take the forms that Envoy takes") {
   }
 }
 
+TEST_CASE("a long value is shown shortened, and never cut within a character") {
+  std::string text(59, 'a');
+  for (int i = 0; i < 10; ++i) text += "é";
+  CHECK(contains(mistakes("type: " + text), "got \"" + std::string(59, 'a') + "…\""));
+}
+
 TEST_CASE("null leaves a field unset") {
   const Cluster out = cluster("name: ~\nhealth_checks:\ncluster_type: null\ntype: EDS\nload_assignment: null");
   CHECK(out.name().empty());
@@ -247,6 +253,9 @@ TEST_CASE("several mistakes are reported at once, but not without end") {
   const std::string reported = mistakes(many);
   CHECK(std::count(reported.begin(), reported.end(), '\n') == 20);
   CHECK(contains(reported, "c.yaml: more mistakes follow"));
+  std::string enough = "health_checks:\n";
+  for (int i = 0; i < 20; ++i) enough += "- bad: 1\n";
+  CHECK(!contains(mistakes(enough), "more mistakes"));
 }
 
 TEST_CASE("what could hide a mistake is refused") {
@@ -271,7 +280,7 @@ TEST_CASE("what is no YAML or JSON says where") {
   CHECK(mistakes("{\n  \"name\": tru\n}", "c.json").rfind("c.json:2:11: not JSON: ", 0) == 0);
   CHECK(contains(mistakes("{\"name\": \"a\",}", "c.json"), "not JSON: "));
   CHECK(contains(mistakes("{\"name\": \"a\"} x", "c.json"), "c.json:1:15: not JSON: "));
-  CHECK(contains(mistakes(""), "c.yaml: empty; expected a envoy.config.cluster.v3.Cluster"));
+  CHECK(contains(mistakes(""), "c.yaml: empty; expected a map with the fields of envoy.config.cluster.v3.Cluster"));
   CHECK(contains(mistakes("# nothing"), "empty"));
   CHECK(contains(mistakes("- a"), "c.yaml:1:1: expected a map with the fields"));
   CHECK(contains(mistakes("name: \xFF"), "c.yaml:1:7: not UTF-8 text"));

@@ -37,6 +37,8 @@ TEST_CASE("each kind of value has its JSON") {
   google::protobuf::DoubleValue number;
   number.set_value(0.1);
   CHECK(print_json(number, kOneLine) == "0.1");
+  number.set_value(-0.0);
+  CHECK(print_json(number, kOneLine) == "-0.0");
   number.set_value(-std::numeric_limits<double>::infinity());
   CHECK(print_json(number, kOneLine) == "\"-Infinity\"");
   google::protobuf::Timestamp time;

@@ -177,6 +177,7 @@ class Proxy:
             self.process.kill()
         self.process.wait()
         self.output.join()
+        self.process.stdout.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self):

@@ -41,6 +41,7 @@ class ConnectionTicket {
 
   // The loop's time when the connection was accepted.
   int64_t accepted_ns() const { return accepted_ns_; }
+  void set_chain(std::shared_ptr<const FilterChain> chain) { chain_ = std::move(chain); }
   void release() {
     if (ledger_ != nullptr) ledger_->on_connection_closed(accepted_ns_);
     ledger_.reset();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "proxy/observe/stats.h"
 #include "proxy/route/route_table.h"
 #include "proxy/transport/server_tls.h"
+#include "proxy/transport/socket_options.h"
 
 // The configuration as workers run it: immutable, built by config/compile, published whole. A request keeps the pointers
 // with which it began. Times are milliseconds; 0 means none unless said otherwise.
@@ -122,10 +124,12 @@ struct Listener {
   bool ipv4_compat = false;
   int unix_mode = 0;
   bool inspect_tls = false;           // tls_inspector
+  bool inspect_http = false;          // http_inspector
   bool use_original_destination = false;  // original_dst listener filter
   bool proxy_protocol = false;        // proxy_protocol listener filter
   int64_t listener_filters_timeout_ms = 15'000;
   bool continue_on_listener_filters_timeout = false;
+  std::optional<transport::TcpKeepalive> keepalive;  // Of accepted connections.
   bool reuse_port = true;
   uint32_t backlog = 4096;
   uint32_t max_connections = UINT32_MAX;

@@ -1,6 +1,7 @@
 #include "proxy/transport/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -197,6 +198,12 @@ absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions
   }
   if (listen(fd.get(), static_cast<int>(options.backlog)) != 0) return listen_error(address, "listen");
   return fd;
+}
+
+absl::StatusOr<Descriptor> duplicate(const Descriptor& socket) {
+  Descriptor copy(fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (copy.open()) return copy;
+  return absl::UnavailableError(absl::StrCat("cannot duplicate a socket: ", strerrordesc_np(errno)));
 }
 
 void unlink_listener_path(const Address& address) {

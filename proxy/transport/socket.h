@@ -49,6 +49,8 @@ struct ListenOptions {
 // A listening socket. What it was really bound to (for port 0) is local_address(). A Unix path at which nobody listens
 // any more is taken over. Errors name the address.
 absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions& options);
+// A second descriptor of the same socket.
+absl::StatusOr<Descriptor> duplicate(const Descriptor& socket);
 // Removes the file of a Unix listener; no effect on other families.
 void unlink_listener_path(const Address& address);
 

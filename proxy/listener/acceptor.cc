@@ -1,0 +1,211 @@
+#include "proxy/listener/acceptor.h"
+
+#include <errno.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/base/log.h"
+#include "proxy/listener/pending_connection.h"
+
+namespace weft::listener {
+namespace {
+
+// When descriptors ran out and none of this listener's connections closed, accepting is tried again after this time.
+constexpr int64_t kResumeMs = 100;
+
+bool bound_to_all(const transport::Address& address) {
+  static constexpr uint8_t kNone[16] = {};
+  return std::memcmp(address.ip, kNone, sizeof(kNone)) == 0 && address.family != transport::Address::Family::kUnix;
+}
+
+bool is_exhaustion(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+
+bool any_chain(const snapshot::Listener& listener, bool snapshot::FilterChain::* flag) {
+  if (listener.default_filter_chain != nullptr && (*listener.default_filter_chain).*flag) return true;
+  return std::any_of(listener.filter_chains.begin(), listener.filter_chains.end(),
+                     [&](const auto& chain) { return (*chain).*flag; });
+}
+
+}  // namespace
+
+// Counts one worker's open connections of a listener, and outlives the acceptor when they do.
+class WorkerLedger final : public snapshot::ConnectionLedger {
+ public:
+  WorkerLedger(event::Loop& loop, std::shared_ptr<const SharedListener> shared, observe::ListenerStats& stats)
+      : loop_(loop), shared_(std::move(shared)), stats_(stats) {}
+  bool try_open() {
+    if (!shared_->connections->try_open()) {
+      stats_.downstream_cx_overflow.add();
+      return false;
+    }
+    if (!shared_->global_connections->try_open()) {
+      shared_->connections->close();
+      stats_.downstream_global_cx_overflow.add();
+      return false;
+    }
+    stats_.downstream_cx_total.add();
+    stats_.downstream_cx_active.add();
+    return true;
+  }
+  void on_connection_closed(int64_t accepted_ns) override {
+    shared_->connections->close();
+    shared_->global_connections->close();
+    stats_.downstream_cx_active.subtract();
+    stats_.downstream_cx_destroy.add();
+    stats_.downstream_cx_length_ms.record(static_cast<uint64_t>((loop_.now_ns() - accepted_ns) / 1'000'000));
+    if (acceptor_ != nullptr && acceptor_->paused_) acceptor_->resume_timer_.arm(0);
+  }
+  Acceptor* acceptor_ = nullptr;
+
+ private:
+  event::Loop& loop_;
+  std::shared_ptr<const SharedListener> shared_;
+  observe::ListenerStats& stats_;
+};
+
+absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
+    std::shared_ptr<const snapshot::Listener> listener, std::shared_ptr<ConnectionLimit> global_connections) {
+  auto matcher = FilterChainMatcher::build(*listener);
+  if (!matcher.ok()) return matcher.status();
+  auto shared = std::make_shared<SharedListener>();
+  shared->connections = std::make_shared<ConnectionLimit>(listener->max_connections);
+  shared->global_connections = std::move(global_connections);
+  shared->matcher = *std::move(matcher);
+  shared->listener = std::move(listener);
+  return std::shared_ptr<const SharedListener>(std::move(shared));
+}
+
+Acceptor::Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
+                   std::vector<transport::Descriptor> sockets, Handlers handlers)
+    : loop_(loop),
+      shared_(std::move(shared)),
+      handlers_(handlers),
+      stats_(shared_->listener->stats->of_worker(worker)),
+      ledger_(std::make_shared<WorkerLedger>(loop, shared_, stats_)),
+      resume_timer_(loop.timers(), base::bind<&Acceptor::resume>(this)) {
+  const snapshot::Listener& listener = *shared_->listener;
+  ledger_->acceptor_ = this;
+  needs_first_bytes_ = listener.proxy_protocol || any_chain(listener, &snapshot::FilterChain::proxy_protocol) ||
+                       listener.inspect_tls || listener.inspect_http;
+  for (transport::Descriptor& fd : sockets) {
+    auto socket = std::make_unique<Socket>();
+    socket->acceptor = this;
+    socket->known_local = transport::local_address(fd.get());
+    if (bound_to_all(socket->known_local)) socket->known_local = transport::Address();
+    socket->fd = std::move(fd);
+    socket->watch.start_level(loop_, socket->fd.get(), *socket, true, false);
+    sockets_.push_back(std::move(socket));
+  }
+}
+
+Acceptor::~Acceptor() {
+  stop();
+  ledger_->acceptor_ = nullptr;
+  while (!pending_.empty()) delete &pending_.front();
+}
+
+void Acceptor::stop() {
+  for (auto& socket : sockets_) socket->watch.stop();
+  sockets_.clear();
+  resume_timer_.disarm();
+}
+
+std::vector<transport::Descriptor> Acceptor::release_sockets() {
+  std::vector<transport::Descriptor> released;
+  for (auto& socket : sockets_) {
+    socket->watch.stop();
+    released.push_back(std::move(socket->fd));
+  }
+  stop();
+  return released;
+}
+
+void Acceptor::accept_some(Socket& socket) {
+  uint32_t most = std::max<uint32_t>(shared_->listener->max_connections_per_event, 1);
+  for (uint32_t i = 0; i < socket.batch; ++i) {
+    transport::Address peer;
+    int error = 0;
+    transport::Descriptor fd = transport::accept_connection(socket.fd.get(), &peer, &error);
+    if (!fd.open()) {
+      if (is_exhaustion(error)) {
+        pause(error);
+        return;
+      }
+      // Connections that died in the queue are not our failure; the next one may be well.
+      if (error == ECONNABORTED || error == EINTR || error == EPROTO) continue;
+      socket.batch = std::max<uint32_t>(i, 1);
+      return;
+    }
+    accepted(std::move(fd), peer, socket.known_local);
+    if (!socket.watch.started()) return;
+  }
+  // Level-triggered: what still waits is told again. The batch grows while it does, so that a single connection costs
+  // no call to be told that there is no second one.
+  socket.batch = std::min(socket.batch * 2, most);
+}
+
+void Acceptor::pause(int error) {
+  if (!paused_) {
+    base::log_warning(absl::StrCat("listener '", listener().name,
+                                   "': ", std::string(transport::socket_error_text(error)),
+                                   "; accepting again when connections close"));
+  }
+  paused_ = true;
+  for (auto& socket : sockets_) socket->watch.stop();
+  resume_timer_.arm(kResumeMs);
+}
+
+void Acceptor::resume() {
+  paused_ = false;
+  for (auto& socket : sockets_) {
+    socket->batch = 1;
+    if (!socket->watch.started()) socket->watch.start_level(loop_, socket->fd.get(), *socket, true, false);
+  }
+}
+
+void Acceptor::accepted(transport::Descriptor fd, const transport::Address& peer, const transport::Address& local) {
+  // The descriptor closes here when a limit is reached.
+  if (!ledger_->try_open()) return;
+  const snapshot::Listener& listener = *shared_->listener;
+  auto plain = std::make_unique<transport::PlainStream>(loop_, std::move(fd), peer, local);
+  if (listener.use_original_destination) {
+    transport::Address destination;
+    if (transport::original_destination(plain->fd(), peer.family, &destination)) {
+      transport::ConnectionInfo& info = plain->mutable_info();
+      info.local_restored = !(destination == info.local);
+      info.local = std::move(destination);
+    }
+  }
+  if (needs_first_bytes_) {
+    snapshot::ConnectionTicket ticket(ledger_, nullptr, loop_.now_ns());
+    (new PendingConnection(*this, std::move(plain), std::move(ticket)))->inspect();
+    return;
+  }
+  const transport::ConnectionInfo& info = plain->info();
+  ConnectionFacts facts{&info.local, &info.remote, &info.direct_remote, {}, "raw_buffer", nullptr};
+  std::shared_ptr<const snapshot::FilterChain> chain = choose_chain(facts);
+  snapshot::ConnectionTicket ticket(ledger_, chain, loop_.now_ns());
+  if (chain == nullptr) return;
+  if (chain->tls != nullptr) {
+    (new PendingConnection(*this, std::move(plain), std::move(ticket)))->handshake(std::move(chain));
+    return;
+  }
+  hand_over(std::move(plain), *chain, base::Buffer(), std::move(ticket));
+}
+
+std::shared_ptr<const snapshot::FilterChain> Acceptor::choose_chain(const ConnectionFacts& facts) {
+  std::shared_ptr<const snapshot::FilterChain> chain = shared_->matcher->find(facts);
+  if (chain == nullptr) stats_.no_filter_chain_match.add();
+  return chain;
+}
+
+void Acceptor::hand_over(std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain,
+                         base::Buffer early, snapshot::ConnectionTicket ticket) {
+  snapshot::ConnectionHandler& handler = chain.http != nullptr ? handlers_.http : handlers_.tcp;
+  handler.on_connection(std::move(stream), *shared_->listener, chain, std::move(early), std::move(ticket));
+}
+
+}  // namespace weft::listener

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/event/loop.h"
+#include "proxy/listener/connection_limit.h"
+#include "proxy/listener/filter_chain_matcher.h"
+#include "proxy/observe/stats.h"
+#include "proxy/snapshot/connection_handler.h"
+#include "proxy/snapshot/snapshot.h"
+#include "proxy/transport/plain_stream.h"
+#include "proxy/transport/socket.h"
+
+// One worker's side of a listener: accepts, restores addresses, detects the protocol, chooses the filter chain, does
+// the TLS handshake, and hands the connection to the handler of its kind. A changed listener gets a new acceptor, which
+// may take over the sockets of the old one; connections of the old one live on. Owned by the worker, on its thread.
+
+namespace weft::listener {
+
+// What all workers' acceptors of one listener share.
+struct SharedListener {
+  std::shared_ptr<const snapshot::Listener> listener;
+  std::shared_ptr<const FilterChainMatcher> matcher;
+  std::shared_ptr<ConnectionLimit> connections;         // listener->max_connections
+  std::shared_ptr<ConnectionLimit> global_connections;  // Of the process.
+};
+// Fails as FilterChainMatcher::build().
+absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
+    std::shared_ptr<const snapshot::Listener> listener, std::shared_ptr<ConnectionLimit> global_connections);
+
+class PendingConnection;
+class WorkerLedger;
+
+class Acceptor {
+ public:
+  struct Handlers {
+    snapshot::ConnectionHandler& http;
+    snapshot::ConnectionHandler& tcp;
+  };
+  // `sockets`: this worker's, of ListenSockets. Accepts from the next turn on.
+  Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
+           std::vector<transport::Descriptor> sockets, Handlers handlers);
+  // Connections still in protocol detection or handshake are closed.
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // Accepts no more and closes the listening sockets. What was accepted goes on.
+  void stop();
+  // As stop(), but gives the sockets to whom they are to serve now; they stay open.
+  std::vector<transport::Descriptor> release_sockets();
+
+  const snapshot::Listener& listener() const { return *shared_->listener; }
+  // Accepted connections that are not yet handed over.
+  size_t pending_connections() const { return pending_count_; }
+
+ private:
+  friend class PendingConnection;
+  friend class WorkerLedger;
+  struct Socket final : event::IoEvents {
+    Acceptor* acceptor = nullptr;
+    transport::Descriptor fd;
+    transport::Address known_local;  // Family kNone when bound to all addresses.
+    uint32_t batch = 1;
+    event::IoWatch watch;
+    void on_io(bool, bool) override { acceptor->accept_some(*this); }
+  };
+
+  void accept_some(Socket& socket);
+  void accepted(transport::Descriptor fd, const transport::Address& peer, const transport::Address& local);
+  // Out of descriptors or memory: no accepting until a connection closes, or for a short time.
+  void pause(int error);
+  void resume();
+  // The chain that takes the connection, or nullptr after counting that none does.
+  std::shared_ptr<const snapshot::FilterChain> choose_chain(const ConnectionFacts& facts);
+  void hand_over(std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain, base::Buffer early,
+                 snapshot::ConnectionTicket ticket);
+
+  event::LibeventLoop& loop_;
+  std::shared_ptr<const SharedListener> shared_;
+  Handlers handlers_;
+  observe::ListenerStats& stats_;
+  std::shared_ptr<WorkerLedger> ledger_;
+  bool needs_first_bytes_ = false;
+  bool paused_ = false;
+  event::Timer resume_timer_;
+  std::vector<std::unique_ptr<Socket>> sockets_;
+  base::IntrusiveList<PendingConnection, PendingConnection> pending_;
+  size_t pending_count_ = 0;
+};
+
+}  // namespace weft::listener

@@ -19,6 +19,7 @@ namespace weft::forward {
 struct TryOutcome {
   // An answer came: its status, and what else counts. Otherwise `cause` and `reason` say what went wrong.
   bool answered = false;
+  bool answer_ended = false;  // It had no body.
   uint16_t status = 0;
   std::optional<int> grpc_status;  // Of an answer without body (trailers-only).
   bool envoy_rate_limited = false;

@@ -25,8 +25,13 @@ class UpstreamConnection {
   // True if it had carried an exchange before this one: then a close before the first answer byte may mean that the
   // request never was looked at.
   virtual bool reused() const = 0;
-  // To be called after send_*() on one of its streams: output is written at the end of the turn, once.
+  // To be called after send_*(), reset() or pause_receiving(false) on one of its streams: at the end of the turn output
+  // is written, once, and reading goes on where it had stopped.
   virtual void schedule_flush() = 0;
+  // True if any byte of this stream's request reached the socket: it may have been processed.
+  virtual bool request_bytes_written(const codec::ClientStream& stream) const = 0;
+  // "10.0.0.1:1234"; lives as long as the connection's worker.
+  virtual std::string_view local_address_text() const = 0;
 
  protected:
   ~UpstreamConnection() = default;

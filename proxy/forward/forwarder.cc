@@ -1,0 +1,397 @@
+#include "proxy/forward/forwarder.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace weft::forward {
+namespace {
+
+using http::Cause;
+using http::HeaderId;
+
+// Tries that were provably not processed are repeated at once; a peer that refuses every one of them ends this.
+constexpr uint32_t kMaxFreeRetries = 3;
+// Without a retry policy a body is only kept for such free repeats.
+constexpr uint64_t kFreeReplayBytes = 64 * 1024;
+
+std::optional<int> grpc_status_in(const http::HeaderMap& headers) {
+  std::string_view text = headers.value(HeaderId::kGrpcStatus);
+  int status = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), status);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return status;
+}
+
+void count_status(observe::ClusterStats& stats, uint16_t status) {
+  stats.upstream_rq_completed.add();
+  switch (status / 100) {
+    case 1:
+      return stats.upstream_rq_1xx.add();
+    case 2:
+      return stats.upstream_rq_2xx.add();
+    case 3:
+      return stats.upstream_rq_3xx.add();
+    case 4:
+      return stats.upstream_rq_4xx.add();
+    case 5:
+      return stats.upstream_rq_5xx.add();
+    default:
+      return;
+  }
+}
+
+}  // namespace
+
+Forwarder::Forwarder(pool::WorkerContext& context, ForwardEvents& events, http::RequestHead& request,
+                     observe::RequestRecord& record)
+    : context_(context),
+      events_(events),
+      request_(request),
+      record_(record),
+      route_timer_(context.loop.timers(), base::bind<&Forwarder::on_route_timeout>(this)),
+      back_off_timer_(context.loop.timers(), base::bind<&Forwarder::on_back_off_over>(this)) {}
+
+Forwarder::~Forwarder() {
+  WEFT_ASSERT(attempts_.empty());
+  finish();
+}
+
+cluster::Priority Forwarder::priority() const {
+  return plan_.action->priority == route::PriorityClass::kHigh ? cluster::Priority::kHigh : cluster::Priority::kDefault;
+}
+
+void Forwarder::finish() {
+  finished_ = true;
+  route_timer_.disarm();
+  back_off_timer_.disarm();
+  replay_.clear();
+  if (!retry_held_) return;
+  retry_held_ = false;
+  cluster_->cluster().breakers(priority()).retry_done();
+}
+
+void Forwarder::start(const ForwardPlan& plan, bool end) {
+  plan_ = plan;
+  const auto& destination = *plan_.destination;
+  record_.upstream_cluster = destination.name;
+  cluster_ = destination.cluster == nullptr ? nullptr : context_.upstreams.find(*destination.cluster);
+  if (cluster_ == nullptr) return fail(Cause::kNoCluster, destination.name);
+  if (plan_.deadlines.stream_duration_ms != 0) {
+    stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
+  }
+  if (!plan_.action->retry) plan_.replay_limit_bytes = std::min(plan_.replay_limit_bytes, kFreeReplayBytes);
+  if (request_.is_tunnel()) replayable_ = false;
+  if (end) request_ended();
+  begin_try();
+}
+
+void Forwarder::request_ended() {
+  request_ended_ = true;
+  if (plan_.deadlines.request_timeout_ms == 0 || request_.is_tunnel()) return;
+  request_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.request_timeout_ms;
+  if (!finished_) route_timer_.arm(plan_.deadlines.request_timeout_ms);
+}
+
+int64_t Forwarder::remaining_ms() const {
+  int64_t deadline_ms = INT64_MAX;
+  if (request_deadline_ms_ != 0) deadline_ms = request_deadline_ms_;
+  if (stream_deadline_ms_ != 0) deadline_ms = std::min(deadline_ms, stream_deadline_ms_);
+  return deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms - context_.loop.now_ms();
+}
+
+void Forwarder::begin_try() {
+  if (remaining_ms() <= 0) return fail(Cause::kDeadlinePassed, {});
+  pool::BalanceContext balance;
+  if (plan_.action->retry && plan_.action->retry->omit_previous_hosts) {
+    balance.avoid = tried_hosts_;
+    balance.avoid_count = tried_count_;
+    balance.avoid_tries = plan_.action->retry->host_selection_max_attempts;
+  }
+  cluster::HostPtr host = cluster_->choose_host(balance);
+  if (host == nullptr) {
+    cluster_->stats().upstream_cx_none_healthy.add();
+    return fail(Cause::kNoHealthyUpstream, plan_.destination->name);
+  }
+  if (!cluster_->cluster().breakers(priority()).try_request()) {
+    cluster_->stats().upstream_rq_pending_overflow.add();
+    return fail(Cause::kOverflowRequests, plan_.destination->name);
+  }
+  if (tried_count_ < std::size(tried_hosts_)) tried_hosts_[tried_count_++] = host.get();
+  ++record_.attempts;
+  record_.upstream_host = host->address_text();
+  if (plan_.action->auto_host_rewrite && !host->hostname().empty()) {
+    request_.authority = events_.arena().copy(host->hostname());
+  }
+  auto* attempt = new Attempt(*this, host);
+  attempts_.push_back(*attempt);
+  current_ = attempt;
+  cluster_->acquire_stream(host, *attempt);
+}
+
+void Forwarder::set_remaining_time() {
+  char text[24];
+  int64_t left_ms = remaining_ms();
+  if (plan_.deadlines.request_timeout_ms != 0 && request_deadline_ms_ == 0) {
+    left_ms = std::min(left_ms, plan_.deadlines.request_timeout_ms);
+  }
+  if (left_ms != INT64_MAX && request_.headers.has(HeaderId::kGrpcTimeout)) {
+    std::optional<int64_t> asked_ms = parse_grpc_timeout_ms(request_.headers.value(HeaderId::kGrpcTimeout));
+    if (asked_ms && *asked_ms > left_ms) {
+      request_.headers.set(HeaderId::kGrpcTimeout, format_grpc_timeout(left_ms, text));
+    }
+  }
+  if (plan_.deadlines.per_try_timeout_ms != 0) left_ms = std::min(left_ms, plan_.deadlines.per_try_timeout_ms);
+  if (left_ms != INT64_MAX && plan_.send_expected_timeout) {
+    char* end = std::to_chars(text, text + sizeof(text), left_ms).ptr;
+    request_.headers.set(HeaderId::kXEnvoyExpectedRqTimeoutMs, {text, static_cast<size_t>(end - text)});
+  }
+  if (plan_.include_attempt_count) {
+    char* end = std::to_chars(text, text + sizeof(text), record_.attempts).ptr;
+    request_.headers.set(HeaderId::kXEnvoyAttemptCount, {text, static_cast<size_t>(end - text)});
+  }
+}
+
+void Forwarder::on_ready(Attempt& attempt) {
+  pool::UpstreamConnection& connection = *attempt.connection();
+  record_.upstream_connection_id = connection.id();
+  record_.upstream_protocol = http::version_name(connection.version());
+  record_.upstream_local_address = connection.local_address_text();
+  send_request(attempt);
+}
+
+void Forwarder::send_request(Attempt& attempt) {
+  if (record_.upstream_first_sent_ns == 0) record_.upstream_first_sent_ns = context_.loop.now_ns();
+  set_remaining_time();
+  codec::ClientStream& stream = *attempt.stream();
+  bool body_held = !replay_.empty();
+  stream.send_head(request_, request_ended_ && !body_held && trailers_ == nullptr);
+  if (body_held && attempt.open()) {
+    base::Buffer body;
+    if (replayable_) {
+      body.share_from(replay_);
+    } else {
+      body.move_from(replay_);
+    }
+    record_.upstream_sent_bytes += body.size();
+    stream.send_body(body, request_ended_ && trailers_ == nullptr);
+  }
+  if (trailers_ != nullptr && attempt.open()) stream.send_trailers(*trailers_);
+  if (request_ended_) record_.upstream_last_sent_ns = context_.loop.now_ns();
+  if (plan_.deadlines.per_try_timeout_ms != 0) attempt.arm_per_try_timer(plan_.deadlines.per_try_timeout_ms);
+  attempt.connection()->schedule_flush();
+  if (blocked_ && (!replayable_ || replay_.size() <= plan_.replay_limit_bytes)) block(false);
+}
+
+void Forwarder::hold_body(base::Buffer& data) {
+  replay_.move_from(data);
+  if (replay_.size() > plan_.replay_limit_bytes) block(true);
+}
+
+void Forwarder::send_body(base::Buffer& data, bool end) {
+  record_.request_body_bytes += data.size();
+  if (finished_) {
+    data.clear();
+    return;
+  }
+  if (end) request_ended();
+  Attempt* target = committed_ != nullptr ? committed_ : current_;
+  if (target == nullptr || !target->open()) {
+    // Nobody to send to yet (or again): it waits here, and its source is paused above the limit.
+    if (committed_ != nullptr) {
+      data.clear();
+    } else {
+      hold_body(data);
+    }
+    return;
+  }
+  if (replayable_ && committed_ == nullptr) {
+    if (replay_.size() + data.size() <= plan_.replay_limit_bytes) {
+      replay_.share_from(data);
+    } else {
+      replayable_ = false;
+      replay_.clear();
+    }
+  }
+  record_.upstream_sent_bytes += data.size();
+  if (end) record_.upstream_last_sent_ns = context_.loop.now_ns();
+  target->stream()->send_body(data, end);
+  target->connection()->schedule_flush();
+}
+
+void Forwarder::send_trailers(const http::HeaderMap& trailers) {
+  if (finished_) return;
+  trailers_ = &trailers;
+  request_ended();
+  Attempt* target = committed_ != nullptr ? committed_ : current_;
+  if (target == nullptr || !target->open()) return;
+  record_.upstream_last_sent_ns = context_.loop.now_ns();
+  target->stream()->send_trailers(trailers);
+  target->connection()->schedule_flush();
+}
+
+void Forwarder::block(bool blocked) {
+  if (blocked_ == blocked) return;
+  blocked_ = blocked;
+  auto& stats = cluster_->stats();
+  (blocked ? stats.upstream_flow_control_paused_reading_total : stats.upstream_flow_control_resumed_reading_total).add();
+  events_.on_forward_blocked(blocked);
+}
+
+void Forwarder::pause_response(bool paused) {
+  response_paused_ = paused;
+  if (committed_ == nullptr || !committed_->open()) return;
+  committed_->stream()->pause_receiving(paused);
+  // Lets the connection go on with what it had left unread.
+  if (!paused) committed_->connection()->schedule_flush();
+}
+
+void Forwarder::on_answer(Attempt& attempt, bool end) {
+  http::ResponseHead& head = attempt.head();
+  auto& stats = cluster_->stats();
+  attempt.disarm_per_try_timer();
+  count_status(stats, head.status);
+  cluster_->cluster().report(*attempt.host(), head.status, Cause::kNone, context_.loop.now_ms(), context_.worker);
+
+  TryOutcome outcome;
+  outcome.answered = true;
+  outcome.status = head.status;
+  outcome.answer_ended = end;
+  if (end) outcome.grpc_status = grpc_status_in(head.headers);
+  outcome.envoy_rate_limited = head.headers.has(HeaderId::kXEnvoyRateLimited);
+  if (head.status != 101 && retry(&attempt, outcome)) return;
+
+  if (policy_retries_ != 0 && head.status < 500) stats.upstream_rq_retry_success.add();
+  current_ = nullptr;
+  committed_ = &attempt;
+  replay_.clear();
+  replayable_ = false;
+  record_.upstream_first_received_ns = context_.loop.now_ns();
+  if (head.status == 101 || request_.is_tunnel()) route_timer_.disarm();
+  if (response_paused_ && !end) attempt.stream()->pause_receiving(true);
+  events_.on_forward_head(head, end);
+  if (end) on_answer_end(attempt);
+}
+
+void Forwarder::on_answer_end(Attempt& attempt) {
+  record_.upstream_last_received_ns = context_.loop.now_ns();
+  finish();
+  attempt.account_end();
+  // The answer came before the request's end: what is left of the request is not wanted.
+  if (!request_ended_) attempt.abandon(codec::ResetReason::kNone);
+}
+
+void Forwarder::on_failure(Attempt& attempt, codec::ResetReason reason, http::Cause cause, std::string_view detail) {
+  attempt.disarm_per_try_timer();
+  auto& stats = cluster_->stats();
+  if (reason != codec::ResetReason::kNone) stats.upstream_rq_rx_reset.add();
+  cluster_->cluster().report(*attempt.host(), 0, cause, context_.loop.now_ms(), context_.worker);
+  if (!detail.empty()) record_.upstream_transport_failure_reason = events_.arena().copy(detail);
+
+  if (&attempt == committed_) {
+    attempt.abandon(reason);
+    return fail(cause, detail);
+  }
+  TryOutcome outcome;
+  outcome.cause = cause;
+  outcome.reason = reason;
+  outcome.request_bytes_written = attempt.request_bytes_written();
+  if (retry(&attempt, outcome)) return;
+  current_ = nullptr;
+  attempt.abandon(reason);
+  fail(cause, record_.upstream_transport_failure_reason);
+}
+
+bool Forwarder::retry(Attempt* failed, const TryOutcome& outcome) {
+  const route::RetryPolicy* policy = plan_.action->retry ? &*plan_.action->retry : nullptr;
+  RetryVerdict verdict = retry_verdict(policy, request_, outcome);
+  if (verdict == RetryVerdict::kNo || finished_) return false;
+  auto& stats = cluster_->stats();
+  if (!replayable_) {
+    stats.retry_or_shadow_abandoned.add();
+    return false;
+  }
+  int64_t delay_ms = 0;
+  if (verdict == RetryVerdict::kFree) {
+    if (free_retries_ == kMaxFreeRetries) return false;
+    ++free_retries_;
+  } else {
+    if (policy_retries_ == policy->num_retries) {
+      stats.upstream_rq_retry_limit_exceeded.add();
+      record_.retry_limit_exceeded = true;
+      return false;
+    }
+    if (!retry_held_) {
+      if (!cluster_->cluster().breakers(priority()).try_retry()) {
+        stats.upstream_rq_retry_overflow.add();
+        return false;
+      }
+      retry_held_ = true;
+    }
+    ++policy_retries_;
+    delay_ms = back_off_ms(*policy, policy_retries_, context_.random);
+    stats.upstream_rq_retry_backoff_exponential.add();
+  }
+  if (delay_ms >= remaining_ms()) return false;
+  stats.upstream_rq_retry.add();
+  record_.retried = true;
+  current_ = nullptr;
+  // Never from within the callback of the connection that failed.
+  back_off_timer_.arm(delay_ms);
+  if (outcome.answered && outcome.answer_ended && request_ended_) {
+    failed->let_go();
+  } else {
+    failed->abandon(codec::ResetReason::kCancel);
+  }
+  return true;
+}
+
+void Forwarder::on_back_off_over() {
+  if (!finished_) begin_try();
+}
+
+void Forwarder::on_per_try_timeout(Attempt& attempt) {
+  auto& stats = cluster_->stats();
+  stats.upstream_rq_per_try_timeout.add();
+  cluster_->cluster().report(*attempt.host(), 0, Cause::kPerTryTimeout, context_.loop.now_ms(), context_.worker);
+  TryOutcome outcome;
+  outcome.cause = Cause::kPerTryTimeout;
+  outcome.request_bytes_written = true;
+  if (retry(&attempt, outcome)) return;
+  current_ = nullptr;
+  attempt.abandon(codec::ResetReason::kCancel);
+  fail(Cause::kPerTryTimeout, {});
+}
+
+void Forwarder::on_route_timeout() {
+  if (finished_) return;
+  cluster_->stats().upstream_rq_timeout.add();
+  Attempt* open = committed_ != nullptr ? committed_ : current_;
+  if (open != nullptr) {
+    cluster_->cluster().report(*open->host(), 0, Cause::kRouteTimeout, context_.loop.now_ms(), context_.worker);
+    current_ = nullptr;
+    open->abandon(codec::ResetReason::kCancel);
+  }
+  fail(Cause::kRouteTimeout, {});
+}
+
+void Forwarder::fail(http::Cause cause, std::string_view detail) {
+  if (finished_) return;
+  finish();
+  events_.on_forward_failed(cause, detail);
+}
+
+void Forwarder::cancel() {
+  finish();
+  current_ = nullptr;
+  committed_ = nullptr;
+  for (Attempt& attempt : attempts_) attempt.abandon(codec::ResetReason::kCancel);
+}
+
+void Forwarder::on_closed(Attempt& attempt) {
+  if (current_ == &attempt) current_ = nullptr;
+  if (committed_ == &attempt) committed_ = nullptr;
+  delete &attempt;
+  if (idle()) events_.on_forward_idle();
+}
+
+}  // namespace weft::forward

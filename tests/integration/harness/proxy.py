@@ -126,7 +126,7 @@ class Proxy:
                 break
             try:
                 self.admin = split_address((self._folder / "admin").read_text().strip())
-                if self.get_admin("/ready").strip() == "LIVE":
+                if isinstance(self.admin, tuple) and self.get_admin("/ready").strip() == "LIVE":
                     statuses = json.loads(self.get_admin("/listeners?format=json")).get("listener_statuses", [])
                     for status in statuses:
                         where = status["local_address"].get("socket_address")

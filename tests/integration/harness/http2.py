@@ -170,7 +170,8 @@ class Client(_End):
 
 @dataclasses.dataclass
 class Reply:
-    """What the backend answers. With reset the stream ends by that code; on_head answers before the body has come."""
+    """What the backend answers. With reset the stream ends by that code; on_head answers before the body has come;
+    go_away says after the answer that no more will be taken."""
 
     status: int = 200
     headers: tuple = ()
@@ -255,9 +256,6 @@ class Backend:
 
     @staticmethod
     def _reply(end, stream, reply):
-        if reply.go_away:
-            end.h2.close_connection(h2.errors.ErrorCodes.NO_ERROR, last_stream_id=stream.number)
-            end.flush()
         if reply.reset is not None:
             end.h2.reset_stream(stream.number, reply.reset)
             end.flush()
@@ -268,4 +266,7 @@ class Backend:
             end.send_body(stream.number, reply.body, end=not reply.trailers)
         if reply.trailers:
             end.h2.send_headers(stream.number, list(reply.trailers), end_stream=True)
+            end.flush()
+        if reply.go_away:
+            end.h2.close_connection(h2.errors.ErrorCodes.NO_ERROR, last_stream_id=stream.number)
             end.flush()

@@ -1,0 +1,132 @@
+#include "proxy/http/message.h"
+
+namespace weft::http {
+namespace {
+
+constexpr std::string_view kMethods[] = {"",        "GET",     "HEAD",  "POST", "PUT",
+                                         "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+
+}  // namespace
+
+std::string_view version_name(Version version) {
+  switch (version) {
+    case Version::kHttp10:
+      return "HTTP/1.0";
+    case Version::kHttp11:
+      return "HTTP/1.1";
+    case Version::kHttp2:
+      return "HTTP/2";
+  }
+  return {};
+}
+
+Method method_of(std::string_view name) {
+  if (name == "GET") return Method::kGet;
+  for (size_t i = 2; i < std::size(kMethods); ++i) {
+    if (name == kMethods[i]) return static_cast<Method>(i);
+  }
+  return Method::kOther;
+}
+
+std::string_view method_name(Method method) { return kMethods[static_cast<size_t>(method)]; }
+
+bool is_safe(Method method) {
+  return method == Method::kGet || method == Method::kHead || method == Method::kOptions || method == Method::kTrace;
+}
+
+bool is_idempotent(Method method) {
+  return is_safe(method) || method == Method::kPut || method == Method::kDelete;
+}
+
+bool RequestHead::is_grpc() const {
+  constexpr std::string_view kGrpc = "application/grpc";
+  std::string_view type = headers.value(HeaderId::kContentType);
+  if (!type.starts_with(kGrpc)) return false;
+  return type.size() == kGrpc.size() || type[kGrpc.size()] == '+' || type[kGrpc.size()] == ';';
+}
+
+std::string_view path_only(std::string_view path_and_query) {
+  return path_and_query.substr(0, path_and_query.find_first_of("?#"));
+}
+
+std::string_view reason_phrase(uint16_t status) {
+  switch (status) {
+    // clang-format off
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 102: return "Processing";
+    case 103: return "Early Hints";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 425: return "Too Early";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 511: return "Network Authentication Required";
+    default: return "Unknown";
+    // clang-format on
+  }
+}
+
+int grpc_status_of(uint16_t http_status) {
+  switch (http_status) {
+    case 200:
+      return 0;
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
+
+}  // namespace weft::http

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/event/timer.h"
+#include "proxy/pool/worker_context.h"
+#include "proxy/snapshot/connection_handler.h"
+
+// A worker's HTTP side: takes connections from the listeners, keeps them until they end, and drains them. One per
+// worker, on its thread.
+
+namespace weft::stream {
+
+class Connection;
+class Exchange;
+
+class Worker final : public snapshot::ConnectionHandler {
+ public:
+  explicit Worker(pool::WorkerContext& context);
+  ~Worker();
+
+  void on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
+                     const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) override;
+
+  // No connection gets another request: HTTP/1 answers say `connection: close`, HTTP/2 gets GOAWAY, idle ones close.
+  void drain();
+  // Ends what is still open.
+  void close_all();
+  bool draining() const { return draining_; }
+  size_t open_connections() const { return open_connections_; }
+
+  pool::WorkerContext& context() { return context_; }
+  uint64_t next_connection_id() { return ++last_connection_id_; }
+  // The Date header's value for this turn (RFC 9110, 5.6.7); rendered once a second.
+  std::string_view date();
+
+  // Exchanges are recycled, so that a request costs no allocation.
+  Exchange* take_exchange();
+  void give_exchange(Exchange* exchange);
+  void connection_closed() { --open_connections_; }
+
+ private:
+  pool::WorkerContext& context_;
+  base::IntrusiveList<Connection, Connection> connections_;
+  std::vector<Exchange*> free_exchanges_;
+  size_t open_connections_ = 0;
+  uint64_t last_connection_id_ = 0;
+  bool draining_ = false;
+  int64_t date_second_ = -1;
+  char date_[32];
+};
+
+}  // namespace weft::stream

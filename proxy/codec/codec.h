@@ -85,6 +85,8 @@ class StreamEvents {
   ~StreamEvents() = default;
 };
 
+// A request whose head is not valid: on_new_stream(), then on_reset() with no on_request_head() before it. The receiver
+// may still answer, by send_head() and send_body() on the handle; then the connection ends.
 class RequestEvents : public StreamEvents {
  public:
   // Memory for the head and trailers: lives as long as the exchange.
@@ -176,6 +178,10 @@ class Codec {
   virtual http::Cause cause() const = 0;
   virtual std::string_view detail() const = 0;
   virtual http::Version version() const = 0;
+  // No exchange is open and none will come: write output() out, then close. Asked at the end of every turn.
+  virtual bool finished() const = 0;
+  // The close must be a TCP reset: what was sent ends where the peer would take it for whole, and it is not.
+  virtual bool must_reset() const { return false; }
 };
 
 class ServerCodec : public Codec {
@@ -192,8 +198,6 @@ class ServerCodec : public Codec {
   // and by finish_drain() (a round trip or a moment later) the real last one. kClose once no stream is open.
   virtual void start_drain() = 0;
   virtual void finish_drain() = 0;
-  // True once no further exchange will come and none is open.
-  virtual bool finished() const = 0;
 };
 
 class ClientCodec : public Codec {

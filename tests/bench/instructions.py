@@ -1,7 +1,7 @@
 """Instructions per request, counted by callgrind: a figure that hardly varies, for later changes to compare with.
 
-A warmed proxy runs under callgrind with counting off, then counts N requests, then 2N. The difference over N is the cost of
-one request, without what starting, connecting and closing cost. Only user space is counted.
+A warmed proxy runs under callgrind with counting off, then counts N requests, then 2N. The difference over N is the
+cost of one request, without what starting, connecting and closing cost. Only user space is counted.
 """
 
 import json
@@ -73,7 +73,7 @@ def count(peer, flow, folder, backend_port, options):
 
     def dumped(number):
         path = "%s.%d" % (out, number)
-        process.wait_for(lambda: os.path.exists(path) and "totals:" in process.read_file(path), "callgrind dumps", proxy)
+        process.wait_for(lambda: "totals:" in process.read_file(path), "callgrind dumps", proxy)
         return parse_dump(process.read_file(path))
 
     try:

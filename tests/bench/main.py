@@ -30,7 +30,7 @@ def parse_arguments(words):
         prog="tools/bench", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measures Weft and its peers side by side: CPU per request, latency, memory.",
         epilog="scenarios:\n" + "\n".join("  %-14s %s" % (one.name, one.title) for one in scenarios.SCENARIOS) +
-        "\n  %-14s %s" % ("instructions", "instructions per request by callgrind, against tests/bench/instructions.json"))
+        "\n  %-14s %s" % ("instructions", "per request, by callgrind, against tests/bench/instructions.json"))
     parser.add_argument("scenario", nargs="*", help="scenarios to run (default: all), or 'instructions'")
     parser.add_argument("--quick", action="store_true", help="two short rounds: an impression, not a measurement")
     parser.add_argument("--rounds", type=int, help="interleaved rounds per scenario (default 5, quick 2)")

@@ -4,6 +4,7 @@ Like for like: one worker, upstream connections kept and shared, an access log i
 x-forwarded-for, x-forwarded-proto and x-request-id added where the proxy can, metrics where it has them.
 """
 
+import os
 import shutil
 
 from .certificates import SERVER_NAME
@@ -12,6 +13,9 @@ from .process import BenchError, descriptor_limit
 from .setup import route_prefix
 
 IDLE_S = 300
+# Beside PATH: where Debian puts servers, and where tools/setup puts Envoy.
+ELSEWHERE = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", os.path.join(
+    os.environ.get("WEFT_CACHE", os.path.expanduser("~/.cache/weft")), "venv/bin")])
 TLS13_CIPHER = "TLS_AES_128_GCM_SHA256"
 
 
@@ -200,7 +204,8 @@ class Nghttpx(Peer):
         words = [self.binary, "--conf=/dev/null", "--single-process", "-n1",
                  "--frontend=127.0.0.1,%d%s" % (setup.port, "" if setup.downstream_tls else ";no-tls")]
         words += ["--backend=127.0.0.1,%d%s%s" % (setup.upstream_port, pattern, params) for pattern in patterns]
-        words += ["--worker-frontend-connections=%d" % LIMIT, "--rlimit-nofile=%d" % min(2 * LIMIT, descriptor_limit()), "--backlog=4096",
+        words += ["--worker-frontend-connections=%d" % LIMIT, "--backlog=4096",
+                  "--rlimit-nofile=%d" % min(2 * LIMIT, descriptor_limit()),
                   "--backend-keep-alive-timeout=%ds" % IDLE_S, "--frontend-read-timeout=%ds" % IDLE_S,
                   "--frontend-http2-read-timeout=%ds" % IDLE_S, "--add-x-forwarded-for", "--no-ocsp",
                   "--frontend-http2-max-concurrent-streams=1000",
@@ -237,7 +242,7 @@ def find_binaries(built):
     """Paths of the proxies that are there: `built` maps the names of those that this tree builds."""
     found = {name: path for name, path in built.items() if path}
     for name in ("envoy", "haproxy", "nginx", "nghttpx"):
-        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+        path = shutil.which(name) or shutil.which(name, path=ELSEWHERE)
         if path:
             found[name] = path
     return found

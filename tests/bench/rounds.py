@@ -17,9 +17,9 @@ class Options:
     """How thoroughly to measure. `scale` multiplies the requests of a closed-loop run."""
 
     rounds: int = 5
-    scale: float = 1.0
-    rate_seconds: float = 1.0
-    churn_seconds: int = 2
+    scale: float = 0.6
+    rate_seconds: float = 0.7
+    churn_seconds: int = 1
     proxy_core: int = 0
     load_core: int = 1
     log: bool = True

@@ -117,6 +117,9 @@ class ByteStream {
   // Bytes taken by write() that are not yet with the kernel.
   virtual size_t unsent_bytes() const = 0;
 
+  // on_readable() comes in a later turn, whether or not new bytes do: for an owner that stopped reading early.
+  virtual void read_later() {}
+
   // Half-close: FIN, or close_notify and FIN, after what was written.
   virtual void shutdown_write() = 0;
   // Ends the connection. kReset sends a TCP RST (so that the peer cannot take a cut-off answer for a whole one).

@@ -24,6 +24,9 @@ class PlainStream final : public ByteStream, private event::IoEvents, private ev
   IoResult read(base::Buffer& into, size_t max_bytes) override;
   IoResult write(base::Buffer& from) override;
   size_t unsent_bytes() const override { return 0; }
+  void read_later() override {
+    if (state_ == State::kOpen) loop_.at_next_turn(*this);
+  }
   void shutdown_write() override;
   void close(CloseKind kind) override;
   const ConnectionInfo& info() const override;

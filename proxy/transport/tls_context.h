@@ -1,0 +1,89 @@
+#pragma once
+
+#include <openssl/base.h>
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "proxy/transport/tls_certificate.h"
+#include "proxy/transport/tls_config.h"
+#include "proxy/transport/tls_verifier.h"
+
+// What TlsStream needs of a configuration: the library's contexts, the verifier, and the sessions that a client may
+// resume. Immutable but for the sessions; shared by all workers.
+
+namespace weft::transport {
+
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+  const PeerVerifier& verifier() const { return *verifier_; }
+  // A connection's state of the library, not yet told to be client or server; nullptr when out of memory.
+  virtual bssl::UniquePtr<SSL> new_connection() const = 0;
+  const std::vector<CertificateInfo>& certificates() const { return infos_; }
+  // The URI names of the certificate that this connection showed.
+  static const std::vector<std::string>& local_uri_sans(const SSL* ssl);
+
+ protected:
+  // One of our certificates, with the library's context that shows it.
+  struct Entry {
+    bssl::UniquePtr<SSL_CTX> context;
+    Identity identity;
+    SubjectAltNames names;
+    bool ecdsa = false;
+    int ecdsa_curve = 0;  // NID
+  };
+  // A context with all that certificates do not change.
+  static absl::StatusOr<bssl::UniquePtr<SSL_CTX>> new_context(const TlsParameters& parameters);
+  absl::Status show_identity(Entry* entry);
+  void describe_trusted();
+
+  std::unique_ptr<PeerVerifier> verifier_;
+  std::vector<CertificateInfo> infos_;
+};
+
+class ServerTlsContext final : public TlsContext {
+ public:
+  static absl::StatusOr<std::shared_ptr<const ServerTlsContext>> make(ServerTlsConfig config);
+  bssl::UniquePtr<SSL> new_connection() const override;
+
+ private:
+  absl::Status add_certificate(const TlsCertificateConfig& certificate);
+  absl::Status configure(SSL_CTX* context);
+  absl::Status load_ticket_keys();
+  const Entry& choose(const SSL_CLIENT_HELLO* hello) const;
+  static ssl_select_cert_result_t on_client_hello(const SSL_CLIENT_HELLO* hello);
+  static int on_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered, unsigned offered_size,
+                     void* self);
+  static int on_ticket(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, HMAC_CTX* hmac, int encrypt);
+
+  ServerTlsConfig config_;
+  std::vector<Entry> entries_;
+  // By name ("a.example.com", "*.example.com"), entries in configured order.
+  absl::flat_hash_map<std::string, std::vector<size_t>> by_name_;
+  std::vector<std::string> ticket_keys_;
+  std::string session_scope_;
+};
+
+class ClientTlsContext final : public TlsContext {
+ public:
+  static absl::StatusOr<std::shared_ptr<const ClientTlsContext>> make(ClientTlsConfig config);
+  bssl::UniquePtr<SSL> new_connection() const override;
+  // Sessions by the address they were made with.
+  bssl::UniquePtr<SSL_SESSION> take_session(const std::string& address) const;
+  void keep_session(const std::string& address, bssl::UniquePtr<SSL_SESSION> session) const;
+
+ private:
+  ClientTlsConfig config_;
+  Entry entry_;
+  mutable absl::Mutex mutex_;  // Taken once or twice a handshake.
+  mutable absl::flat_hash_map<std::string, std::vector<bssl::UniquePtr<SSL_SESSION>>> sessions_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace weft::transport

@@ -1,0 +1,353 @@
+#include "proxy/stream/connection.h"
+
+#include <algorithm>
+
+#include "proxy/codec/http1/http1.h"
+#include "proxy/codec/http2/http2.h"
+#include "proxy/stream/exchange.h"
+
+namespace weft::stream {
+namespace {
+
+using CloseKind = transport::ByteStream::CloseKind;
+
+// What one connection may take of a turn before others get theirs.
+constexpr size_t kTurnReadBytes = 256 * 1024;
+constexpr size_t kReadBytes = 64 * 1024;
+constexpr int kTurnExchanges = 32;
+// RFC 9113, 3.4: what an HTTP/2 client says first.
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+}  // namespace
+
+Connection::Connection(Worker& worker, std::unique_ptr<transport::ByteStream> stream,
+                       const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket)
+    : worker_(worker),
+      stream_(std::move(stream)),
+      chain_(chain),
+      ticket_(std::move(ticket)),
+      stats_(chain.http->stats->of_worker(worker.context().worker)),
+      input_(std::move(early)),
+      idle_timer_(worker.context().loop.timers(), base::bind<&Connection::on_idle>(this)),
+      head_timer_(worker.context().loop.timers(), base::bind<&Connection::on_head_timeout>(this)),
+      lifetime_timer_(worker.context().loop.timers(), base::bind<&Connection::on_lifetime_over>(this)),
+      started_ns_(worker.context().loop.now_ns()) {}
+
+Connection::~Connection() = default;
+
+void Connection::start() {
+  stats_.downstream_cx_total.add();
+  stats_.downstream_cx_active.add();
+  if (is_tls()) {
+    stats_.downstream_cx_ssl_total.add();
+    stats_.downstream_cx_ssl_active.add();
+  }
+  render_peer();
+  if (http().idle_timeout_ms != 0) idle_timer_.arm(http().idle_timeout_ms);
+  if (http().max_connection_duration_ms != 0) lifetime_timer_.arm(http().max_connection_duration_ms);
+  stream_->attach(*this);
+  if (!input_.empty()) {
+    receive();
+    schedule_flush();
+  }
+}
+
+void Connection::render_peer() {
+  const transport::ConnectionInfo& info = stream_->info();
+  peer_.connection_id = worker_.next_connection_id();
+  std::string_view* views[] = {&peer_.remote_ip,     &peer_.remote_address, &peer_.direct_remote_ip,
+                               &peer_.direct_remote_address, &peer_.local_ip, &peer_.local_address};
+  std::string texts[6];
+  texts[0] = info.remote.ip_text();
+  texts[1] = info.remote.to_string();
+  texts[2] = info.direct_remote.ip_text();
+  texts[3] = info.direct_remote.to_string();
+  if (!http().access_logs.empty()) {
+    texts[4] = info.local.ip_text();
+    texts[5] = info.local.to_string();
+    peer_.local_port = info.local.port;
+  }
+  peer_.remote_port = info.remote.port;
+  peer_.direct_remote_port = info.direct_remote.port;
+  std::string uri_sans, dns_sans, local_sans;
+  auto join = [](const std::vector<std::string>& from, std::string& to) {
+    for (const std::string& each : from) to += (to.empty() ? "" : ",") + each;
+  };
+  for (const std::string& text : texts) peer_texts_ += text;
+  size_t at = peer_texts_.size();
+  if (info.tls != nullptr) {
+    join(info.tls->peer_uri_sans, uri_sans);
+    join(info.tls->peer_dns_sans, dns_sans);
+    join(info.tls->local_uri_sans, local_sans);
+    peer_texts_ += uri_sans + dns_sans + local_sans;
+    peer_.sni = info.tls->sni;
+    peer_.tls_version = info.tls->version;
+    peer_.tls_cipher = info.tls->cipher;
+    peer_.peer_subject = info.tls->peer_subject;
+    peer_.peer_issuer = info.tls->peer_issuer;
+    peer_.peer_serial = info.tls->peer_serial;
+    peer_.peer_fingerprint_256 = info.tls->peer_fingerprint_sha256;
+  }
+  const char* text = peer_texts_.data();
+  for (int i = 0; i < 6; ++i) {
+    *views[i] = {text, texts[i].size()};
+    text += texts[i].size();
+  }
+  std::string_view rest = std::string_view(peer_texts_).substr(at);
+  peer_.peer_uri_san = rest.substr(0, uri_sans.size());
+  peer_.peer_dns_san = rest.substr(uri_sans.size(), dns_sans.size());
+  peer_.local_uri_san = rest.substr(uri_sans.size() + dns_sans.size());
+}
+
+bool Connection::choose_codec() {
+  snapshot::CodecType type = http().codec_type;
+  if (type == snapshot::CodecType::kAuto) {
+    std::string_view alpn = stream_->alpn();
+    if (alpn == "h2") {
+      type = snapshot::CodecType::kHttp2;
+    } else if (!alpn.empty()) {
+      type = snapshot::CodecType::kHttp1;
+    } else {
+      size_t n = std::min(input_.size(), kPreface.size());
+      if (n == 0) return false;
+      if (input_.linearize(n) != kPreface.substr(0, n)) {
+        type = snapshot::CodecType::kHttp1;
+      } else if (n == kPreface.size()) {
+        type = snapshot::CodecType::kHttp2;
+      } else {
+        return false;
+      }
+    }
+  }
+  if (type == snapshot::CodecType::kHttp2) {
+    codec_ = codec::http2::make_server_codec(http().limits, *this);
+    stats_.downstream_cx_http2_total.add();
+    stats_.downstream_cx_http2_active.add();
+  } else {
+    codec_ = codec::http1::make_server_codec(http().limits, *this);
+    stats_.downstream_cx_http1_total.add();
+    stats_.downstream_cx_http1_active.add();
+  }
+  if (draining_) codec_->start_drain();
+  return true;
+}
+
+void Connection::on_readable() {
+  readable_ = true;
+  receive();
+  schedule_flush();
+}
+
+void Connection::on_writable() {
+  write_blocked_ = false;
+  schedule_flush();
+}
+
+void Connection::on_connect_failed() { lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed); }
+
+void Connection::on_next_turn() {
+  receive();
+  schedule_flush();
+}
+
+void Connection::receive() {
+  size_t budget = kTurnReadBytes;
+  while (!ended_) {
+    if (codec_ == nullptr && choose_codec()) continue;
+    if (lingering_) input_.clear();
+    if (codec_ != nullptr && !lingering_) {
+      if (!input_.empty()) {
+        codec::FeedState state = codec_->feed(input_);
+        if (state == codec::FeedState::kPaused || state == codec::FeedState::kFailed) break;
+      }
+      if (input_ended_ && !end_told_ && input_.empty()) {
+        end_told_ = true;
+        codec_->on_input_end();
+        break;
+      }
+    }
+    if (!readable_ || input_ended_) break;
+    if (budget == 0) {
+      worker_.context().loop.at_next_turn(*this);
+      break;
+    }
+    transport::IoResult result = stream_->read(input_, std::min(budget, kReadBytes));
+    budget -= std::min(budget, result.bytes);
+    switch (result.state) {
+      case transport::IoResult::State::kOk:
+        readable_ = !result.drained;
+        break;
+      case transport::IoResult::State::kBlocked:
+        readable_ = false;
+        break;
+      case transport::IoResult::State::kEnd:
+        input_ended_ = true;
+        if (codec_ == nullptr && !choose_codec()) return end(CloseKind::kGraceful);
+        break;
+      case transport::IoResult::State::kError:
+        return lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
+    }
+  }
+  if (input_.empty()) input_.trim();
+  if (http().request_headers_timeout_ms == 0 || codec_ == nullptr) return;
+  // Bytes that are left over while no exchange is open are a head that is not complete.
+  bool partial_head = !input_.empty() && codec_->open_streams() == 0;
+  if (!partial_head) {
+    head_timer_.disarm();
+  } else if (!head_timer_.armed()) {
+    head_timer_.arm(http().request_headers_timeout_ms);
+  }
+}
+
+codec::RequestEvents& Connection::on_new_stream(codec::ServerStream& handle) {
+  ++requests_;
+  Exchange* exchange = worker_.take_exchange();
+  exchange->begin(*this, handle);
+  if (http().max_requests_per_connection != 0 && requests_ >= http().max_requests_per_connection && !draining_) {
+    stats_.downstream_cx_max_requests_reached.add();
+    draining_ = true;
+    codec_->start_drain();
+  }
+  return *exchange;
+}
+
+void Connection::on_exchange_closed() {
+  if (draining_ && codec_->open_streams() == 0) codec_->finish_drain();
+  if (http().idle_timeout_ms != 0 && codec_->open_streams() == 0) idle_timer_.arm(http().idle_timeout_ms);
+}
+
+void Connection::on_turn_end() {
+  if (ended_) return;
+  if (codec_ == nullptr) return;
+  for (int i = 0;; ++i) {
+    codec_->deliver_closed();
+    size_t before = input_.size();
+    if (before == 0 && !readable_ && (!input_ended_ || end_told_)) break;
+    if (i == kTurnExchanges) {
+      worker_.context().loop.at_next_turn(*this);
+      break;
+    }
+    receive();
+    if (ended_) return;
+    if (input_.size() == before) break;
+  }
+  codec_->deliver_closed();
+  write_output();
+  if (!ended_) finish_if_done();
+}
+
+void Connection::write_output() {
+  base::Buffer& output = codec_->output();
+  codec_->fill_output();
+  while (!output.empty() && !write_blocked_) {
+    transport::IoResult result = stream_->write(output);
+    if (result.state == transport::IoResult::State::kError) {
+      return lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
+    }
+    if (result.state == transport::IoResult::State::kBlocked || (result.drained && !output.empty())) {
+      write_blocked_ = true;
+    }
+    codec_->fill_output();
+  }
+  if (output.empty()) output.trim();
+  size_t waiting = output.size() + stream_->unsent_bytes();
+  uint32_t high = http().limits.connection_buffer_high_bytes;
+  bool blocked = output_blocked_ ? waiting > high / 2 : waiting > high;
+  if (blocked == output_blocked_) return;
+  output_blocked_ = blocked;
+  (blocked ? stats_.downstream_flow_control_paused_reading_total
+           : stats_.downstream_flow_control_resumed_reading_total)
+      .add();
+  codec_->on_output_blocked(blocked);
+}
+
+void Connection::finish_if_done() {
+  if (lingering_) {
+    if (input_ended_) end(CloseKind::kGraceful);
+    return;
+  }
+  if (!codec_->finished() || !codec_->output().empty() || stream_->unsent_bytes() != 0) return;
+  if (codec_->must_reset()) return end(CloseKind::kReset);
+  bool all_read = input_ended_ || (input_.empty() && !readable_ && codec_->cause() == http::Cause::kNone);
+  if (all_read || http().delayed_close_timeout_ms == 0) return end(CloseKind::kGraceful);
+  // Closing with unread bytes would reset the connection and might destroy the answer on its way (RFC 9112, 9.6).
+  lingering_ = true;
+  stream_->shutdown_write();
+  head_timer_.disarm();
+  idle_timer_.disarm();
+  idle_timer_.arm(http().delayed_close_timeout_ms);
+  receive();
+  if (!ended_ && input_ended_) end(CloseKind::kGraceful);
+}
+
+void Connection::drain() {
+  if (draining_ || ended_) return;
+  draining_ = true;
+  if (codec_ == nullptr) return end(CloseKind::kGraceful);
+  stats_.downstream_cx_drain_close.add();
+  codec_->start_drain();
+  if (codec_->open_streams() == 0) codec_->finish_drain();
+  schedule_flush();
+}
+
+void Connection::close_now(http::Cause cause) { lost(codec::ResetReason::kConnectionClosed, cause); }
+
+void Connection::lost(codec::ResetReason reason, http::Cause cause) {
+  if (ended_) return;
+  if (codec_ != nullptr) {
+    if (codec_->open_streams() != 0) stats_.downstream_cx_destroy_active_rq.add();
+    codec_->on_connection_lost(reason, cause);
+    codec_->deliver_closed();
+  }
+  if (cause == http::Cause::kDownstreamClosed) stats_.downstream_cx_destroy_remote.add();
+  end(CloseKind::kReset);
+}
+
+void Connection::end(CloseKind kind) {
+  if (ended_) return;
+  ended_ = true;
+  stats_.downstream_cx_active.subtract();
+  stats_.downstream_cx_destroy.add();
+  if (is_tls()) stats_.downstream_cx_ssl_active.subtract();
+  if (codec_ != nullptr) {
+    bool http2 = codec_->version() == http::Version::kHttp2;
+    (http2 ? stats_.downstream_cx_http2_active : stats_.downstream_cx_http1_active).subtract();
+    if (codec_->cause() != http::Cause::kNone) stats_.downstream_cx_protocol_error.add();
+  }
+  stats_.downstream_cx_rx_bytes_total.add(stream_->received_bytes());
+  stats_.downstream_cx_tx_bytes_total.add(stream_->sent_bytes());
+  auto& loop = worker_.context().loop;
+  stats_.downstream_cx_length_ms.record(static_cast<uint64_t>((loop.now_ns() - started_ns_) / 1'000'000));
+  idle_timer_.disarm();
+  head_timer_.disarm();
+  lifetime_timer_.disarm();
+  base::ListNode<event::TurnEndTask>::unlink();
+  base::ListNode<event::NextTurnTask>::unlink();
+  base::ListNode<Connection>::unlink();
+  stream_->close(kind);
+  ticket_.release();
+  worker_.connection_closed();
+  loop.destroy_later(std::unique_ptr<event::Deferred>(this));
+}
+
+void Connection::on_idle() {
+  if (lingering_) return end(CloseKind::kGraceful);
+  if (codec_ != nullptr && codec_->open_streams() != 0) return;
+  stats_.downstream_cx_idle_timeout.add();
+  if (codec_ == nullptr) return end(CloseKind::kGraceful);
+  codec_->start_drain();
+  codec_->finish_drain();
+  schedule_flush();
+}
+
+void Connection::on_head_timeout() {
+  stats_.downstream_rq_header_timeout.add();
+  lost(codec::ResetReason::kConnectionClosed, http::Cause::kRequestHeadersTimeout);
+}
+
+void Connection::on_lifetime_over() {
+  stats_.downstream_cx_max_duration_reached.add();
+  drain();
+}
+
+}  // namespace weft::stream

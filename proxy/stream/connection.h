@@ -1,0 +1,94 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/base/buffer.h"
+#include "proxy/base/intrusive_list.h"
+#include "proxy/codec/codec.h"
+#include "proxy/event/loop.h"
+#include "proxy/observe/request_record.h"
+#include "proxy/snapshot/connection_handler.h"
+#include "proxy/stream/worker.h"
+
+// A downstream HTTP connection: reads into its codec, writes the codec's output once a turn, and knows when to close.
+// Owned by itself from start() on; ends through Loop::destroy_later. One thread.
+
+namespace weft::stream {
+
+class Connection final : public transport::ByteStream::Events,
+                         public codec::ServerCodec::Events,
+                         public event::TurnEndTask,
+                         public event::NextTurnTask,
+                         public event::Deferred,
+                         public base::ListNode<Connection> {
+ public:
+  Connection(Worker& worker, std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain,
+             base::Buffer early, snapshot::ConnectionTicket ticket);
+  ~Connection() override;
+
+  void start();
+  // No further exchange; those open go on.
+  void drain();
+  // Ends it now; open exchanges are reset with `cause`.
+  void close_now(http::Cause cause);
+  // To be called after anything was sent, or receiving was resumed.
+  void schedule_flush() { worker_.context().loop.at_turn_end(*this); }
+
+  Worker& worker() { return worker_; }
+  const snapshot::HttpConnectionManager& http() const { return *chain_.http; }
+  observe::HttpStats& stats() { return stats_; }
+  const snapshot::FilterChain& chain() const { return chain_; }
+  const transport::ConnectionInfo& info() const { return stream_->info(); }
+  bool is_tls() const { return chain_.tls != nullptr; }
+  const observe::PeerTexts& peer() const { return peer_; }
+  http::Version version() const { return codec_->version(); }
+  // An exchange ended (for the idle timer and max_requests_per_connection).
+  void on_exchange_closed();
+
+ private:
+  void on_connected() override {}
+  void on_readable() override;
+  void on_writable() override;
+  void on_connect_failed() override;
+  codec::RequestEvents& on_new_stream(codec::ServerStream& handle) override;
+  void on_turn_end() override;
+  void on_next_turn() override;
+
+  // Reads and feeds until the socket or the codec has enough.
+  void receive();
+  bool choose_codec();
+  void write_output();
+  void finish_if_done();
+  void lost(codec::ResetReason reason, http::Cause cause);
+  void end(transport::ByteStream::CloseKind kind);
+  void on_idle();
+  void on_head_timeout();
+  void on_lifetime_over();
+  void render_peer();
+
+  Worker& worker_;
+  std::unique_ptr<transport::ByteStream> stream_;
+  const snapshot::FilterChain& chain_;
+  snapshot::ConnectionTicket ticket_;
+  observe::HttpStats& stats_;
+  std::unique_ptr<codec::ServerCodec> codec_;
+  base::Buffer input_;
+  event::Timer idle_timer_;
+  event::Timer head_timer_;
+  event::Timer lifetime_timer_;
+  int64_t started_ns_;
+  uint32_t requests_ = 0;
+  bool readable_ = true;      // The socket may have more.
+  bool input_ended_ = false;
+  bool end_told_ = false;     // The codec knows of input_ended_.
+  bool write_blocked_ = false;
+  bool output_blocked_ = false;
+  bool draining_ = false;
+  bool lingering_ = false;    // Our half is closed; waiting for the peer's.
+  bool ended_ = false;
+  observe::PeerTexts peer_;
+  std::string peer_texts_;    // What peer_ points into.
+};
+
+}  // namespace weft::stream

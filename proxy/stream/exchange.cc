@@ -1,0 +1,346 @@
+#include "proxy/stream/exchange.h"
+
+#include <new>
+
+#include "proxy/route/rewrite.h"
+#include "proxy/stream/prepare.h"
+
+namespace weft::stream {
+
+using http::Cause;
+using http::HeaderId;
+
+Exchange::PerRequest::PerRequest(Worker& worker, Exchange& exchange)
+    : request(exchange.arena_),
+      response(exchange.arena_),
+      forwarder(worker.context(), exchange, request, exchange.record_) {}
+
+Exchange::Exchange(Worker& worker)
+    : worker_(worker),
+      idle_timer_(worker.context().loop.timers(), base::bind<&Exchange::on_idle_timeout>(this)),
+      request_timer_(worker.context().loop.timers(), base::bind<&Exchange::on_request_timeout>(this)),
+      duration_timer_(worker.context().loop.timers(), base::bind<&Exchange::on_duration_over>(this)) {}
+
+Exchange::~Exchange() { WEFT_ASSERT(recycled_); }
+
+void Exchange::begin(Connection& connection, codec::ServerStream& handle) {
+  recycled_ = false;
+  connection_ = &connection;
+  handle_ = &handle;
+  phase_ = State::kReadingHead;
+  request_ended_ = filter_paused_ = held_end_ = false;
+  route_ = nullptr;
+  destination_ = nullptr;
+  filters_ = nullptr;
+  filter_count_ = next_filter_ = 0;
+  request_trailers_ = nullptr;
+  sent_head_ = nullptr;
+  record_ = observe::RequestRecord();
+  auto& loop = worker_.context().loop;
+  record_.start_ns = loop.now_ns();
+  record_.start_wall_ns = loop.wall_ns();
+  record_.downstream = connection.peer();
+  record_.protocol = http::version_name(connection.version());
+  record_.filter_chain_name = connection.chain().name;
+  state_ = new (arena_.allocate(sizeof(PerRequest), alignof(PerRequest))) PerRequest(worker_, *this);
+  auto& stats = connection.stats();
+  stats.downstream_rq_total.add();
+  stats.downstream_rq_active.add();
+  (connection.version() == http::Version::kHttp2 ? stats.downstream_rq_http2_total : stats.downstream_rq_http1_total)
+      .add();
+  const auto& http = connection.http();
+  if (http.request_timeout_ms != 0) request_timer_.arm(http.request_timeout_ms);
+  touch();
+}
+
+void Exchange::step(Event event) {
+  State next = next_state(phase_, event);
+  WEFT_ASSERT(next != State::kError);
+  phase_ = next;
+}
+
+void Exchange::touch() {
+  int64_t timeout_ms = connection_->http().stream_idle_timeout_ms;
+  if (route_ != nullptr && route_->forward != nullptr && route_->forward->idle_timeout_ms) {
+    timeout_ms = *route_->forward->idle_timeout_ms;
+  }
+  if (timeout_ms != 0) {
+    idle_timer_.arm(timeout_ms);
+  } else {
+    idle_timer_.disarm();
+  }
+}
+
+void Exchange::on_request_head(bool end) {
+  http::RequestHead& request = state_->request;
+  step(Event::kHead);
+  record_.request = &request;
+  record_.protocol = http::version_name(request.version);
+  record_.original_path = request.path;
+  record_.request_head_bytes = request.headers.byte_size();
+  if (end) {
+    request_ended_ = true;
+    record_.request_end_ns = worker_.context().loop.now_ns();
+    request_timer_.disarm();
+  }
+  const auto& http = connection_->http();
+  if (request.upgrade == "h2c") request.upgrade = {};  // RFC 9113, 3.1: no longer used; a server may ignore it.
+  if (request.expects_continue && !http.proxy_100_continue) {
+    request.expects_continue = false;
+    http::ResponseHead interim(arena_);
+    interim.status = 100;
+    handle_->send_informational(interim);
+    connection_->schedule_flush();
+  }
+  PrepareInput input{http, connection_->peer(), connection_->is_tls(), worker_.context().random};
+  Prepared prepared = prepare_request(input, request);
+  record_.downstream.remote_ip = prepared.remote_ip;
+  if (prepared.refused != Cause::kNone) return answer_with(prepared.refused, prepared.detail);
+  if (!prepared.redirect_to.empty()) {
+    connection_->stats().downstream_rq_redirected_with_normalized_path.add();
+    http::ResponseHead head(arena_);
+    head.status = 307;
+    head.headers.add(HeaderId::kLocation, prepared.redirect_to);
+    return reply(head, {}, Cause::kRedirect, {});
+  }
+
+  routes_ = http.routes;
+  route_ = routes_->match(route::MatchInput{request, worker_.context().random});
+  if (route_ != nullptr) {
+    record_.route_name = route_->name;
+    if (route_->virtual_host != nullptr) record_.virtual_host = route_->virtual_host->name;
+    touch();
+  }
+  if (!http.filters.empty()) {
+    filters_ = static_cast<filter::Filter**>(arena_.allocate(sizeof(filter::Filter*) * http.filters.size()));
+    for (const auto& factory : http.filters) {
+      if (filter::Filter* made = factory->make(*this)) filters_[filter_count_++] = made;
+    }
+  }
+  run_filters();
+}
+
+void Exchange::run_filters() {
+  while (next_filter_ < filter_count_) {
+    filter::Filter& filter = *filters_[next_filter_];
+    filter::Verdict verdict = filter.on_request_head(state_->request, request_ended_ && held_body_.empty());
+    if (phase_ != State::kFiltering || verdict == filter::Verdict::kReply) return;
+    ++next_filter_;
+    if (verdict == filter::Verdict::kPause) {
+      filter_paused_ = true;
+      return;
+    }
+  }
+  route_request();
+}
+
+void Exchange::resume() {
+  if (!filter_paused_ || phase_ != State::kFiltering) return;
+  filter_paused_ = false;
+  run_filters();
+  if (phase_ != State::kForwarding && phase_ != State::kAnswering) return;
+  bool end = held_end_;
+  if (!held_body_.empty() || end) pass_request_body(held_body_, end && request_trailers_ == nullptr);
+  if (request_trailers_ != nullptr) state_->forwarder.send_trailers(*request_trailers_);
+  pause(false);
+}
+
+void Exchange::route_request() {
+  if (route_ == nullptr) {
+    connection_->stats().no_route.add();
+    return answer_with(Cause::kNoRoute, {});
+  }
+  const route::VirtualHost* host = route_->virtual_host;
+  using RequireTls = route::VirtualHost::RequireTls;
+  http::ResponseHead head(arena_);
+  if (host != nullptr && host->require_tls != RequireTls::kNone &&
+      state_->request.headers.value(HeaderId::kXForwardedProto) != "https") {
+    head.status = 301;
+    head.headers.add_static(HeaderId::kLocation,
+                            arena_.concat("https://", state_->request.authority, state_->request.path));
+    connection_->stats().rq_redirect.add();
+    return reply(head, {}, Cause::kRedirect, {});
+  }
+  if (route_->redirect != nullptr) {
+    head.status = route_->redirect->status;
+    head.headers.add_static(HeaderId::kLocation,
+                            route::redirect_location(*route_->redirect, *route_, state_->request, arena_));
+    connection_->stats().rq_redirect.add();
+    return reply(head, {}, Cause::kRedirect, {});
+  }
+  if (route_->direct_response != nullptr) {
+    head.status = route_->direct_response->status;
+    if (!route_->direct_response->body.empty()) head.headers.add_static(HeaderId::kContentType, "text/plain");
+    connection_->stats().rq_direct_response.add();
+    return reply(head, route_->direct_response->body, Cause::kDirectResponse, {});
+  }
+  forward_request(*route_->forward);
+}
+
+bool Exchange::upgrade_allowed(const route::ClusterAction& action) const {
+  std::string_view asked = state_->request.upgrade.empty() ? "connect" : state_->request.upgrade;
+  auto names = [&](const std::vector<std::string>& list) {
+    for (const std::string& each : list) {
+      if (http::equals_ignoring_case(each, asked)) return true;
+    }
+    return false;
+  };
+  if (names(action.refused_upgrades)) return false;
+  return names(action.allowed_upgrades) || names(connection_->http().upgrades);
+}
+
+void Exchange::forward_request(const route::ClusterAction& action) {
+  http::RequestHead& request = state_->request;
+  auto& stats = connection_->stats();
+  if (request.is_tunnel()) {
+    if (!upgrade_allowed(action)) {
+      stats.downstream_rq_ws_on_non_ws_route.add();
+      return answer_with(Cause::kUpgradeNotAllowed, request.upgrade);
+    }
+    stats.downstream_cx_upgrades_total.add();
+  }
+  uint64_t pick = action.clusters.size() > 1 ? worker_.context().random.below(action.total_weight) : 0;
+  for (const route::WeightedCluster& each : action.clusters) {
+    destination_ = &each;
+    if (pick < each.weight) break;
+    pick -= each.weight;
+  }
+  if (destination_ == nullptr || destination_->cluster == nullptr) {
+    stats.no_cluster.add();
+    return answer_with(Cause::kNoCluster, destination_ == nullptr ? std::string_view() : destination_->name,
+                       action.cluster_not_found_status);
+  }
+  stats.rq_total.add();
+  apply_request_mutations(*destination_);
+
+  const auto& http = connection_->http();
+  forward::ForwardPlan plan;
+  plan.action = &action;
+  plan.destination = destination_;
+  plan.deadlines = forward::deadlines_of(action, request, http.max_stream_duration_ms, http.respect_expected_rq_timeout);
+  plan.replay_limit_bytes = route_->has_per_request_buffer_limit ? route_->per_request_buffer_limit_bytes
+                                                                 : http.limits.connection_buffer_high_bytes;
+  plan.send_expected_timeout = !http.suppress_envoy_headers;
+  plan.include_attempt_count = route_->virtual_host != nullptr && route_->virtual_host->include_request_attempt_count;
+  if (plan.deadlines.stream_duration_ms != 0) duration_timer_.arm(plan.deadlines.stream_duration_ms);
+  step(Event::kForward);
+  state_->forwarder.start(plan, request_ended_ && held_body_.empty() && request_trailers_ == nullptr);
+}
+
+void Exchange::pass_request_body(base::Buffer& data, bool end) {
+  for (size_t i = 0; i < filter_count_; ++i) {
+    if (filters_[i]->on_request_body(data, end) == filter::Verdict::kReply) return;
+  }
+  state_->forwarder.send_body(data, end);
+}
+
+void Exchange::on_body(base::Buffer& data, bool end) {
+  touch();
+  if (end) {
+    request_ended_ = true;
+    record_.request_end_ns = worker_.context().loop.now_ns();
+    request_timer_.disarm();
+  }
+  switch (phase_) {
+    case State::kFiltering:
+      held_body_.move_from(data);
+      held_end_ = held_end_ || end;
+      if (held_body_.size() > connection_->http().limits.connection_buffer_high_bytes) pause(true);
+      return;
+    case State::kForwarding:
+    case State::kAnswering:
+      return pass_request_body(data, end);
+    default:
+      data.clear();
+  }
+}
+
+void Exchange::on_trailers(http::HeaderMap& trailers) {
+  touch();
+  request_ended_ = true;
+  record_.request_end_ns = worker_.context().loop.now_ns();
+  request_timer_.disarm();
+  request_trailers_ = &trailers;
+  if (phase_ == State::kForwarding || phase_ == State::kAnswering) state_->forwarder.send_trailers(trailers);
+}
+
+void Exchange::pause(bool paused) {
+  if (handle_ == nullptr) return;
+  handle_->pause_receiving(paused);
+  if (!paused) connection_->schedule_flush();
+}
+
+void Exchange::on_forward_blocked(bool blocked) { pause(blocked); }
+
+void Exchange::on_send_blocked(bool blocked) { state_->forwarder.pause_response(blocked); }
+
+void Exchange::on_reset(codec::ResetReason reason, http::Cause cause) {
+  bool answerable = reason == codec::ResetReason::kProtocolError || reason == codec::ResetReason::kMessageTooLarge;
+  if (state_->forwarder.started()) state_->forwarder.cancel();
+  if (answerable && (phase_ == State::kReadingHead || phase_ == State::kFiltering || phase_ == State::kForwarding)) {
+    return answer_with(cause, {});
+  }
+  connection_->stats().downstream_rq_rx_reset.add();
+  if (phase_ != State::kAnswered && record_.cause == Cause::kNone) record_.cause = cause;
+  step(Event::kReset);
+}
+
+void Exchange::on_stream_closed() {
+  handle_ = nullptr;
+  if (state_->forwarder.started()) state_->forwarder.cancel();
+  record_.end_ns = worker_.context().loop.now_ns();
+  if (record_.request == nullptr && !state_->request.method.empty()) record_.request = &state_->request;
+  record_.response = sent_head_;
+  auto& stats = connection_->stats();
+  stats.downstream_rq_active.subtract();
+  stats.downstream_rq_time.record(static_cast<uint64_t>((record_.end_ns - record_.start_ns) / 1'000'000));
+  for (size_t i = 0; i < filter_count_; ++i) {
+    filters_[i]->on_done();
+    filters_[i]->~Filter();
+  }
+  filter_count_ = 0;
+  for (const auto& log : connection_->http().access_logs) log->record(record_, worker_.context().worker);
+  idle_timer_.disarm();
+  request_timer_.disarm();
+  duration_timer_.disarm();
+  connection_->on_exchange_closed();
+  connection_ = nullptr;
+  finish();
+}
+
+void Exchange::finish() {
+  if (handle_ == nullptr && state_->forwarder.idle()) worker_.context().loop.at_turn_end(*this);
+}
+
+void Exchange::on_forward_idle() { finish(); }
+
+void Exchange::on_turn_end() {
+  if (handle_ != nullptr || recycled_ || !state_->forwarder.idle()) return;
+  state_->~PerRequest();
+  state_ = nullptr;
+  routes_.reset();
+  held_body_.clear();
+  arena_.reset();
+  recycled_ = true;
+  worker_.give_exchange(this);
+}
+
+void Exchange::on_idle_timeout() {
+  connection_->stats().downstream_rq_idle_timeout.add();
+  if (state_->forwarder.started()) state_->forwarder.cancel();
+  answer_with(Cause::kStreamIdleTimeout, {});
+}
+
+void Exchange::on_request_timeout() {
+  connection_->stats().downstream_rq_timeout.add();
+  if (state_->forwarder.started()) state_->forwarder.cancel();
+  answer_with(Cause::kRequestTimeout, {});
+}
+
+void Exchange::on_duration_over() {
+  connection_->stats().downstream_rq_max_duration_reached.add();
+  if (state_->forwarder.started()) state_->forwarder.cancel();
+  answer_with(Cause::kMaxStreamDuration, {});
+}
+
+}  // namespace weft::stream

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <optional>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/buffer.h"
+#include "proxy/codec/codec.h"
+#include "proxy/event/timer.h"
+#include "proxy/filter/filter.h"
+#include "proxy/forward/forwarder.h"
+#include "proxy/observe/request_record.h"
+#include "proxy/stream/connection.h"
+#include "proxy/stream/exchange_state.h"
+
+// One request and its answer, from the first byte to the access log: prepares the request, finds its route, runs the
+// filters, forwards it or answers it, and passes the answer on. Recycled by its Worker; one thread.
+
+namespace weft::stream {
+
+class Exchange final : public codec::RequestEvents,
+                       public forward::ForwardEvents,
+                       public filter::FilterStream,
+                       public event::TurnEndTask {
+ public:
+  explicit Exchange(Worker& worker);
+  ~Exchange();
+
+  void begin(Connection& connection, codec::ServerStream& handle);
+
+  // codec::RequestEvents
+  base::Arena& arena() override { return arena_; }
+  http::RequestHead& request_head() override { return state_->request; }
+  void on_request_head(bool end) override;
+  void on_body(base::Buffer& data, bool end) override;
+  void on_trailers(http::HeaderMap& trailers) override;
+  void on_reset(codec::ResetReason reason, http::Cause cause) override;
+  void on_send_blocked(bool blocked) override;
+  void on_stream_closed() override;
+
+  // forward::ForwardEvents
+  void on_forward_informational(http::ResponseHead& head) override;
+  void on_forward_head(http::ResponseHead& head, bool end) override;
+  void on_forward_body(base::Buffer& data, bool end) override;
+  void on_forward_trailers(http::HeaderMap& trailers) override;
+  void on_forward_failed(http::Cause cause, std::string_view detail) override;
+  void on_forward_blocked(bool blocked) override;
+  void on_forward_idle() override;
+
+  // filter::FilterStream
+  const route::Route* route() override { return route_; }
+  const observe::RequestRecord& record() override { return record_; }
+  void resume() override;
+  void reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
+             std::string_view detail) override;
+
+  // event::TurnEndTask: given back to the worker.
+  void on_turn_end() override;
+
+ private:
+  // What is made anew for every exchange, in its arena.
+  struct PerRequest {
+    PerRequest(Worker& worker, Exchange& exchange);
+    http::RequestHead request;
+    http::ResponseHead response;  // Of the proxy's own answers.
+    forward::Forwarder forwarder;
+  };
+
+  void step(Event event);
+  void run_filters();
+  void route_request();
+  void forward_request(const route::ClusterAction& action);
+  void apply_request_mutations(const route::WeightedCluster& destination);
+  bool upgrade_allowed(const route::ClusterAction& action) const;
+  void finish_request_headers();
+  void pass_request_body(base::Buffer& data, bool end);
+  void prepare_answer(http::ResponseHead& head);
+  void apply_response_mutations(http::ResponseHead& head);
+  void send_head(http::ResponseHead& head, bool end);
+  void note_sent_end();
+  // An answer of the proxy's own, in words; or, if an answer has begun, a reset.
+  void answer_with(http::Cause cause, std::string_view detail, uint16_t status = 0);
+  void abort(http::Cause cause);
+  void touch();
+  void pause(bool paused);
+  void on_idle_timeout();
+  void on_request_timeout();
+  void on_duration_over();
+  void finish();
+
+  Worker& worker_;
+  base::Arena arena_;
+  Connection* connection_ = nullptr;
+  codec::ServerStream* handle_ = nullptr;
+  PerRequest* state_ = nullptr;
+  observe::RequestRecord record_;
+  std::shared_ptr<const route::RouteTable> routes_;
+  const route::Route* route_ = nullptr;
+  const route::WeightedCluster* destination_ = nullptr;
+  filter::Filter** filters_ = nullptr;
+  size_t filter_count_ = 0;
+  size_t next_filter_ = 0;
+  State phase_ = State::kReadingHead;
+  bool request_ended_ = false;
+  bool filter_paused_ = false;
+  bool recycled_ = true;
+  base::Buffer held_body_;  // Of a request whose filters have not let it pass yet.
+  bool held_end_ = false;
+  http::HeaderMap* request_trailers_ = nullptr;
+  const http::ResponseHead* sent_head_ = nullptr;
+  event::Timer idle_timer_;
+  event::Timer request_timer_;
+  event::Timer duration_timer_;
+};
+
+}  // namespace weft::stream

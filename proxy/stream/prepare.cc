@@ -1,0 +1,289 @@
+#include "proxy/stream/prepare.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace weft::stream {
+namespace {
+
+using http::HeaderId;
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = static_cast<char>(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool is_unreserved(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
+bool has_escaped_slash(std::string_view path) {
+  for (size_t i = 0; i + 2 < path.size(); ++i) {
+    if (path[i] != '%') continue;
+    int value = hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]);
+    if (value == '/' || value == '\\') return true;
+  }
+  return false;
+}
+
+std::string_view unescape_slashes(std::string_view path, base::Arena& arena) {
+  char* out = static_cast<char*>(arena.allocate(path.size(), 1));
+  size_t size = 0;
+  for (size_t i = 0; i < path.size(); ++i) {
+    char c = path[i];
+    if (c == '%' && i + 2 < path.size()) {
+      int value = hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]);
+      if (value == '/' || value == '\\') {
+        c = static_cast<char>(value);
+        i += 2;
+      }
+    }
+    out[size++] = c;
+  }
+  return {out, size};
+}
+
+// True if normalize_path() would give the path back as it is.
+bool is_normal(std::string_view path) {
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' || path[i] == '\\') return false;
+    if (path[i] == '.' && i > 0 && path[i - 1] == '/') return false;
+  }
+  return true;
+}
+
+void strip_port(http::RequestHead& request, bool is_tls, bool any) {
+  std::string_view authority = request.authority;
+  size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) return;
+  std::string_view port = authority.substr(colon + 1);
+  if (any || port == (is_tls ? "443" : "80")) request.authority = authority.substr(0, colon);
+}
+
+std::string_view make_request_id(base::Random& random, base::Arena& arena) {
+  // A random UUID (RFC 9562, version 4).
+  char* out = static_cast<char*>(arena.allocate(36, 1));
+  constexpr char kHex[] = "0123456789abcdef";
+  uint64_t words[2] = {random.next(), random.next()};
+  int nibble = 0;
+  for (int i = 0; i < 36; ++i) {
+    if (i == 8 || i == 13 || i == 18 || i == 23) {
+      out[i] = '-';
+      continue;
+    }
+    uint64_t value = (words[nibble / 16] >> (nibble % 16 * 4)) & 15;
+    if (nibble == 12) value = 4;
+    if (nibble == 16) value = 8 | (value & 3);
+    out[i] = kHex[value];
+    ++nibble;
+  }
+  return {out, 36};
+}
+
+// The address `hops` from the right end of x-forwarded-for (0: the last); empty if there are not so many.
+std::string_view forwarded_address(std::string_view list, uint32_t hops) {
+  while (true) {
+    size_t comma = list.rfind(',');
+    std::string_view last = comma == std::string_view::npos ? list : list.substr(comma + 1);
+    while (!last.empty() && last.front() == ' ') last.remove_prefix(1);
+    while (!last.empty() && last.back() == ' ') last.remove_suffix(1);
+    if (hops == 0) return last;
+    if (comma == std::string_view::npos) return {};
+    list = list.substr(0, comma);
+    --hops;
+  }
+}
+
+void sanitize(const snapshot::HttpConnectionManager& http, http::HeaderMap& headers) {
+  // These steer the proxy; whoever is not trusted with that may not send them.
+  for (HeaderId id : {HeaderId::kXEnvoyInternal, HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn,
+                      HeaderId::kXEnvoyMaxRetries, HeaderId::kXEnvoyUpstreamRqTimeoutMs,
+                      HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs, HeaderId::kXEnvoyDecoratorOperation,
+                      HeaderId::kXEnvoyExternalAddress, HeaderId::kXEnvoyOriginalPath,
+                      HeaderId::kXEnvoyAttemptCount}) {
+    headers.remove(id);
+  }
+  if (!http.respect_expected_rq_timeout) headers.remove(HeaderId::kXEnvoyExpectedRqTimeoutMs);
+}
+
+std::string_view client_certificate(const snapshot::HttpConnectionManager& http, const observe::PeerTexts& peer,
+                                    base::Arena& arena) {
+  std::string_view text;
+  auto add = [&](std::string_view key, std::string_view value, bool quoted) {
+    if (value.empty()) return;
+    if (!text.empty()) text = arena.concat(text, ";");
+    text = arena.concat(text, key, quoted ? "=\"" : "=", value);
+    if (quoted) text = arena.concat(text, "\"");
+  };
+  add("By", peer.local_uri_san.substr(0, peer.local_uri_san.find(',')), false);
+  add("Hash", peer.peer_fingerprint_256, false);
+  if (http.xfcc_subject) add("Subject", peer.peer_subject, true);
+  if (http.xfcc_uri) add("URI", peer.peer_uri_san.substr(0, peer.peer_uri_san.find(',')), false);
+  if (http.xfcc_dns) {
+    std::string_view names = peer.peer_dns_san;
+    while (!names.empty()) {
+      size_t comma = names.find(',');
+      add("DNS", names.substr(0, comma), false);
+      names = comma == std::string_view::npos ? std::string_view() : names.substr(comma + 1);
+    }
+  }
+  return text;
+}
+
+void forward_client_certificate(const PrepareInput& input, http::HeaderMap& headers) {
+  using Mode = snapshot::ForwardClientCert;
+  Mode mode = input.http.forward_client_cert;
+  if (mode == Mode::kAlwaysForwardOnly) return;
+  bool mutual = !input.peer.peer_fingerprint_256.empty();
+  if (mode == Mode::kSanitize || !mutual) {
+    headers.remove(HeaderId::kXForwardedClientCert);
+    return;
+  }
+  if (mode == Mode::kForwardOnly) return;
+  std::string_view element = client_certificate(input.http, input.peer, headers.arena());
+  std::string_view before = headers.value(HeaderId::kXForwardedClientCert);
+  if (mode == Mode::kAppendForward && !before.empty()) element = headers.arena().concat(before, ",", element);
+  headers.set(HeaderId::kXForwardedClientCert, element);
+}
+
+}  // namespace
+
+std::string_view normalize_path(std::string_view path, base::Arena& arena) {
+  std::string_view only = http::path_only(path);
+  if (is_normal(only)) return path;
+  std::string_view query = path.substr(only.size());
+  if (only.empty() || only[0] != '/') return {};
+  char* out = static_cast<char*>(arena.allocate(only.size() + 1, 1));
+  size_t size = 0;
+  for (size_t i = 0; i < only.size(); ++i) {
+    char c = only[i];
+    if (c == '\\') c = '/';
+    if (c == '%') {
+      if (i + 2 >= only.size()) return {};
+      int high = hex_value(only[i + 1]), low = hex_value(only[i + 2]);
+      if (high < 0 || low < 0) return {};
+      auto value = static_cast<char>(high * 16 + low);
+      if (value == 0) return {};
+      if (is_unreserved(value)) {
+        c = value;
+        i += 2;
+      }
+    }
+    out[size++] = c;
+  }
+  // Segments are written back over the same bytes: the result is never longer.
+  size_t to = 0;
+  for (size_t from = 0; from < size;) {
+    size_t end = from + 1;
+    while (end < size && out[end] != '/') ++end;
+    std::string_view segment(out + from + 1, end - from - 1);
+    bool last = end == size;
+    if (segment == "." || segment == "..") {
+      if (segment == "..") {
+        while (to > 0 && out[to - 1] != '/') --to;
+        if (to > 0) --to;
+      }
+      if (last) out[to++] = '/';
+    } else {
+      std::memmove(out + to, out + from, end - from);
+      to += end - from;
+    }
+    from = end;
+  }
+  if (to == 0) out[to++] = '/';
+  return arena.concat({out, to}, query);
+}
+
+std::string_view merge_slashes(std::string_view path, base::Arena& arena) {
+  std::string_view only = http::path_only(path);
+  if (only.find("//") == std::string_view::npos) return path;
+  char* out = static_cast<char*>(arena.allocate(path.size(), 1));
+  size_t size = 0;
+  for (char c : only) {
+    if (c == '/' && size > 0 && out[size - 1] == '/') continue;
+    out[size++] = c;
+  }
+  return arena.concat({out, size}, path.substr(only.size()));
+}
+
+Prepared prepare_request(const PrepareInput& input, http::RequestHead& request) {
+  const auto& http = input.http;
+  http::HeaderMap& headers = request.headers;
+  base::Arena& arena = headers.arena();
+  Prepared prepared;
+  auto refuse = [&](std::string_view detail) {
+    prepared.refused = http::Cause::kBadRequest;
+    prepared.detail = detail;
+    return prepared;
+  };
+
+  if (request.authority.empty()) return refuse("the request has no host");
+  if (http.strip_trailing_host_dot && request.authority.ends_with('.')) request.authority.remove_suffix(1);
+  if (http.strip_any_host_port || http.strip_matching_host_port) {
+    strip_port(request, input.is_tls, http.strip_any_host_port);
+  }
+
+  bool has_path = !request.path.empty() && request.path[0] == '/';
+  if (has_path) {
+    using Action = snapshot::PathAction;
+    std::string_view path = request.path;
+    if (http.escaped_slashes != Action::kKeepUnchanged && has_escaped_slash(http::path_only(path))) {
+      if (http.escaped_slashes == Action::kReject) return refuse("the path has an escaped slash");
+      std::string_view only = http::path_only(path);
+      path = arena.concat(unescape_slashes(only, arena), path.substr(only.size()));
+      if (http.escaped_slashes == Action::kUnescapeAndRedirect) prepared.redirect_to = path;
+    }
+    if (http.normalize_path) {
+      path = normalize_path(path, arena);
+      if (path.empty()) return refuse("the path cannot be normalized");
+    }
+    if (http.merge_slashes) path = merge_slashes(path, arena);
+    request.path = path;
+    if (!prepared.redirect_to.empty()) prepared.redirect_to = path;
+  }
+
+  sanitize(http, headers);
+  std::string_view forwarded_for;
+  headers.joined_value("x-forwarded-for", &forwarded_for);
+  prepared.remote_ip = input.peer.remote_ip;
+  if (http.use_remote_address) {
+    if (http.xff_trusted_hops > 0) {
+      std::string_view trusted = forwarded_address(forwarded_for, http.xff_trusted_hops - 1);
+      if (!trusted.empty()) prepared.remote_ip = trusted;
+    }
+    if (!http.skip_xff_append && !input.peer.remote_ip.empty()) {
+      headers.set(HeaderId::kXForwardedFor, forwarded_for.empty()
+                                                ? input.peer.remote_ip
+                                                : arena.concat(forwarded_for, ",", input.peer.remote_ip));
+    }
+    headers.set(HeaderId::kXEnvoyExternalAddress, prepared.remote_ip);
+  } else if (!forwarded_for.empty()) {
+    std::string_view trusted = forwarded_address(forwarded_for, http.xff_trusted_hops);
+    if (!trusted.empty()) prepared.remote_ip = trusted;
+  }
+
+  std::string_view scheme = input.is_tls ? "https" : "http";
+  bool keep_proto = headers.has(HeaderId::kXForwardedProto) && !(http.use_remote_address && http.xff_trusted_hops == 0);
+  if (!keep_proto) headers.set(HeaderId::kXForwardedProto, scheme);
+  if (!http.scheme_overwrite.empty()) {
+    request.scheme = http.scheme_overwrite;
+  } else if (request.scheme.empty()) {
+    std::string_view proto = headers.value(HeaderId::kXForwardedProto);
+    request.scheme = proto == "https" || proto == "http" ? proto : scheme;
+  }
+
+  if (http.generate_request_id) {
+    bool keep = headers.has(HeaderId::kXRequestId) && (!http.use_remote_address || http.preserve_external_request_id);
+    if (!keep) headers.set(HeaderId::kXRequestId, make_request_id(input.random, arena));
+  }
+  forward_client_certificate(input, headers);
+  if (!http.via.empty()) {
+    std::string_view via = headers.value(HeaderId::kVia);
+    headers.set(HeaderId::kVia, via.empty() ? std::string_view(http.via) : arena.concat(via, ", ", http.via));
+  }
+  return prepared;
+}
+
+}  // namespace weft::stream

@@ -1,0 +1,66 @@
+#include "proxy/stream/worker.h"
+
+#include <time.h>
+
+#include "proxy/stream/connection.h"
+#include "proxy/stream/exchange.h"
+
+namespace weft::stream {
+namespace {
+
+constexpr size_t kMaxFreeExchanges = 1024;
+
+}  // namespace
+
+Worker::Worker(pool::WorkerContext& context) : context_(context) {}
+
+Worker::~Worker() {
+  for (Exchange* exchange : free_exchanges_) delete exchange;
+}
+
+void Worker::on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener&,
+                           const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) {
+  ++open_connections_;
+  auto* connection = new Connection(*this, std::move(stream), chain, std::move(early), std::move(ticket));
+  connections_.push_back(*connection);
+  connection->start();
+  if (draining_) connection->drain();
+}
+
+void Worker::drain() {
+  draining_ = true;
+  for (Connection& connection : connections_) connection.drain();
+}
+
+void Worker::close_all() {
+  while (!connections_.empty()) connections_.front().close_now(http::Cause::kDrainTimeout);
+}
+
+std::string_view Worker::date() {
+  int64_t second = context_.loop.wall_ns() / 1'000'000'000;
+  if (second != date_second_) {
+    date_second_ = second;
+    time_t time = second;
+    struct tm parts;
+    gmtime_r(&time, &parts);
+    strftime(date_, sizeof(date_), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  }
+  return {date_, 29};
+}
+
+Exchange* Worker::take_exchange() {
+  if (free_exchanges_.empty()) return new Exchange(*this);
+  Exchange* exchange = free_exchanges_.back();
+  free_exchanges_.pop_back();
+  return exchange;
+}
+
+void Worker::give_exchange(Exchange* exchange) {
+  if (free_exchanges_.size() < kMaxFreeExchanges) {
+    free_exchanges_.push_back(exchange);
+  } else {
+    delete exchange;
+  }
+}
+
+}  // namespace weft::stream

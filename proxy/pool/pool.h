@@ -82,7 +82,8 @@ class WorkerCluster {
   // A stream on a connection to `host`: on a ready connection at once, else after waiting for one, within the
   // breakers. Ends in exactly one of the waiter's callbacks, unless the waiter goes first.
   virtual void acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) = 0;
-  // A new connection of its own for the caller.
+  // A new connection of its own for the caller, connected. It gives back its places in the breakers and the host's and
+  // cluster's counts, and counts its bytes, when it is destroyed. Fails within the cluster's connect timeout.
   virtual void acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) = 0;
 };
 

@@ -177,8 +177,14 @@ class Cluster {
   HostSetPtr hosts() const;
   uint64_t hosts_version() const { return hosts_version_.load(std::memory_order_acquire); }
   // Replaces the endpoints (main thread). Hosts that stay must be the same objects, so that they keep their state.
-  // Also called with an unchanged list when health changed, to renew the version.
   void set_hosts(std::vector<std::vector<HostPtr>> priorities);
+
+  // Some host's health changed: balancers look anew. Any thread.
+  void note_health_change() { hosts_version_.fetch_add(1, std::memory_order_acq_rel); }
+  // Takes back ejected hosts whose time is over. Main thread, every config().outlier->interval_ms.
+  void tick(int64_t now_ms);
+  // A small number of its own, by which workers find what they keep for this cluster.
+  uint32_t index() const { return index_; }
 
   // What became of an exchange with a host; feeds outlier ejection (config().outlier) and the host's counts. `status` 0:
   // no answer came, `cause` says why (connect failure, reset, timeout). Any worker's thread.
@@ -191,6 +197,7 @@ class Cluster {
   HostSetPtr hosts_;  // Guarded by std::atomic_load/store.
   std::atomic<uint64_t> hosts_version_{0};
   std::unique_ptr<OutlierDetector> outlier_;
+  uint32_t index_ = 0;
 };
 using ClusterPtr = std::shared_ptr<Cluster>;
 

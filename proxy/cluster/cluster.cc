@@ -1,0 +1,77 @@
+#include "proxy/cluster/cluster.h"
+
+#include <algorithm>
+
+#include "proxy/cluster/outlier.h"
+
+namespace weft::cluster {
+
+Host::Host(transport::Address address, std::string hostname, uint32_t weight)
+    : address_(std::move(address)),
+      address_text_(address_.to_string()),
+      hostname_(std::move(hostname)),
+      weight_(std::max(weight, 1u)) {}
+
+bool Host::set_flag(HealthFlag flag, bool on) {
+  uint32_t before = on ? flags_.fetch_or(flag, std::memory_order_relaxed)
+                       : flags_.fetch_and(~static_cast<uint32_t>(flag), std::memory_order_relaxed);
+  return ((before & flag) != 0) != on;
+}
+
+bool Breakers::try_retry() {
+  uint32_t limit = limits_.max_retries;
+  if (limits_.retry_budget) {
+    double active = static_cast<double>(requests() + pending());
+    limit = std::max(limits_.retry_budget->min_concurrency,
+                     static_cast<uint32_t>(limits_.retry_budget->percent * active / 100.0));
+  }
+  return try_take(retries_, limit);
+}
+
+Cluster::Cluster(ClusterConfig config, uint32_t workers)
+    : config_(std::move(config)),
+      breakers_{Breakers(config_.breakers[0]), Breakers(config_.breakers[1])},
+      stats_(std::make_shared<observe::Family<observe::ClusterStats>>(
+          "cluster." + config_.stat_name + ".", "envoy_cluster_name", config_.stat_name, workers)),
+      hosts_(std::make_shared<HostSet>()) {
+  static std::atomic<uint32_t> last_index{0};
+  index_ = last_index.fetch_add(1, std::memory_order_relaxed);
+  if (config_.outlier) outlier_ = std::make_unique<OutlierDetector>(*config_.outlier);
+}
+
+Cluster::~Cluster() = default;
+
+HostSetPtr Cluster::hosts() const { return std::atomic_load(&hosts_); }
+
+void Cluster::set_hosts(std::vector<std::vector<HostPtr>> priorities) {
+  auto set = std::make_shared<HostSet>();
+  set->priorities = std::move(priorities);
+  set->version = hosts_version_.load(std::memory_order_relaxed) + 1;
+  std::atomic_store(&hosts_, HostSetPtr(std::move(set)));
+  note_health_change();
+}
+
+void Cluster::report(Host& host, uint16_t status, http::Cause cause, int64_t now_ms, uint32_t worker) {
+  bool failed = status == 0 || status >= 500;
+  (failed ? host.failed_requests : host.successful_requests).fetch_add(1, std::memory_order_relaxed);
+  if (status == 0 && http::cause_info(cause).phase == http::Phase::kConnecting) {
+    host.connect_failures.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (cause == http::Cause::kRouteTimeout || cause == http::Cause::kPerTryTimeout) {
+    host.timeouts.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (outlier_ == nullptr) return;
+  if (outlier_->report(host, status, hosts()->size(), now_ms, stats(worker))) note_health_change();
+}
+
+void Cluster::tick(int64_t now_ms) {
+  if (outlier_ == nullptr) return;
+  HostSetPtr set = hosts();
+  bool changed = false;
+  for (const auto& hosts : set->priorities) {
+    for (const HostPtr& host : hosts) changed |= outlier_->release_if_due(*host, now_ms, stats(0));
+  }
+  if (changed) note_health_change();
+}
+
+}  // namespace weft::cluster

@@ -19,6 +19,8 @@ class Cluster;
 
 namespace weft::route {
 
+class Regex;
+
 // A header to add or to change. `value` may hold Envoy's command operators (%REQ(x)%, %DOWNSTREAM_REMOTE_ADDRESS% ...),
 // which the stream expands; `has_operators` spares the look.
 struct HeaderValue {
@@ -90,7 +92,8 @@ struct Redirect {
   std::string path;           // Replaces path and query.
   std::string prefix_rewrite; // Replaces the matched prefix.
   bool has_prefix_rewrite = false;
-  std::string regex_pattern, regex_substitution;
+  std::shared_ptr<const Regex> regex;  // Applied to the path, with regex_substitution.
+  std::string regex_substitution;
   bool strip_query = false;
 };
 

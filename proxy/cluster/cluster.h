@@ -135,6 +135,8 @@ class Breakers {
   bool try_pending() { return try_take(pending_, limits_.max_pending_requests); }
   void pending_done() { pending_.fetch_sub(1, std::memory_order_relaxed); }
   bool try_connection() { return try_take(connections_, limits_.max_connections); }
+  // Takes one above the limit.
+  void force_connection() { connections_.fetch_add(1, std::memory_order_relaxed); }
   void connection_done() { connections_.fetch_sub(1, std::memory_order_relaxed); }
   // By the budget if there is one, else by max_retries.
   bool try_retry();

@@ -79,7 +79,7 @@ void Attempt::abandon(codec::ResetReason reason) {
     account_end();
     return;
   }
-  base::ListNode<pool::StreamWaiter>::unlink();
+  leave_queue();
   owner_.cluster_->stats().upstream_rq_cancelled.add();
   account_end();
   owner_.on_closed(*this);

@@ -16,6 +16,8 @@
 
 namespace weft::pool {
 
+class HostPool;
+
 // What an exchange may know of the connection that carries it.
 class UpstreamConnection {
  public:
@@ -37,9 +39,17 @@ class UpstreamConnection {
   ~UpstreamConnection() = default;
 };
 
-// One who wants an HTTP stream. Destroying or cancel()ling it while it waits takes it out of the queue.
+// One who wants an HTTP stream. Destroying it while it waits takes it out of the queue.
 class StreamWaiter : public base::ListNode<StreamWaiter> {
  public:
+  // Takes it out of the queue, if it is in one, and out of the breakers' count of those who wait.
+  void leave_queue() {
+    unlink();
+    if (counted_in_ == nullptr) return;
+    counted_in_->pending_done();
+    stats_->upstream_rq_pending_active.subtract();
+    counted_in_ = nullptr;
+  }
   virtual codec::ResponseEvents& response_events() = 0;
   // May come from within acquire().
   virtual void on_stream_ready(codec::ClientStream& stream, UpstreamConnection& connection) = 0;
@@ -50,7 +60,12 @@ class StreamWaiter : public base::ListNode<StreamWaiter> {
   virtual http::Version downstream_version() const = 0;
 
  protected:
-  virtual ~StreamWaiter() = default;
+  virtual ~StreamWaiter() { leave_queue(); }
+
+ private:
+  friend class HostPool;
+  cluster::Breakers* counted_in_ = nullptr;
+  observe::ClusterStats* stats_ = nullptr;
 };
 
 // One who wants a raw connection (TCP proxy, health checks use a Connector directly).

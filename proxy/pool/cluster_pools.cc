@@ -1,0 +1,81 @@
+#include "proxy/pool/cluster_pools.h"
+
+#include "proxy/pool/tcp_connect.h"
+
+namespace weft::pool {
+
+ClusterPools::ClusterPools(Upstreams& owner, cluster::Cluster& cluster)
+    : owner_(owner),
+      cluster_(cluster),
+      stats_(cluster.stats(owner.worker())),
+      balancer_(cluster, owner.random()) {}
+
+ClusterPools::~ClusterPools() {
+  while (!tcp_connects_.empty()) tcp_connects_.front().give_up(http::Cause::kDraining, "the cluster was removed");
+  while (!starved_.empty()) starved_.pop_front();
+}
+
+cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
+  const cluster::HostPtr* chosen = balancer_.choose(context.avoid, context.avoid_count, context.avoid_tries);
+  if (chosen == nullptr) return nullptr;
+  if (balancer_.panicking()) stats_.lb_healthy_panic.add();
+  return *chosen;
+}
+
+void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) {
+  std::unique_ptr<HostPool>& pool = pools_[host.get()];
+  if (pool == nullptr) pool = std::make_unique<HostPool>(*this, host);
+  pool->acquire(waiter);
+}
+
+void ClusterPools::acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) {
+  TcpConnect::start(*this, host, waiter, tcp_connects_);
+}
+
+void ClusterPools::reconnect_later(HostPool& pool) {
+  if (!pool.base::ListNode<HostPool>::linked()) starved_.push_back(pool);
+  owner_.loop().at_next_turn(*this);
+}
+
+void ClusterPools::on_next_turn() {
+  while (!starved_.empty()) starved_.pop_front().connect_as_needed();
+}
+
+void ClusterPools::drain() {
+  for (auto& [host, pool] : pools_) pool->drain();
+}
+
+size_t ClusterPools::open_connections() const {
+  size_t total = 0;
+  for (const auto& [host, pool] : pools_) total += pool->connections();
+  return total;
+}
+
+Upstreams::~Upstreams() = default;
+
+WorkerCluster* Upstreams::find(const cluster::Cluster& cluster) {
+  if (cluster.index() >= clusters_.size()) clusters_.resize(cluster.index() + 1);
+  std::unique_ptr<ClusterPools>& found = clusters_[cluster.index()];
+  if (found == nullptr) found = std::make_unique<ClusterPools>(*this, const_cast<cluster::Cluster&>(cluster));
+  return found.get();
+}
+
+void Upstreams::drain() {
+  for (auto& cluster : clusters_) {
+    if (cluster != nullptr) cluster->drain();
+  }
+}
+
+size_t Upstreams::open_connections() const {
+  size_t total = 0;
+  for (const auto& cluster : clusters_) {
+    if (cluster != nullptr) total += cluster->open_connections();
+  }
+  return total;
+}
+
+std::unique_ptr<WorkerUpstreams> make_worker_upstreams(event::Loop& loop, base::Random& random, uint32_t worker) {
+  return std::make_unique<Upstreams>(loop, random, worker);
+}
+
+}  // namespace weft::pool

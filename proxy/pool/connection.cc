@@ -1,0 +1,287 @@
+#include "proxy/pool/connection.h"
+
+#include <algorithm>
+
+#include "proxy/codec/http1/http1.h"
+#include "proxy/codec/http2/http2.h"
+#include "proxy/pool/cluster_pools.h"
+#include "proxy/pool/host_pool.h"
+
+namespace weft::pool {
+namespace {
+
+using CloseKind = transport::ByteStream::CloseKind;
+using http::Cause;
+
+constexpr size_t kTurnReadBytes = 256 * 1024;
+constexpr size_t kReadBytes = 64 * 1024;
+
+Cause connect_cause(transport::ByteStream::ErrorKind kind) {
+  using Kind = transport::ByteStream::ErrorKind;
+  switch (kind) {
+    case Kind::kRefused:
+      return Cause::kConnectRefused;
+    case Kind::kTimedOut:
+      return Cause::kConnectTimeout;
+    case Kind::kTls:
+      return Cause::kUpstreamTlsFailed;
+    default:
+      return Cause::kConnectFailed;
+  }
+}
+
+}  // namespace
+
+Connection::Connection(HostPool& pool)
+    : pool_(pool),
+      timer_(pool.owner().owner().loop().timers(), base::bind<&Connection::on_timer>(this)),
+      ping_timer_(pool.owner().owner().loop().timers(), base::bind<&Connection::on_ping_timer>(this)),
+      lifetime_timer_(pool.owner().owner().loop().timers(), base::bind<&Connection::on_lifetime_over>(this)),
+      id_(pool.owner().owner().next_connection_id()),
+      begun_ns_(pool.owner().owner().loop().now_ns()) {}
+
+Connection::~Connection() = default;
+
+void Connection::connect() {
+  const auto& config = pool_.owner().cluster().config();
+  timer_.arm(config.connect_timeout_ms);
+  stream_ = config.connector->connect(pool_.owner().owner().loop(), pool_.host().address());
+  stream_->attach(*this);
+}
+
+void Connection::on_connected() {
+  if (ended_) return;
+  auto& cluster = pool_.owner().cluster();
+  const auto& config = cluster.config();
+  auto& stats = pool_.owner().stats();
+  auto& loop = pool_.owner().owner().loop();
+  stats.upstream_cx_connect_ms.record(static_cast<uint64_t>((loop.now_ns() - begun_ns_) / 1'000'000));
+  bool http2 = config.protocol == cluster::UpstreamProtocol::kHttp2 ||
+               (config.protocol == cluster::UpstreamProtocol::kAuto && stream_->alpn() == "h2");
+  if (http2) {
+    codec_ = codec::http2::make_client_codec(config.codec_limits);
+    stats.upstream_cx_http2_total.add();
+    if (config.h2_ping_interval_ms != 0) ping_timer_.arm(config.h2_ping_interval_ms);
+  } else {
+    codec_ = codec::http1::make_client_codec(config.codec_limits);
+    stats.upstream_cx_http1_total.add();
+  }
+  if (config.idle_timeout_ms != 0) {
+    timer_.arm(config.idle_timeout_ms);
+  } else {
+    timer_.disarm();
+  }
+  if (config.max_connection_duration_ms != 0) lifetime_timer_.arm(config.max_connection_duration_ms);
+  pool_.on_connected(*this);
+  schedule_flush();
+}
+
+void Connection::on_connect_failed() {
+  connect_failed(connect_cause(stream_->error_kind()), stream_->error());
+}
+
+void Connection::connect_failed(Cause cause, std::string_view detail) {
+  if (ended_) return;
+  auto& stats = pool_.owner().stats();
+  stats.upstream_cx_connect_fail.add();
+  if (cause == Cause::kConnectTimeout) stats.upstream_cx_connect_timeout.add();
+  std::string text(detail);
+  // The waiters are told after the connection has gone from the pool, so that a retry finds it as it then is.
+  HostPool& pool = pool_;
+  end(CloseKind::kReset);
+  pool.on_connect_failed(*this, cause, text);
+}
+
+void Connection::schedule_flush() {
+  if (!ended_) pool_.owner().owner().loop().at_turn_end(*this);
+}
+
+bool Connection::can_start_stream() const {
+  if (ended_ || draining_ || input_ended_ || codec_ == nullptr || !codec_->can_start_stream()) return false;
+  uint32_t most = pool_.owner().cluster().config().max_requests_per_connection;
+  return most == 0 || started_streams_ < most;
+}
+
+codec::ClientStream& Connection::start_stream(codec::ResponseEvents& events) {
+  ++started_streams_;
+  sent_before_stream_ = stream_->sent_bytes();
+  uint32_t most = pool_.owner().cluster().config().max_requests_per_connection;
+  if (most != 0 && started_streams_ == most) pool_.owner().stats().upstream_cx_max_requests.add();
+  was_busy_ = true;
+  return codec_->new_stream(events);
+}
+
+bool Connection::request_bytes_written(const codec::ClientStream&) const {
+  // HTTP/2: without the peer's word a stream's frames count as sent once any went after the stream began.
+  return stream_->sent_bytes() > sent_before_stream_;
+}
+
+std::string_view Connection::local_address_text() const {
+  if (local_address_.empty()) local_address_ = stream_->info().local.to_string();
+  return local_address_;
+}
+
+void Connection::on_readable() {
+  if (ended_ || codec_ == nullptr) {
+    readable_ = true;
+    return;
+  }
+  readable_ = true;
+  receive();
+  schedule_flush();
+}
+
+void Connection::on_writable() {
+  write_blocked_ = false;
+  schedule_flush();
+}
+
+void Connection::on_next_turn() {
+  if (ended_) return;
+  receive();
+  schedule_flush();
+}
+
+void Connection::receive() {
+  size_t budget = kTurnReadBytes;
+  while (!ended_) {
+    if (!input_.empty()) {
+      codec::FeedState state = codec_->feed(input_);
+      if (state == codec::FeedState::kPaused) break;
+      if (state == codec::FeedState::kFailed || state == codec::FeedState::kClose) {
+        draining_ = true;
+        if (state == codec::FeedState::kFailed) pool_.owner().stats().upstream_cx_protocol_error.add();
+        break;
+      }
+    }
+    if (input_ended_) {
+      codec_->on_input_end();
+      draining_ = true;
+      break;
+    }
+    if (!readable_) break;
+    if (budget == 0) {
+      pool_.owner().owner().loop().at_next_turn(*this);
+      break;
+    }
+    transport::IoResult result = stream_->read(input_, std::min(budget, kReadBytes));
+    budget -= std::min(budget, result.bytes);
+    switch (result.state) {
+      case transport::IoResult::State::kOk:
+        readable_ = !result.drained;
+        break;
+      case transport::IoResult::State::kBlocked:
+        readable_ = false;
+        break;
+      case transport::IoResult::State::kEnd:
+        input_ended_ = true;
+        break;
+      case transport::IoResult::State::kError:
+        // What arrived before the error still counts: a whole answer is a whole answer.
+        if (!input_.empty() && codec_->feed(input_) == codec::FeedState::kPaused) input_.clear();
+        return lost(Cause::kUpstreamClosed, stream_->error());
+    }
+  }
+  if (input_.empty()) input_.trim();
+}
+
+void Connection::on_turn_end() {
+  if (ended_ || codec_ == nullptr) return;
+  codec_->deliver_closed();
+  if (!input_.empty() || readable_) {
+    receive();
+    if (ended_) return;
+    codec_->deliver_closed();
+  }
+  write_output();
+  if (ended_) return;
+  if (was_busy_ && codec_->open_streams() == 0) {
+    was_busy_ = false;
+    int64_t idle_ms = pool_.owner().cluster().config().idle_timeout_ms;
+    if (idle_ms != 0) timer_.arm(idle_ms);
+  }
+  bool over = codec_->finished() || (draining_ && codec_->open_streams() == 0);
+  if (over && (codec_->output().empty() || input_ended_)) return end(CloseKind::kGraceful);
+  pool_.on_stream_closed(*this);
+}
+
+void Connection::write_output() {
+  base::Buffer& output = codec_->output();
+  codec_->fill_output();
+  while (!output.empty() && !write_blocked_) {
+    transport::IoResult result = stream_->write(output);
+    if (result.state == transport::IoResult::State::kError) return lost(Cause::kUpstreamClosed, stream_->error());
+    if (result.state == transport::IoResult::State::kBlocked || (result.drained && !output.empty())) {
+      write_blocked_ = true;
+    }
+    codec_->fill_output();
+  }
+  if (output.empty()) output.trim();
+  size_t waiting = output.size() + stream_->unsent_bytes();
+  uint32_t high = pool_.owner().cluster().config().per_connection_buffer_limit_bytes;
+  bool blocked = output_blocked_ ? waiting > high / 2 : waiting > high;
+  if (blocked == output_blocked_) return;
+  output_blocked_ = blocked;
+  codec_->on_output_blocked(blocked);
+}
+
+void Connection::lost(Cause cause, std::string_view) {
+  if (ended_) return;
+  auto& stats = pool_.owner().stats();
+  stats.upstream_cx_destroy_remote.add();
+  codec_->on_connection_lost(codec::ResetReason::kConnectionClosed, cause);
+  codec_->deliver_closed();
+  end(CloseKind::kReset);
+}
+
+void Connection::close_now(codec::ResetReason reason, Cause cause) {
+  if (ended_) return;
+  if (codec_ != nullptr) {
+    codec_->on_connection_lost(reason, cause);
+    codec_->deliver_closed();
+  }
+  pool_.owner().stats().upstream_cx_destroy_local.add();
+  end(CloseKind::kReset);
+}
+
+void Connection::drain() {
+  draining_ = true;
+  if (codec_ != nullptr && codec_->open_streams() == 0) end(CloseKind::kGraceful);
+}
+
+void Connection::end(CloseKind kind) {
+  if (ended_) return;
+  ended_ = true;
+  auto& loop = pool_.owner().owner().loop();
+  auto& stats = pool_.owner().stats();
+  stats.upstream_cx_destroy.add();
+  stats.upstream_cx_rx_bytes_total.add(stream_->received_bytes());
+  stats.upstream_cx_tx_bytes_total.add(stream_->sent_bytes());
+  stats.upstream_cx_length_ms.record(static_cast<uint64_t>((loop.now_ns() - begun_ns_) / 1'000'000));
+  timer_.disarm();
+  ping_timer_.disarm();
+  lifetime_timer_.disarm();
+  base::ListNode<event::TurnEndTask>::unlink();
+  base::ListNode<event::NextTurnTask>::unlink();
+  stream_->close(kind);
+  pool_.on_ended(*this);
+  loop.destroy_later(std::unique_ptr<event::Deferred>(this));
+}
+
+void Connection::on_timer() {
+  if (codec_ == nullptr) return connect_failed(Cause::kConnectTimeout, "connection timeout");
+  if (codec_->open_streams() != 0) return;
+  pool_.owner().stats().upstream_cx_idle_timeout.add();
+  end(CloseKind::kGraceful);
+}
+
+void Connection::on_ping_timer() {
+  const auto& config = pool_.owner().cluster().config();
+  if (codec_->ping_outstanding()) return close_now(codec::ResetReason::kConnectionClosed, Cause::kUpstreamClosed);
+  if (codec_->send_ping()) schedule_flush();
+  ping_timer_.arm(std::max<int64_t>(config.h2_ping_timeout_ms, config.h2_ping_interval_ms));
+}
+
+void Connection::on_lifetime_over() { drain(); }
+
+}  // namespace weft::pool

@@ -1,0 +1,150 @@
+#include "proxy/pool/host_pool.h"
+
+#include <algorithm>
+
+#include "proxy/pool/cluster_pools.h"
+
+namespace weft::pool {
+
+using http::Cause;
+
+HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host) : owner_(owner), host_(std::move(host)) {}
+
+HostPool::~HostPool() {
+  fail_waiters(Cause::kDraining, "the cluster was removed", SIZE_MAX);
+  for (auto* list : {&ready_, &busy_, &connecting_}) {
+    while (!list->empty()) list->front().close_now(codec::ResetReason::kConnectionClosed, Cause::kDraining);
+  }
+}
+
+void HostPool::acquire(StreamWaiter& waiter) {
+  if (!ready_.empty()) return give(ready_.front(), waiter);
+  take_waiter(waiter);
+}
+
+void HostPool::give(Connection& connection, StreamWaiter& waiter) {
+  waiter.leave_queue();
+  codec::ClientStream& stream = connection.start_stream(waiter.response_events());
+  place(connection);
+  waiter.on_stream_ready(stream, connection);
+}
+
+void HostPool::place(Connection& connection) {
+  connection.base::ListNode<Connection>::unlink();
+  if (connection.can_start_stream()) {
+    ready_.push_front(connection);
+  } else {
+    busy_.push_back(connection);
+  }
+}
+
+void HostPool::take_waiter(StreamWaiter& waiter) {
+  auto& breakers = owner_.cluster().breakers(waiter.priority());
+  auto& stats = owner_.stats();
+  if (!breakers.try_pending()) {
+    stats.upstream_rq_pending_overflow.add();
+    return waiter.on_stream_failed(Cause::kOverflowPending, {});
+  }
+  waiter.counted_in_ = &breakers;
+  waiter.stats_ = &stats;
+  stats.upstream_rq_pending_total.add();
+  stats.upstream_rq_pending_active.add();
+  waiters_.push_back(waiter);
+  connect_as_needed();
+}
+
+uint32_t HostPool::streams_per_connection() const {
+  return owner_.cluster().config().protocol == cluster::UpstreamProtocol::kHttp1 ? 1 : streams_seen_;
+}
+
+size_t HostPool::waiting(size_t most) {
+  size_t count = 0;
+  for (auto waiter = waiters_.begin(); count < most && waiter != waiters_.end(); ++waiter) ++count;
+  return count;
+}
+
+void HostPool::connect_as_needed() {
+  size_t served = connecting_count_ * streams_per_connection();
+  while (waiting(served + 1) > served && start_connection()) served = connecting_count_ * streams_per_connection();
+}
+
+bool HostPool::start_connection() {
+  auto& breakers = owner_.cluster().breakers(cluster::Priority::kDefault);
+  auto& stats = owner_.stats();
+  if (!breakers.try_connection()) {
+    stats.upstream_cx_overflow.add();
+    // One connection is always allowed, or nothing could ever move.
+    if (connections_ != 0) return false;
+    breakers.force_connection();
+  }
+  stats.upstream_cx_total.add();
+  stats.upstream_cx_active.add();
+  host_->active_connections.fetch_add(1, std::memory_order_relaxed);
+  host_->total_connections.fetch_add(1, std::memory_order_relaxed);
+  auto* connection = new Connection(*this);
+  connecting_.push_back(*connection);
+  ++connections_;
+  ++connecting_count_;
+  connection->connect();
+  return true;
+}
+
+void HostPool::on_connected(Connection& connection) {
+  --connecting_count_;
+  place(connection);
+  serve_waiters(connection);
+}
+
+void HostPool::serve_waiters(Connection& connection) {
+  while (!waiters_.empty() && connection.can_start_stream()) give(connection, waiters_.front());
+}
+
+void HostPool::on_stream_closed(Connection& connection) {
+  if (!connection.can_start_stream()) {
+    // Full, or not to be used again: out of the way of those who look for a ready one.
+    connection.base::ListNode<Connection>::unlink();
+    busy_.push_back(connection);
+    return;
+  }
+  place(connection);
+  serve_waiters(connection);
+}
+
+void HostPool::on_connect_failed(Connection&, Cause cause, std::string_view detail) {
+  // Those who would have got this connection; others wait for theirs.
+  size_t served = connecting_count_ * streams_per_connection();
+  size_t count = waiting(SIZE_MAX);
+  fail_waiters(cause, detail, count > served ? count - served : 0);
+}
+
+void HostPool::fail_waiters(Cause cause, std::string_view detail, size_t most) {
+  base::IntrusiveList<StreamWaiter, StreamWaiter> failed;
+  for (size_t i = 0; i < most && !waiters_.empty(); ++i) {
+    StreamWaiter& waiter = waiters_.pop_front();
+    owner_.stats().upstream_rq_pending_failure_eject.add();
+    failed.push_back(waiter);
+  }
+  while (!failed.empty()) {
+    StreamWaiter& waiter = failed.front();
+    waiter.leave_queue();
+    waiter.on_stream_failed(cause, detail);
+  }
+}
+
+void HostPool::on_ended(Connection& connection) {
+  if (connection.version_unknown()) --connecting_count_;
+  connection.base::ListNode<Connection>::unlink();
+  --connections_;
+  owner_.stats().upstream_cx_active.subtract();
+  host_->active_connections.fetch_sub(1, std::memory_order_relaxed);
+  owner_.cluster().breakers(cluster::Priority::kDefault).connection_done();
+  if (!waiters_.empty()) owner_.reconnect_later(*this);
+}
+
+void HostPool::drain() {
+  for (auto* list : {&ready_, &busy_}) {
+    for (Connection& connection : *list) connection.drain();
+  }
+}
+
+}  // namespace weft::pool

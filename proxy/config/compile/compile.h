@@ -1,0 +1,46 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/observe/access_log.h"
+#include "proxy/snapshot/snapshot.h"
+
+// From an Envoy v3 bootstrap to what the proxy runs. Main thread. Nothing is half done: an error means that nothing of
+// the file is in force.
+
+namespace envoy::config::bootstrap::v3 {
+class Bootstrap;
+}
+
+namespace weft::config {
+
+struct CompileOptions {
+  uint32_t workers = 1;           // How many threads count metrics: the main thread is 0, workers follow.
+  bool allow_unsupported = false; // Fields that are known but not supported are warned of and left out of account.
+  bool open_files = true;         // False (validation): access logs are checked but not opened.
+};
+
+struct CompiledBootstrap {
+  snapshot::SnapshotPtr snapshot;
+  std::shared_ptr<const envoy::config::bootstrap::v3::Bootstrap> bootstrap;  // As given, for /config_dump.
+  bool has_admin = false;
+  transport::Address admin_address;
+  std::vector<std::shared_ptr<observe::AccessLog>> admin_access_logs;
+  std::string node_id, node_cluster, node_zone;
+  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;  // All, for flushing and reopening.
+  std::shared_ptr<observe::LogWriter> log_writer;
+  // Envoy's stats_config: metrics that are not shown, and Prometheus labels taken out of names.
+  std::vector<std::string> warnings;
+};
+
+// Errors name file:line:column and the field's path, several to a message, one a line.
+absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::string_view file_name,
+                                                    const CompileOptions& options);
+
+}  // namespace weft::config

@@ -47,6 +47,7 @@ void Cluster::set_hosts(std::vector<std::vector<HostPtr>> priorities) {
   auto set = std::make_shared<HostSet>();
   set->priorities = std::move(priorities);
   set->version = hosts_version_.load(std::memory_order_relaxed) + 1;
+  if (set->version > 1) stats(0).membership_change.add();
   std::atomic_store(&hosts_, HostSetPtr(std::move(set)));
   note_health_change();
 }

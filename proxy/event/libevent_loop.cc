@@ -71,6 +71,11 @@ void LibeventLoop::run() {
   stopping_.store(false, std::memory_order_release);
 }
 
+void LibeventLoop::run_until_quiet() {
+  constexpr int kMostTurns = 1000;
+  for (int i = 0; i < kMostTurns && (i == 0 || has_work() || has_turn_end_work()); ++i) finish_turn();
+}
+
 void LibeventLoop::stop() {
   stopping_.store(true, std::memory_order_release);
   wake();

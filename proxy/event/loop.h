@@ -84,6 +84,7 @@ class Loop {
   void run_posted();
   // Timers, posted work, end-of-turn tasks, deferred destruction.
   void finish_turn();
+  bool has_turn_end_work() const { return !turn_end_tasks_.empty() || !deferred_.empty(); }
   // True if a turn should not wait for I/O.
   bool has_work() const { return has_posted() || !due_tasks_.empty(); }
   bool has_posted() const { return has_posted_.load(std::memory_order_acquire); }
@@ -126,6 +127,8 @@ class LibeventLoop : public Loop {
   ~LibeventLoop() override;
   void run() override;
   void stop() override;
+  // After run(): ends of turns until nothing is left to flush or to destroy, without waiting for I/O.
+  void run_until_quiet();
   struct event_base* base() { return base_; }
 
  private:

@@ -24,6 +24,7 @@ std::optional<int> grpc_status_in(const http::HeaderMap& headers) {
 
 void count_status(observe::ClusterStats& stats, uint16_t status) {
   stats.upstream_rq_completed.add();
+  stats.upstream_rq_.add(status);
   switch (status / 100) {
     case 1:
       return stats.upstream_rq_1xx.add();

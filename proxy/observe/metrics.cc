@@ -33,6 +33,21 @@ void Histogram::record(uint64_t value) {
   increase(buckets->buckets[bucket_of(value)], 1u);
 }
 
+void StatusCounters::add(uint16_t status) {
+  if (status < kFirst || status >= kFirst + kCount) return;
+  Counters* counters = counters_.load(std::memory_order_relaxed);
+  if (counters == nullptr) {
+    counters = new Counters();
+    counters_.store(counters, std::memory_order_release);
+  }
+  counters->of[status - kFirst].add();
+}
+
+uint64_t StatusCounters::value(int status) const {
+  const Counters* counters = counters_.load(std::memory_order_acquire);
+  return counters == nullptr ? 0 : counters->of[status - kFirst].value();
+}
+
 void Histogram::Summary::merge(const Histogram& other) {
   const Buckets* from = other.buckets_.load(std::memory_order_acquire);
   if (from == nullptr) return;

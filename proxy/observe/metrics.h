@@ -65,6 +65,26 @@ class Histogram {
   std::atomic<Buckets*> buckets_{nullptr};
 };
 
+// One counter per HTTP status (100 to 599), made at the first answer: "upstream_rq_200".
+class StatusCounters {
+ public:
+  StatusCounters() = default;
+  ~StatusCounters() { delete counters_.load(std::memory_order_relaxed); }
+  StatusCounters(const StatusCounters&) = delete;
+  StatusCounters& operator=(const StatusCounters&) = delete;
+
+  static constexpr int kFirst = 100;
+  static constexpr int kCount = 500;
+  void add(uint16_t status);
+  uint64_t value(int status) const;
+
+ private:
+  struct Counters {
+    Counter of[kCount];
+  };
+  std::atomic<Counters*> counters_{nullptr};
+};
+
 // Reads the metrics of a family, merged over the workers.
 class MetricVisitor {
  public:
@@ -130,6 +150,13 @@ class Family : public FamilyBase {
     Histogram::Summary total;
     each([&](const Stats& stats) { total.merge(stats.*member); });
     visitor.histogram(name, total);
+  }
+  void visit_one(MetricVisitor& visitor, std::string_view name, StatusCounters Stats::*member) const {
+    for (int status = StatusCounters::kFirst; status < StatusCounters::kFirst + StatusCounters::kCount; ++status) {
+      uint64_t total = 0;
+      each([&](const Stats& stats) { total += (stats.*member).value(status); });
+      if (total != 0) visitor.counter(std::string(name) + std::to_string(status), total);
+    }
   }
   template <typename F>
   void each(F f) const {

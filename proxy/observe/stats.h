@@ -66,6 +66,7 @@ namespace weft::observe {
   X(Counter, upstream_rq_3xx)                 \
   X(Counter, upstream_rq_4xx)                 \
   X(Counter, upstream_rq_5xx)                 \
+  X(StatusCounters, upstream_rq_)             \
   X(Histogram, upstream_rq_time)              \
   X(Counter, upstream_flow_control_paused_reading_total)  \
   X(Counter, upstream_flow_control_resumed_reading_total) \

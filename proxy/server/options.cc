@@ -1,0 +1,99 @@
+#include "proxy/server/options.h"
+
+#include <sched.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+namespace weft::server {
+namespace {
+
+#ifndef WEFT_COMMIT
+#define WEFT_COMMIT "unknown"
+#endif
+#ifdef NDEBUG
+constexpr std::string_view kBuild = "release";
+#else
+constexpr std::string_view kBuild = "debug";
+#endif
+
+std::string first_line(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// CPUs by cgroup v2's cpu.max or v1's quota and period; 0: no bound.
+double cgroup_cpus() {
+  std::istringstream v2(first_line("/sys/fs/cgroup/cpu.max"));
+  std::string quota;
+  double period = 0;
+  if (v2 >> quota >> period && quota != "max" && period > 0) return std::stod(quota) / period;
+  std::istringstream v1_quota(first_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"));
+  std::istringstream v1_period(first_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us"));
+  double quota_us = 0, period_us = 0;
+  if (v1_quota >> quota_us && v1_period >> period_us && quota_us > 0 && period_us > 0) return quota_us / period_us;
+  return 0;
+}
+
+}  // namespace
+
+uint32_t available_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  double cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  double quota = cgroup_cpus();
+  if (quota > 0) cpus = std::min(cpus, std::ceil(quota));
+  return std::max(1u, static_cast<uint32_t>(cpus));
+}
+
+std::string_view commit() { return WEFT_COMMIT; }
+
+std::string version_text() {
+  return std::string("weft-proxy 0.1.0 (commit ") + WEFT_COMMIT + ", " + std::string(kBuild) + ")";
+}
+
+Options parse_options(int argc, char** argv, int* exit_code) {
+  Options options;
+  *exit_code = -1;
+  CLI::App app("The sidecar and gateway proxy of Weft: takes an Envoy v3 bootstrap and serves it.", "weft-proxy");
+  std::string mode = "serve", level = "info";
+  app.add_option("-c,--config-path", options.config_path, "The bootstrap: an Envoy v3 file, YAML or JSON")
+      ->type_name("FILE");
+  app.add_option("--mode", mode, "serve, or validate: check the file and exit")
+      ->check(CLI::IsMember({"serve", "validate"}));
+  app.add_option("--concurrency", options.concurrency, "Worker threads; by default the CPUs that the cgroup allows")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("-l,--log-level", level, "trace, debug, info, warning, error, critical or off")->type_name("LEVEL");
+  app.add_option("--drain-time-s", options.drain_time_s, "Seconds that open connections get after SIGTERM")
+      ->type_name("S")
+      ->check(CLI::Range(0, 86400));
+  app.add_flag("--allow-unsupported", options.allow_unsupported,
+               "Warn of fields that are known but not supported, and go on without them");
+  app.set_version_flag("--version", version_text());
+  // CLI11 tells a wrong command line by an exception.
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    *exit_code = app.exit(error) == 0 ? 0 : 1;
+    return options;
+  }
+  if (!base::parse_log_level(level, &options.log_level)) {
+    std::cerr << "--log-level: \"" << level
+              << "\" is none of trace, debug, info, warning, error, critical, off\n";
+    *exit_code = 1;
+  } else if (options.config_path.empty()) {
+    std::cerr << "weft-proxy: -c FILE is missing (an Envoy v3 bootstrap); see --help\n";
+    *exit_code = 1;
+  }
+  options.validate = mode == "validate";
+  return options;
+}
+
+}  // namespace weft::server

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <string>
+
+#include "proxy/base/log.h"
+
+// weft-proxy's command line. Main thread.
+
+namespace weft::server {
+
+struct Options {
+  std::string config_path;
+  bool validate = false;  // --mode validate
+  bool allow_unsupported = false;
+  uint32_t concurrency = 0;  // Workers; 0: as many as the CPU quota of the cgroup gives, at least 1.
+  base::LogLevel log_level = base::LogLevel::kInfo;
+  int64_t drain_time_s = 30;  // After SIGTERM, for what is open.
+};
+
+// Parses. `exit_code` ≥ 0: there is nothing to run (--help, --version, a wrong option; the text has been printed).
+Options parse_options(int argc, char** argv, int* exit_code);
+
+// Whole CPUs that this process may use: the lesser of its affinity and its cgroup's quota, rounded up; at least 1.
+uint32_t available_cpus();
+
+// "weft-proxy 0.1.0 (commit abc1234, release)".
+std::string version_text();
+std::string_view commit();
+
+}  // namespace weft::server

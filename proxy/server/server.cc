@@ -1,0 +1,219 @@
+#include "proxy/server/server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/listener/listen_sockets.h"
+#include "proxy/server/admin_pages.h"
+
+namespace weft::server {
+namespace {
+
+constexpr int64_t kHouseMs = 500;
+constexpr int64_t kDrainCheckMs = 20;
+constexpr int64_t kLogFlushMs = 2'000;
+
+void say(const std::string& line) {
+  // What a person or a script waits for: where we listen. Not the log, whose level may hide it.
+  fprintf(stdout, "%s\n", line.c_str());
+  fflush(stdout);
+}
+
+int fail(const absl::Status& status) {
+  fprintf(stderr, "weft-proxy: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+absl::StatusOr<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::NotFoundError(absl::StrCat(path, ": cannot be read: ", strerror(errno)));
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (file.bad()) return absl::NotFoundError(absl::StrCat(path, ": cannot be read"));
+  return text;
+}
+
+void raise_descriptor_limit() {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t handled_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&set, number);
+  return set;
+}
+
+}  // namespace
+
+struct Server::Signals final : event::IoEvents {
+  explicit Signals(Server& server) : server(server) {
+    sigset_t set = handled_signals();
+    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    watch.start_level(server.loop_, fd, *this, true, false);
+  }
+  ~Signals() {
+    watch.stop();
+    close(fd);
+  }
+  void on_io(bool, bool) override {
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof(info)) == sizeof(info)) server.on_signal(static_cast<int>(info.ssi_signo));
+  }
+  Server& server;
+  int fd = -1;
+  event::IoWatch watch;
+};
+
+Server::Server(Options options)
+    : options_(std::move(options)),
+      loop_(base::system_clock()),
+      global_connections_(std::make_shared<listener::ConnectionLimit>()),
+      house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
+      drain_timer_(loop_.timers(), base::bind<&Server::check_drained>(this)) {}
+
+Server::~Server() = default;
+
+int Server::run() {
+  base::set_log_level(options_.log_level);
+  absl::StatusOr<std::string> text = read_file(options_.config_path);
+  if (!text.ok()) return fail(text.status());
+  config_text_ = *std::move(text);
+  uint32_t workers = options_.concurrency != 0 ? options_.concurrency : available_cpus();
+
+  config::CompileOptions compile;
+  compile.workers = workers + 1;
+  compile.allow_unsupported = options_.allow_unsupported;
+  compile.open_files = !options_.validate;
+  absl::StatusOr<config::CompiledBootstrap> config =
+      config::compile_bootstrap(config_text_, options_.config_path, compile);
+  if (!config.ok()) return fail(config.status());
+  config_ = *std::move(config);
+  for (const std::string& warning : config_.warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
+  if (options_.validate) {
+    say(absl::StrCat("configuration '", options_.config_path, "' OK"));
+    return 0;
+  }
+
+  raise_descriptor_limit();
+  sigset_t set = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  for (uint32_t i = 1; i <= workers; ++i) {
+    workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
+  }
+  if (!start()) return 1;
+  loop_.run();
+
+  admin_.reset();
+  signals_.reset();
+  for (auto& worker : workers_) worker->stop();
+  for (auto& worker : workers_) worker->join();
+  for (const BoundListener& bound : bound_) {
+    for (const transport::Address& address : bound.addresses) transport::unlink_listener_path(address);
+  }
+  if (config_.log_writer != nullptr) config_.log_writer->flush(kLogFlushMs);
+  return 0;
+}
+
+bool Server::start() {
+  started_ms_ = loop_.now_ms();
+  start_wall_s_ = loop_.wall_ns() / 1'000'000'000;
+  std::vector<std::vector<WorkerThread::ListenerStart>> starts(workers_.size());
+  std::vector<std::string> lines;
+  for (const auto& each : config_.snapshot->listeners) {
+    auto shared = listener::make_shared_listener(each, global_connections_);
+    if (!shared.ok()) return fail(shared.status()) == 0;
+    auto sockets = listener::open_listen_sockets(*each, workers());
+    if (!sockets.ok()) {
+      return fail(absl::InternalError(absl::StrCat("listener ", each->name, ": ", sockets.status().message()))) == 0;
+    }
+    for (const transport::Address& address : sockets->addresses) {
+      lines.push_back(absl::StrCat("listener ", each->name, " listening on ", address.to_string()));
+    }
+    bound_.push_back({each, sockets->addresses});
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      starts[i].push_back({*shared, std::move(sockets->worker_sockets[i])});
+    }
+  }
+  if (config_.has_admin) {
+    admin_ = std::make_unique<AdminServer>(
+        loop_, [this](const AdminRequest& request) { return admin_page(*this, request); }, config_.admin_access_logs);
+    absl::StatusOr<transport::Address> address = admin_->start(config_.admin_address);
+    if (!address.ok()) {
+      return fail(absl::InternalError(absl::StrCat("admin: ", address.status().message()))) == 0;
+    }
+    lines.push_back(absl::StrCat("admin listening on ", address->to_string()));
+  }
+  signals_ = std::make_unique<Signals>(*this);
+  for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts[i]), config_.access_logs);
+  state_ = State::kLive;
+  house_timer_.arm(kHouseMs);
+  for (const std::string& line : lines) say(line);
+  return true;
+}
+
+void Server::on_signal(int number) {
+  switch (number) {
+    case SIGHUP:
+    case SIGUSR1:
+      for (auto& log : config_.access_logs) log->reopen();
+      for (auto& log : config_.admin_access_logs) log->reopen();
+      base::log_info("access logs were opened anew");
+      return;
+    default:
+      if (state_ == State::kDraining && drain_deadline_ms_ != 0) {
+        base::log_info("a second signal: ending at once");
+        loop_.stop();
+        return;
+      }
+      shut_down();
+  }
+}
+
+void Server::drain_listeners() {
+  state_ = State::kDraining;
+  for (auto& worker : workers_) worker->stop_listeners();
+}
+
+void Server::shut_down() {
+  if (drain_deadline_ms_ != 0) return;
+  state_ = State::kDraining;
+  drain_deadline_ms_ = loop_.now_ms() + options_.drain_time_s * 1000 + 1;
+  base::log_info(absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s,
+                              " s to end"));
+  for (auto& worker : workers_) worker->drain();
+  drain_timer_.arm(kDrainCheckMs * 2);
+}
+
+void Server::check_drained() {
+  // A worker tells its count after it has drained, every 100 ms.
+  bool over = loop_.now_ms() >= drain_deadline_ms_;
+  if (over && open_connections() != 0) {
+    base::log_warning(absl::StrCat(open_connections(), " connections did not end in time and are closed"));
+  }
+  if (over || open_connections() == 0) return loop_.stop();
+  drain_timer_.arm(kDrainCheckMs);
+}
+
+void Server::keep_house() {
+  for (const auto& [name, cluster] : config_.snapshot->clusters) cluster->tick(loop_.now_ms());
+  house_timer_.arm(kHouseMs);
+}
+
+size_t Server::open_connections() const {
+  size_t total = 0;
+  for (const auto& worker : workers_) total += worker->open_connections();
+  return total;
+}
+
+}  // namespace weft::server

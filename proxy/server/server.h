@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/config/compile/compile.h"
+#include "proxy/server/admin_server.h"
+#include "proxy/server/options.h"
+#include "proxy/server/worker_thread.h"
+
+// The process: compiles the bootstrap, opens what it listens on, starts the workers, and lives in the main loop with the
+// admin listener, the signals and the clusters' chores until it has drained. Main thread.
+
+namespace weft::server {
+
+class Server {
+ public:
+  explicit Server(Options options);
+  ~Server();
+  // Runs to the end. The process's exit code.
+  int run();
+
+  // For the admin pages.
+  enum class State : uint8_t { kStarting, kLive, kDraining };
+  State state() const { return state_; }
+  const Options& options() const { return options_; }
+  const config::CompiledBootstrap& config() const { return config_; }
+  struct BoundListener {
+    std::shared_ptr<const snapshot::Listener> listener;
+    std::vector<transport::Address> addresses;
+  };
+  const std::vector<BoundListener>& listeners() const { return bound_; }
+  uint32_t workers() const { return static_cast<uint32_t>(workers_.size()); }
+  size_t open_connections() const;
+  int64_t uptime_s() const { return (loop_.now_ms() - started_ms_) / 1000; }
+  int64_t start_wall_s() const { return start_wall_s_; }
+  const std::string& config_text() const { return config_text_; }
+
+  // Stops listening; open connections end as their exchanges do.
+  void drain_listeners();
+  // Drains and ends within the drain time.
+  void shut_down();
+
+ private:
+  struct Signals;
+  bool start();
+  void on_signal(int number);
+  void check_drained();
+  void keep_house();
+
+  Options options_;
+  event::LibeventLoop loop_;
+  std::string config_text_;
+  config::CompiledBootstrap config_;
+  std::shared_ptr<listener::ConnectionLimit> global_connections_;
+  std::vector<BoundListener> bound_;
+  std::vector<std::unique_ptr<WorkerThread>> workers_;
+  std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<Signals> signals_;
+  event::Timer house_timer_;
+  event::Timer drain_timer_;
+  int64_t drain_deadline_ms_ = 0;
+  int64_t started_ms_ = 0;
+  int64_t start_wall_s_ = 0;
+  State state_ = State::kStarting;
+};
+
+}  // namespace weft::server

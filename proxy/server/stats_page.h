@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proxy/observe/metrics.h"
+#include "proxy/snapshot/snapshot.h"
+
+// The metrics as text, JSON and Prometheus exposition. Main thread; reads what workers write.
+
+namespace weft::server {
+
+struct GaugeNow {
+  std::string name;  // "server.uptime"
+  int64_t value;
+};
+
+// Every family that the snapshot's objects count in, each once.
+std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot);
+
+struct StatsFilter {
+  std::string pattern;     // RE2 that must be found in the name; empty: all.
+  bool used_only = false;  // Leaves out what never was anything but zero.
+};
+
+std::string stats_text(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
+                       const StatsFilter& filter);
+std::string stats_json(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
+                       const StatsFilter& filter);
+std::string stats_prometheus(const std::vector<const observe::FamilyBase*>& families,
+                             const std::vector<GaugeNow>& gauges, const StatsFilter& filter);
+
+}  // namespace weft::server

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "proxy/listener/acceptor.h"
+#include "proxy/pool/worker_context.h"
+#include "proxy/snapshot/snapshot.h"
+#include "proxy/stream/worker.h"
+#include "proxy/tcp/worker.h"
+
+// One worker: a thread with a loop of its own, its connections and its upstreams. Made and told what to do by the main
+// thread; everything inside lives on its own.
+
+namespace weft::server {
+
+class WorkerThread {
+ public:
+  // `index` counts from 1; 0 is the main thread's, in metrics.
+  WorkerThread(uint32_t index, base::Clock& clock, uint64_t seed);
+  ~WorkerThread();
+
+  struct ListenerStart {
+    std::shared_ptr<const listener::SharedListener> shared;
+    std::vector<transport::Descriptor> sockets;
+  };
+  void start(std::vector<ListenerStart> listeners, std::vector<std::shared_ptr<observe::AccessLog>> access_logs);
+  // Each of these is posted to the worker and returns at once.
+  void stop_listeners();
+  void drain();
+  // Ends what is open, hands the logs' last lines over and ends the thread.
+  void stop();
+  void join();
+  // As of a moment ago.
+  size_t open_connections() const { return open_connections_.load(std::memory_order_relaxed); }
+
+ private:
+  struct State;  // What lives on the worker's thread.
+  void run(std::vector<ListenerStart> listeners);
+
+  uint32_t index_;
+  event::LibeventLoop loop_;
+  base::Random random_;
+  std::vector<std::shared_ptr<observe::AccessLog>> access_logs_;
+  std::unique_ptr<State> state_;
+  std::atomic<size_t> open_connections_{0};
+  std::thread thread_;
+};
+
+}  // namespace weft::server

@@ -65,6 +65,8 @@ class Slice {
     data_ += n;
     size_ -= n;
   }
+  // n bytes from `data`, which points into this slice, as a slice of its own.
+  Slice part(const char* data, size_t n) const { return Slice(block_, data, n); }
   // The first n bytes as a slice of its own.
   Slice first(size_t n) const { return Slice(block_, data_, n); }
 

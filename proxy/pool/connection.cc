@@ -195,6 +195,8 @@ void Connection::on_turn_end() {
   }
   write_output();
   if (ended_) return;
+  // Sending can be what ends an exchange.
+  codec_->deliver_closed();
   if (was_busy_ && codec_->open_streams() == 0) {
     was_busy_ = false;
     int64_t idle_ms = pool_.owner().cluster().config().idle_timeout_ms;
@@ -251,6 +253,11 @@ void Connection::drain() {
 
 void Connection::end(CloseKind kind) {
   if (ended_) return;
+  if (open_streams() != 0) {
+    codec_->on_connection_lost(codec::ResetReason::kConnectionClosed,
+                               codec_->cause() != Cause::kNone ? codec_->cause() : Cause::kUpstreamClosed);
+    codec_->deliver_closed();
+  }
   ended_ = true;
   auto& loop = pool_.owner().owner().loop();
   auto& stats = pool_.owner().stats();

@@ -233,7 +233,10 @@ void Connection::on_turn_end() {
   }
   codec_->deliver_closed();
   write_output();
-  if (!ended_) finish_if_done();
+  if (ended_) return;
+  // Sending can be what ends an exchange.
+  codec_->deliver_closed();
+  finish_if_done();
 }
 
 void Connection::write_output() {
@@ -305,6 +308,12 @@ void Connection::lost(codec::ResetReason reason, http::Cause cause) {
 
 void Connection::end(CloseKind kind) {
   if (ended_) return;
+  if (codec_ != nullptr && codec_->open_streams() != 0) {
+    codec_->on_connection_lost(codec::ResetReason::kConnectionClosed, codec_->cause() != http::Cause::kNone
+                                                                           ? codec_->cause()
+                                                                           : http::Cause::kDownstreamClosed);
+    codec_->deliver_closed();
+  }
   ended_ = true;
   stats_.downstream_cx_active.subtract();
   stats_.downstream_cx_destroy.add();

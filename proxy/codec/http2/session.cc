@@ -1,0 +1,643 @@
+#include "proxy/codec/http2/session.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace weft::codec::http2 {
+namespace {
+
+using http::Cause;
+using http::HeaderId;
+
+// Frames are made only while less than this waits for the socket, so that a slow peer costs no memory.
+constexpr size_t kOutputBytes = 128 * 1024;
+// A window update below this is worth nothing to us and costs as much as any.
+constexpr int32_t kSmallWindowUpdateBytes = 256;
+constexpr size_t kMaxOutboundAcks = 1000;
+
+std::string_view view(const uint8_t* bytes, size_t size) { return {reinterpret_cast<const char*>(bytes), size}; }
+
+ResetReason reason_of(uint32_t error) {
+  switch (error) {
+    case NGHTTP2_NO_ERROR:
+    case NGHTTP2_CANCEL:
+      return ResetReason::kCancel;
+    case NGHTTP2_REFUSED_STREAM:
+      return ResetReason::kRefused;
+    case NGHTTP2_PROTOCOL_ERROR:
+      return ResetReason::kProtocolError;
+    case NGHTTP2_FLOW_CONTROL_ERROR:
+      return ResetReason::kFlowControl;
+    case NGHTTP2_ENHANCE_YOUR_CALM:
+      return ResetReason::kEnhanceYourCalm;
+    case NGHTTP2_HTTP_1_1_REQUIRED:
+      return ResetReason::kHttp11Required;
+    default:
+      return ResetReason::kInternalError;
+  }
+}
+
+uint32_t error_of(ResetReason reason) {
+  switch (reason) {
+    case ResetReason::kNone:
+      return NGHTTP2_NO_ERROR;
+    case ResetReason::kRefused:
+      return NGHTTP2_REFUSED_STREAM;
+    case ResetReason::kProtocolError:
+      return NGHTTP2_PROTOCOL_ERROR;
+    case ResetReason::kFlowControl:
+      return NGHTTP2_FLOW_CONTROL_ERROR;
+    case ResetReason::kEnhanceYourCalm:
+    case ResetReason::kMessageTooLarge:
+      return NGHTTP2_ENHANCE_YOUR_CALM;
+    case ResetReason::kHttp11Required:
+      return NGHTTP2_HTTP_1_1_REQUIRED;
+    case ResetReason::kInternalError:
+      return NGHTTP2_INTERNAL_ERROR;
+    default:
+      return NGHTTP2_CANCEL;
+  }
+}
+
+bool parse_number(std::string_view text, uint64_t* number) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+// nghttp2 and its callbacks are the same for every session of a side.
+nghttp2_option* make_options() {
+  nghttp2_option* options;
+  nghttp2_option_new(&options);
+  nghttp2_option_set_no_auto_window_update(options, 1);
+  nghttp2_option_set_max_outbound_ack(options, kMaxOutboundAcks);
+  nghttp2_option_set_max_send_header_block_length(options, 256 * 1024);
+  nghttp2_option_set_no_closed_streams(options, 1);
+  return options;
+}
+
+}  // namespace
+
+Session::Session(const Limits& limits, bool server) : limits(limits), server(server) {
+  static nghttp2_session_callbacks* callbacks = [] {
+    nghttp2_session_callbacks* made;
+    nghttp2_session_callbacks_new(&made);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(made, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, on_frame_recv);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, on_begin_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data_chunk);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, on_frame_send);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, on_frame_not_send);
+    nghttp2_session_callbacks_set_send_data_callback(made, send_data);
+    return made;
+  }();
+  static nghttp2_option* options = make_options();
+  int result = server ? nghttp2_session_server_new2(&ng, callbacks, this, options)
+                      : nghttp2_session_client_new2(&ng, callbacks, this, options);
+  WEFT_ASSERT(result == 0);
+  nghttp2_settings_entry settings[8];
+  size_t count = 0;
+  auto set = [&](int32_t id, uint32_t value) { settings[count++] = {id, value}; };
+  set(NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.h2_initial_stream_window_bytes);
+  set(NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, limits.h2_header_table_bytes);
+  set(NGHTTP2_SETTINGS_MAX_FRAME_SIZE, limits.h2_max_frame_bytes);
+  set(NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits.max_header_bytes);
+  set(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, server ? limits.h2_max_concurrent_streams : 0);
+  if (server && limits.h2_allow_connect_protocol) set(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1);
+  if (!server) set(NGHTTP2_SETTINGS_ENABLE_PUSH, 0);
+  nghttp2_submit_settings(ng, NGHTTP2_FLAG_NONE, settings, count);
+  nghttp2_session_set_local_window_size(ng, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits.h2_initial_connection_window_bytes));
+}
+
+Session::~Session() {
+  nghttp2_session_del(ng);
+  for (auto* list : {&streams, &closed}) {
+    while (!list->empty()) delete &list->pop_front();
+  }
+}
+
+FeedState Session::feed(base::Buffer& input) {
+  if (failed) {
+    input.clear();
+    return FeedState::kFailed;
+  }
+  if (!input.empty()) budget.on_read();
+  while (!input.empty()) {
+    input_piece = input.front_slice();
+    ssize_t used = nghttp2_session_mem_recv(ng, reinterpret_cast<const uint8_t*>(input_piece.data()), input_piece.size());
+    input_piece = base::Slice();
+    if (used < 0) {
+      fail(server ? Cause::kDownstreamProtocolError : Cause::kUpstreamProtocolError,
+           nghttp2_strerror(static_cast<int>(used)));
+    }
+    if (failed) {
+      input.clear();
+      return FeedState::kFailed;
+    }
+    input.drain(static_cast<size_t>(used));
+  }
+  if (receiving != nullptr) receiving->deliver_body(false);
+  receiving = nullptr;
+  return FeedState::kMore;
+}
+
+void Session::fail(Cause why, std::string words) {
+  if (failed) return;
+  failed = true;
+  cause = why;
+  detail = std::move(words);
+  bool overspent = why == Cause::kWorkBudgetExceeded;
+  if (!goaway_sent) {
+    nghttp2_session_terminate_session(ng, overspent ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+  }
+}
+
+void Session::fill_output() {
+  while (output.size() < kOutputBytes) {
+    const uint8_t* data = nullptr;
+    ssize_t size = nghttp2_session_mem_send(ng, &data);
+    if (size <= 0) {
+      if (size < 0) fail(Cause::kInternal, nghttp2_strerror(static_cast<int>(size)));
+      break;
+    }
+    output.append(view(data, static_cast<size_t>(size)));
+  }
+  for (Stream& stream : streams) {
+    if (stream.blocked) stream.update_blocked();
+  }
+}
+
+void Session::on_output_blocked(bool blocked) {
+  output_blocked = blocked;
+  for (Stream& stream : streams) stream.update_blocked();
+}
+
+void Session::close(Stream& stream) {
+  stream.base::ListNode<Stream>::unlink();
+  closed.push_back(stream);
+}
+
+void Session::deliver_closed() {
+  while (!closed.empty()) {
+    Stream& stream = closed.pop_front();
+    --open;
+    if (receiving == &stream) receiving = nullptr;
+    StreamEvents& events = stream.events();
+    delete &stream;
+    events.on_stream_closed();
+  }
+}
+
+void Session::lose_all(ResetReason reason, Cause why) {
+  failed = true;
+  while (!streams.empty()) {
+    Stream& stream = streams.front();
+    if (stream.id >= 0) nghttp2_session_set_stream_user_data(ng, stream.id, nullptr);
+    close(stream);
+    stream.tell_reset(reason, why);
+  }
+}
+
+bool Session::spend(Work work) {
+  if (budget.spend(work)) return true;
+  fail(Cause::kWorkBudgetExceeded, "too many " + std::string(budget.overspent()));
+  return false;
+}
+
+Stream& Session::new_client_stream(ResponseEvents& events) {
+  auto* stream = new Stream(*this, -1);
+  stream->response_events = &events;
+  streams.push_back(*stream);
+  ++open;
+  return *stream;
+}
+
+// ---- Receiving.
+
+int Session::on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  int32_t id = frame->hd.stream_id;
+  if (self.server && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+    auto* stream = new Stream(self, id);
+    self.streams.push_back(*stream);
+    ++self.open;
+    nghttp2_session_set_stream_user_data(self.ng, id, stream);
+    stream->request_events = &self.server_events->on_new_stream(*stream);
+    stream->request_events->request_head().version = http::Version::kHttp2;
+    return 0;
+  }
+  Stream* stream = self.find(id);
+  if (stream == nullptr) return 0;
+  stream->header_bytes = stream->header_count = 0;
+  if (stream->head_done) {
+    base::Arena& arena = stream->arena();
+    stream->incoming_trailers = new (arena.allocate(sizeof(http::HeaderMap))) http::HeaderMap(arena);
+  } else {
+    stream->response_events->response_head().version = http::Version::kHttp2;
+  }
+  return 0;
+}
+
+int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name_bytes, size_t name_size,
+                       const uint8_t* value_bytes, size_t value_size, uint8_t flags, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  Stream* stream = self.find(frame->hd.stream_id);
+  if (stream == nullptr || stream->over) return 0;
+  std::string_view name = view(name_bytes, name_size), value = view(value_bytes, value_size);
+  stream->header_bytes += name_size + value_size + 32;  // RFC 9113, 6.5.2: the size of a field.
+  if (++stream->header_count > self.limits.max_header_count || stream->header_bytes > self.limits.max_header_bytes) {
+    stream->headers_too_large = true;
+    return 0;
+  }
+  base::Arena& arena = stream->arena();
+  bool never_index = (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0;
+  auto add = [&](http::HeaderMap& map) {
+    HeaderId id = http::header_id(name);
+    map.add_view(id, id == HeaderId::kOther ? arena.copy(name) : http::header_name(id), arena.copy(value), never_index);
+  };
+  if (stream->incoming_trailers != nullptr) {
+    if (!name.empty() && name[0] != ':') add(*stream->incoming_trailers);
+    return 0;
+  }
+  if (!self.server) {
+    http::ResponseHead& head = stream->response_events->response_head();
+    uint64_t number = 0;
+    if (name == ":status") {
+      parse_number(value, &number);
+      head.status = static_cast<uint16_t>(number);
+      return 0;
+    }
+    if (name == "content-length" && parse_number(value, &head.content_length)) head.has_content_length = true;
+    add(head.headers);
+    return 0;
+  }
+  http::RequestHead& head = stream->request_events->request_head();
+  if (name[0] == ':') {
+    std::string_view text = arena.copy(value);
+    if (name == ":method") {
+      head.method = text;
+      head.method_id = http::method_of(text);
+    } else if (name == ":scheme") {
+      head.scheme = text;
+    } else if (name == ":authority") {
+      head.authority = text;
+    } else if (name == ":path") {
+      head.path = text;
+    } else if (name == ":protocol") {
+      head.upgrade = text;
+    }
+    return 0;
+  }
+  switch (http::header_id(name)) {
+    case HeaderId::kHost:
+      if (head.authority.empty()) head.authority = arena.copy(value);
+      return 0;
+    case HeaderId::kTe:
+      head.accepts_trailers = value == "trailers";
+      return 0;
+    case HeaderId::kExpect:
+      if (value == "100-continue") {
+        head.expects_continue = true;
+        return 0;
+      }
+      break;
+    case HeaderId::kContentLength:
+      if (parse_number(value, &head.content_length)) head.has_content_length = true;
+      break;
+    case HeaderId::kCookie:
+      // RFC 9113, 8.2.3: crumbs are one header again before they go on.
+      if (head.headers.has(HeaderId::kCookie)) {
+        std::string_view before = head.headers.value(HeaderId::kCookie);
+        head.headers.set(HeaderId::kCookie, arena.concat(before, "; ", value));
+        return 0;
+      }
+      break;
+    default:
+      break;
+  }
+  add(head.headers);
+  return 0;
+}
+
+void Session::receive_head(Stream& stream, bool end) {
+  if (stream.incoming_trailers != nullptr) {
+    stream.received_end = true;
+    stream.deliver_body(false);
+    if (!stream.over) stream.events().on_trailers(*stream.incoming_trailers);
+    return;
+  }
+  if (stream.headers_too_large) {
+    stream.head_done = true;
+    if (server) {
+      // Still answerable; what was not stored is not missed.
+      stream.request_events->on_reset(ResetReason::kMessageTooLarge, Cause::kHeadersTooLarge);
+    } else {
+      submit_reset(stream, ResetReason::kMessageTooLarge);
+      stream.tell_reset(ResetReason::kMessageTooLarge, Cause::kUpstreamHeadersTooLarge);
+    }
+    return;
+  }
+  if (server) {
+    stream.head_done = true;
+    http::RequestHead& head = stream.request_events->request_head();
+    stream.method = head.method_id;
+    stream.upgraded = !head.upgrade.empty();
+    if (end) stream.received_end = true;
+    stream.request_events->on_request_head(end);
+    return;
+  }
+  http::ResponseHead& head = stream.response_events->response_head();
+  if (head.is_informational()) {
+    stream.response_events->on_informational();
+    head = http::ResponseHead(stream.arena());
+    return;
+  }
+  stream.head_done = true;
+  if (end) stream.received_end = true;
+  if (stream.upgraded && head.status / 100 == 2) head.status = 101;
+  stream.response_events->on_response_head(end);
+}
+
+int Session::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  bool rich = true;
+  if (header->type == NGHTTP2_CONTINUATION) rich = self.spend(Work::kContinuation);
+  if (header->type == NGHTTP2_PRIORITY) rich = self.spend(Work::kPriority);
+  if (header->type == NGHTTP2_DATA && header->length == 0 && (header->flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+    rich = self.spend(Work::kEmptyFrame);
+  }
+  return rich ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int Session::on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  bool end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  bool rich = true;
+  switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+      if (Stream* stream = self.find(frame->hd.stream_id); stream != nullptr && !stream->over) {
+        self.receive_head(*stream, end);
+      }
+      break;
+    case NGHTTP2_DATA:
+      if (Stream* stream = self.find(frame->hd.stream_id)) {
+        stream->deliver_body(end);
+        if (self.receiving == stream) self.receiving = nullptr;
+      }
+      break;
+    case NGHTTP2_RST_STREAM:
+      rich = self.spend(Work::kReset);
+      break;
+    case NGHTTP2_SETTINGS:
+      rich = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 || self.spend(Work::kSettings);
+      break;
+    case NGHTTP2_PING:
+      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) {
+        self.ping_outstanding = false;
+      } else {
+        rich = self.spend(Work::kPing);
+      }
+      break;
+    case NGHTTP2_GOAWAY:
+      self.goaway_received = true;
+      break;
+    case NGHTTP2_WINDOW_UPDATE:
+      if (frame->window_update.window_size_increment < kSmallWindowUpdateBytes) {
+        rich = self.spend(Work::kSmallWindowUpdate);
+      }
+      break;
+    default:
+      break;
+  }
+  return rich ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+int Session::on_data_chunk(nghttp2_session*, uint8_t, int32_t id, const uint8_t* data, size_t size, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  // The connection's window is everybody's: what one stream withholds is bounded by that stream's own.
+  nghttp2_session_consume_connection(self.ng, size);
+  self.budget.on_body_bytes(size);
+  Stream* stream = self.find(id);
+  if (stream == nullptr || stream->over) {
+    nghttp2_session_consume_stream(self.ng, id, size);
+    return 0;
+  }
+  if (self.receiving != nullptr && self.receiving != stream) self.receiving->deliver_body(false);
+  self.receiving = stream;
+  stream->incoming.append(self.input_piece.part(reinterpret_cast<const char*>(data), size));
+  return 0;
+}
+
+int Session::on_stream_close(nghttp2_session*, int32_t id, uint32_t error, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  Stream* stream = self.find(id);
+  if (stream == nullptr) return 0;
+  nghttp2_session_set_stream_user_data(self.ng, id, nullptr);
+  bool whole = stream->received_end && stream->sent_end;
+  if (whole) self.budget.on_stream_finished();
+  // Out of nghttp2's hands from here: the receiver must not come back to a stream that is gone.
+  self.close(*stream);
+  bool refused = !self.server && self.goaway_received && id > nghttp2_session_get_last_proc_stream_id(self.ng) &&
+                 error == NGHTTP2_REFUSED_STREAM;
+  if (error == NGHTTP2_NO_ERROR && stream->received_end) {
+    stream->over = true;
+    return 0;
+  }
+  ResetReason reason = refused ? ResetReason::kRefused : reason_of(error);
+  Cause why = self.server ? (reason == ResetReason::kProtocolError ? Cause::kDownstreamProtocolError : Cause::kDownstreamReset)
+                          : (reason == ResetReason::kRefused         ? Cause::kUpstreamRefusedStream
+                             : reason == ResetReason::kProtocolError ? Cause::kUpstreamProtocolError
+                                                                     : Cause::kUpstreamReset);
+  // The stream has closed, so nothing can be answered any more.
+  if (self.server && reason == ResetReason::kProtocolError) reason = ResetReason::kCancel;
+  stream->tell_reset(reason, why);
+  return 0;
+}
+
+// ---- Sending.
+
+void Session::add_field(std::string_view name, std::string_view value, bool never_index) {
+  nghttp2_nv field;
+  field.name = reinterpret_cast<uint8_t*>(const_cast<char*>(name.data()));
+  field.namelen = name.size();
+  field.value = reinterpret_cast<uint8_t*>(const_cast<char*>(value.data()));
+  field.valuelen = value.size();
+  field.flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE;
+  if (never_index) field.flags |= NGHTTP2_NV_FLAG_NO_INDEX;
+  fields_.push_back(field);
+}
+
+void Session::add_headers(const http::HeaderMap& headers, bool) {
+  for (const http::Header& header : headers) {
+    switch (header.id) {
+      case HeaderId::kConnection:
+      case HeaderId::kHost:
+      case HeaderId::kKeepAlive:
+      case HeaderId::kProxyConnection:
+      case HeaderId::kTransferEncoding:
+      case HeaderId::kUpgrade:
+      case HeaderId::kHttp2Settings:
+      case HeaderId::kTe:
+      case HeaderId::kContentLength:
+        continue;
+      default:
+        break;
+    }
+    std::string_view name = header.name;
+    if (header.id != HeaderId::kOther) {
+      name = http::header_name(header.id);
+    } else if (std::any_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; })) {
+      char* lower = static_cast<char*>(headers.arena().allocate(name.size(), 1));
+      std::transform(name.begin(), name.end(), lower,
+                     [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+      name = {lower, name.size()};
+    }
+    add_field(name, header.value, header.never_index);
+  }
+}
+
+namespace {
+
+std::string_view number_text(uint64_t number, base::Arena& arena) {
+  char* text = static_cast<char*>(arena.allocate(20, 1));
+  return {text, static_cast<size_t>(std::to_chars(text, text + 20, number).ptr - text)};
+}
+
+}  // namespace
+
+void Session::submit_request(Stream& stream, const http::RequestHead& head, bool end) {
+  base::Arena& arena = head.headers.arena();
+  stream.method = head.method_id;
+  stream.upgraded = !head.upgrade.empty();
+  fields_.clear();
+  if (stream.upgraded) {
+    if (nghttp2_session_get_remote_settings(ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1) {
+      close(stream);
+      return stream.tell_reset(ResetReason::kHttp11Required, Cause::kUpstreamProtocolError);
+    }
+    add_field(":method", "CONNECT");
+    add_field(":protocol", head.upgrade);
+  } else {
+    add_field(":method", head.method);
+  }
+  if (stream.upgraded || head.method_id != http::Method::kConnect) {
+    add_field(":scheme", head.scheme.empty() ? "http" : head.scheme);
+    add_field(":path", head.path);
+  }
+  add_field(":authority", head.authority);
+  add_headers(head.headers, true);
+  if (head.has_content_length && !stream.upgraded) add_field("content-length", number_text(head.content_length, arena));
+  if (head.accepts_trailers) add_field("te", "trailers");
+  if (head.expects_continue) add_field("expect", "100-continue");
+  nghttp2_data_provider provider;
+  provider.source.ptr = nullptr;
+  provider.read_callback = read_data;
+  int32_t id = nghttp2_submit_request(ng, nullptr, fields_.data(), fields_.size(), end ? nullptr : &provider, &stream);
+  if (id < 0) {
+    close(stream);
+    return stream.tell_reset(ResetReason::kRefused, Cause::kUpstreamRefusedStream);
+  }
+  stream.id = id;
+  if (end) stream.outgoing_ended = true;
+}
+
+void Session::submit_response(Stream& stream, const http::ResponseHead& head, bool end, bool informational) {
+  if (stream.over) return;
+  base::Arena& arena = head.headers.arena();
+  uint16_t status = stream.upgraded && head.status == 101 ? 200 : head.status;
+  fields_.clear();
+  add_field(":status", number_text(status, arena));
+  add_headers(head.headers, false);
+  if (head.has_content_length && !stream.upgraded && status != 204 && status >= 200) {
+    add_field("content-length", number_text(head.content_length, arena));
+  }
+  if (informational) {
+    nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, stream.id, nullptr, fields_.data(), fields_.size(), nullptr);
+    return;
+  }
+  bool no_body = end || stream.method == http::Method::kHead || status == 204 || status == 304;
+  if (no_body) stream.outgoing_ended = true;
+  nghttp2_data_provider provider;
+  provider.source.ptr = nullptr;
+  provider.read_callback = read_data;
+  int result = nghttp2_submit_response(ng, stream.id, fields_.data(), fields_.size(), no_body ? nullptr : &provider);
+  if (result != 0) fail(Cause::kInternal, nghttp2_strerror(result));
+}
+
+void Session::submit_trailers(Stream& stream) {
+  fields_.clear();
+  add_headers(*stream.outgoing_trailers, true);
+  nghttp2_submit_trailer(ng, stream.id, fields_.data(), fields_.size());
+}
+
+void Session::submit_reset(Stream& stream, ResetReason reason) {
+  if (stream.id < 0) return close(stream);
+  nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream.id, error_of(reason));
+}
+
+ssize_t Session::read_data(nghttp2_session*, int32_t id, uint8_t*, size_t size, uint32_t* flags, nghttp2_data_source*,
+                           void* context) {
+  auto& self = *static_cast<Session*>(context);
+  Stream* stream = self.find(id);
+  if (stream == nullptr || stream->over) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  size_t ready = stream->outgoing.size();
+  if (ready == 0 && !stream->outgoing_ended) {
+    stream->deferred = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  size_t n = std::min(ready, size);
+  if (n == ready && stream->outgoing_ended) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream->outgoing_trailers && !stream->outgoing_trailers->empty()) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      self.submit_trailers(*stream);
+    }
+  }
+  return static_cast<ssize_t>(n);
+}
+
+int Session::send_data(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t size,
+                       nghttp2_data_source*, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  Stream* stream = self.find(frame->hd.stream_id);
+  if (stream == nullptr || stream->outgoing.size() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  self.output.append(view(header, 9));
+  self.output.move_from(stream->outgoing, size);
+  self.budget.on_body_bytes(size);
+  return 0;
+}
+
+int Session::on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  if (frame->hd.type == NGHTTP2_GOAWAY) self.goaway_sent = true;
+  bool data_or_headers = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+  if (!data_or_headers || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+  Stream* stream = self.find(frame->hd.stream_id);
+  if (stream == nullptr) return 0;
+  stream->sent_end = true;
+  // The answer is whole, the request is not: the rest of it is not wanted (RFC 9113, 8.1).
+  if (self.server && !stream->received_end) {
+    stream->over = true;
+    nghttp2_submit_rst_stream(self.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
+  }
+  return 0;
+}
+
+int Session::on_frame_not_send(nghttp2_session*, const nghttp2_frame* frame, int, void* context) {
+  auto& self = *static_cast<Session*>(context);
+  if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+  Stream* stream = self.find(frame->hd.stream_id);
+  if (stream == nullptr) return 0;
+  // A request that never went out, or an answer whose stream closed under it.
+  if (self.server) return 0;
+  nghttp2_session_set_stream_user_data(self.ng, frame->hd.stream_id, nullptr);
+  self.close(*stream);
+  stream->tell_reset(ResetReason::kRefused, Cause::kUpstreamRefusedStream);
+  return 0;
+}
+
+}  // namespace weft::codec::http2

@@ -1,0 +1,119 @@
+#include "proxy/codec/http2/stream.h"
+
+#include "proxy/codec/http2/session.h"
+
+namespace weft::codec::http2 {
+namespace {
+
+constexpr size_t kMaxFreeStreams = 1024;
+struct FreeStreams {
+  void* head = nullptr;
+  size_t count = 0;
+  ~FreeStreams() {
+    while (head != nullptr) {
+      void* next = *static_cast<void**>(head);
+      ::operator delete(head);
+      head = next;
+    }
+    count = kMaxFreeStreams;
+  }
+};
+thread_local FreeStreams free_streams;
+
+}  // namespace
+
+void* Stream::operator new(size_t size) {
+  if (free_streams.head == nullptr) return ::operator new(size);
+  void* memory = free_streams.head;
+  free_streams.head = *static_cast<void**>(memory);
+  --free_streams.count;
+  return memory;
+}
+
+void Stream::operator delete(void* memory, size_t) {
+  if (free_streams.count >= kMaxFreeStreams) {
+    ::operator delete(memory);
+    return;
+  }
+  *static_cast<void**>(memory) = free_streams.head;
+  free_streams.head = memory;
+  ++free_streams.count;
+}
+
+void Stream::deliver_body(bool end) {
+  if (over || (incoming.empty() && !end)) return;
+  size_t bytes = incoming.size();
+  if (paused) {
+    withheld_bytes += bytes;
+  } else if (bytes != 0) {
+    nghttp2_session_consume_stream(session.ng, id, bytes);
+  }
+  if (end) received_end = true;
+  events().on_body(incoming, end);
+}
+
+void Stream::pause_receiving(bool pause) {
+  paused = pause;
+  if (paused || withheld_bytes == 0) return;
+  nghttp2_session_consume_stream(session.ng, id, withheld_bytes);
+  withheld_bytes = 0;
+}
+
+void Stream::tell_reset(ResetReason reason, http::Cause cause) {
+  if (over) return;
+  over = true;
+  incoming.clear();
+  outgoing.clear();
+  events().on_reset(reason, cause);
+}
+
+void Stream::update_blocked() {
+  size_t high = session.limits.stream_buffer_high_bytes;
+  bool now = session.output_blocked || (blocked ? outgoing.size() > high / 2 : outgoing.size() > high);
+  if (now == blocked || over) return;
+  blocked = now;
+  events().on_send_blocked(now);
+}
+
+void Stream::send_body(base::Buffer& data, bool end) {
+  if (over || outgoing_ended) {
+    data.clear();
+    return;
+  }
+  outgoing.move_from(data);
+  if (end) outgoing_ended = true;
+  if (deferred) {
+    deferred = false;
+    nghttp2_session_resume_data(session.ng, id);
+  }
+  if (outgoing.size() > session.limits.stream_buffer_high_bytes) update_blocked();
+}
+
+void Stream::send_trailers(const http::HeaderMap& map) {
+  if (over || outgoing_ended) return;
+  outgoing_trailers.emplace(map);
+  base::Buffer none;
+  send_body(none, true);
+}
+
+void Stream::send_informational(const http::ResponseHead& head) { session.submit_response(*this, head, false, true); }
+
+void Stream::send_head(const http::ResponseHead& head, bool end) {
+  head_sent = true;
+  session.submit_response(*this, head, end, false);
+}
+
+void Stream::send_head(const http::RequestHead& head, bool end) {
+  head_sent = true;
+  session.submit_request(*this, head, end);
+}
+
+void Stream::reset(ResetReason reason) {
+  if (over) return;
+  over = true;
+  incoming.clear();
+  outgoing.clear();
+  session.submit_reset(*this, reason);
+}
+
+}  // namespace weft::codec::http2

@@ -1,0 +1,285 @@
+#include "proxy/tcp/session.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weft::tcp {
+namespace {
+
+using transport::ByteStream;
+
+// What one connection may move in a turn before the others have theirs.
+constexpr size_t kShareBytes = 512 * 1024;
+
+// The texts of a record's PeerTexts.
+struct PeerStorage {
+  std::string remote, remote_ip, direct, direct_ip, local, local_ip, uri_sans, dns_sans, local_sans;
+
+  void render(const transport::ConnectionInfo& info, observe::PeerTexts* texts) {
+    texts->remote_address = remote = info.remote.to_string();
+    texts->remote_ip = remote_ip = info.remote.ip_text();
+    texts->direct_remote_address = direct = info.direct_remote.to_string();
+    texts->direct_remote_ip = direct_ip = info.direct_remote.ip_text();
+    texts->local_address = local = info.local.to_string();
+    texts->local_ip = local_ip = info.local.ip_text();
+    texts->remote_port = info.remote.port;
+    texts->direct_remote_port = info.direct_remote.port;
+    texts->local_port = info.local.port;
+    texts->sni = info.detected_server_name;
+    if (info.tls == nullptr) return;
+    const transport::TlsInfo& tls = *info.tls;
+    texts->sni = tls.sni;
+    texts->tls_version = tls.version;
+    texts->tls_cipher = tls.cipher;
+    texts->peer_uri_san = uri_sans = join(tls.peer_uri_sans);
+    texts->peer_dns_san = dns_sans = join(tls.peer_dns_sans);
+    texts->local_uri_san = local_sans = join(tls.local_uri_sans);
+    texts->peer_subject = tls.peer_subject;
+    texts->peer_issuer = tls.peer_issuer;
+    texts->peer_serial = tls.peer_serial;
+    texts->peer_fingerprint_256 = tls.peer_fingerprint_sha256;
+  }
+  static std::string join(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text.append(text.empty() ? "" : ",").append(name);
+    return text;
+  }
+};
+
+}  // namespace
+
+// ---- Worker
+
+Worker::Worker(pool::WorkerContext& context) : context_(context) {}
+
+Worker::~Worker() { close_all(); }
+
+void Worker::on_connection(std::unique_ptr<ByteStream> stream, const snapshot::Listener& listener,
+                           const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) {
+  auto* session = new Session(*this, std::move(stream), listener, chain, std::move(early), std::move(ticket));
+  sessions_.push_back(*session);
+  session->start();
+}
+
+void Worker::close_all() {
+  while (!sessions_.empty()) sessions_.front().close(http::Cause::kDrainTimeout);
+}
+
+// ---- Session
+
+Session::Session(Worker& worker, std::unique_ptr<ByteStream> stream, const snapshot::Listener& listener,
+                 const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket)
+    : worker_(worker),
+      config_(chain.tcp),
+      stats_(config_->stats->of_worker(worker.context_.worker)),
+      ticket_(std::move(ticket)),
+      listener_(listener),
+      chain_(chain),
+      id_(++worker.last_connection_id_),
+      downstream_(std::move(stream)),
+      early_(std::move(early)),
+      idle_timer_(worker.context_.loop.timers(), base::bind<&Session::on_idle>(this)),
+      duration_timer_(worker.context_.loop.timers(), base::bind<&Session::on_max_duration>(this)),
+      start_ns_(worker.context_.loop.now_ns()),
+      start_wall_ns_(worker.context_.loop.wall_ns()) {
+  downstream_side_.session = upstream_side_.session = this;
+  downstream_side_.out = upstream_side_.in = &to_upstream_;
+  downstream_side_.in = upstream_side_.out = &to_downstream_;
+  ++worker_.open_connections_;
+  stats_.downstream_cx_total.add();
+  stats_.downstream_cx_active.add();
+}
+
+Session::~Session() = default;
+
+void Session::start() {
+  downstream_->attach(downstream_side_);
+  if (config_->max_connection_duration_ms > 0) duration_timer_.arm(config_->max_connection_duration_ms);
+  if (config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
+  if (!early_.empty()) stats_.early_data_received_count_total.add();
+  if (const cluster::ClusterPtr* chosen = choose_cluster()) cluster_ = *chosen;
+  try_connect();
+}
+
+const cluster::ClusterPtr* Session::choose_cluster() {
+  if (config_->destinations.empty()) return nullptr;
+  if (config_->destinations.size() == 1) return &config_->destinations[0].cluster;
+  uint64_t draw = config_->total_weight == 0 ? 0 : worker_.context_.random.below(config_->total_weight);
+  for (const auto& destination : config_->destinations) {
+    if (draw < destination.weight) return &destination.cluster;
+    draw -= destination.weight;
+  }
+  return &config_->destinations.back().cluster;
+}
+
+void Session::try_connect() {
+  step_ = Step::kConnecting;
+  pool::WorkerCluster* upstreams = cluster_ == nullptr ? nullptr : worker_.context_.upstreams.find(*cluster_);
+  if (upstreams == nullptr) {
+    stats_.downstream_cx_no_route.add();
+    end(http::Cause::kNoCluster, ByteStream::CloseKind::kGraceful);
+    return;
+  }
+  std::vector<cluster::Host*> avoid;
+  for (const auto& host : tried_) avoid.push_back(host.get());
+  pool::BalanceContext context;
+  context.avoid = avoid.data();
+  context.avoid_count = avoid.size();
+  context.avoid_tries = 3;
+  host_ = upstreams->choose_host(context);
+  if (host_ == nullptr) {
+    end(http::Cause::kNoHealthyUpstream, ByteStream::CloseKind::kGraceful);
+    return;
+  }
+  ++attempts_;
+  upstreams->acquire_tcp(host_, *this);
+}
+
+void Session::on_tcp_failed(http::Cause cause, std::string_view detail) {
+  if (step_ == Step::kEnded) return;
+  detail_ = std::string(detail);
+  // A full breaker will not have more room for the next try.
+  bool hopeless = cause == http::Cause::kOverflowConnections || cause == http::Cause::kNoHealthyUpstream;
+  if (hopeless || attempts_ >= config_->max_connect_attempts) {
+    end(cause, ByteStream::CloseKind::kGraceful);
+    return;
+  }
+  tried_.push_back(std::move(host_));
+  step_ = Step::kRetry;
+  worker_.context_.loop.at_next_turn(*this);
+}
+
+void Session::on_tcp_ready(std::unique_ptr<ByteStream> stream, cluster::Host&) {
+  if (step_ == Step::kEnded) return;
+  step_ = Step::kRelaying;
+  detail_.clear();
+  upstream_connected_ns_ = worker_.context_.loop.now_ns();
+  upstream_ = std::move(stream);
+  to_upstream_.take(early_);
+  to_upstream_.start(*downstream_, *upstream_, listener_.per_connection_buffer_limit_bytes);
+  to_downstream_.start(*upstream_, *downstream_, cluster_->config().per_connection_buffer_limit_bytes);
+  upstream_->attach(upstream_side_);
+  // What may be readable already is looked at in a turn of its own: this may be a call from within acquire_tcp().
+  worker_.context_.loop.at_next_turn(*this);
+}
+
+void Session::on_next_turn() {
+  if (step_ == Step::kRetry) {
+    try_connect();
+  } else if (step_ == Step::kRelaying) {
+    move();
+  }
+}
+
+void Session::Side::on_readable() {
+  out->readable();
+  if (session->step_ == Step::kRelaying) session->move();
+}
+
+void Session::Side::on_writable() {
+  in->writable();
+  if (session->step_ == Step::kRelaying) session->move();
+}
+
+void Session::move() {
+  uint64_t moved = 0;
+  Relay::State up = to_upstream_.move(kShareBytes, &moved);
+  if (!settle(up, to_upstream_, *downstream_, *upstream_)) return;
+  Relay::State down = to_downstream_.move(kShareBytes, &moved);
+  if (!settle(down, to_downstream_, *upstream_, *downstream_)) return;
+  if (moved != 0 && config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
+  if (to_upstream_.done() && to_downstream_.done()) {
+    // What TLS still holds back goes first.
+    if (downstream_->unsent_bytes() == 0 && upstream_->unsent_bytes() == 0) {
+      end(http::Cause::kNone, ByteStream::CloseKind::kGraceful);
+    }
+  } else if (up == Relay::State::kBusy || down == Relay::State::kBusy) {
+    worker_.context_.loop.at_next_turn(*this);
+  }
+}
+
+bool Session::settle(Relay::State state, Relay& relay, ByteStream& from, ByteStream& to) {
+  if (state != Relay::State::kFromFailed && state != Relay::State::kToFailed) return true;
+  bool from_failed = state == Relay::State::kFromFailed;
+  ByteStream& broken = from_failed ? from : to;
+  if (from_failed && from.error_kind() == ByteStream::ErrorKind::kTls) {
+    // Many close without close_notify. What they sent stands; the connection itself is over both ways.
+    relay.end_source();
+    uint64_t moved = 0;
+    if (relay.move(SIZE_MAX, &moved) != Relay::State::kDone) return true;
+    end(http::Cause::kNone, ByteStream::CloseKind::kGraceful);
+    return false;
+  }
+  detail_ = std::string(broken.error());
+  bool downstream_broke = &broken == downstream_.get();
+  // The other side must not take what it got for the whole: it is reset, as this side was.
+  end(downstream_broke ? http::Cause::kDownstreamReset : http::Cause::kUpstreamReset, ByteStream::CloseKind::kReset);
+  return false;
+}
+
+void Session::on_idle() {
+  stats_.idle_timeout.add();
+  end(http::Cause::kStreamIdleTimeout, ByteStream::CloseKind::kGraceful);
+}
+
+void Session::on_max_duration() {
+  stats_.max_downstream_connection_duration.add();
+  end(http::Cause::kMaxStreamDuration, ByteStream::CloseKind::kGraceful);
+}
+
+void Session::close(http::Cause cause) { end(cause, ByteStream::CloseKind::kReset); }
+
+void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
+  if (step_ == Step::kEnded) return;
+  step_ = Step::kEnded;
+  cause_ = cause;
+  pool::TcpWaiter::unlink();
+  event::NextTurnTask::unlink();
+  idle_timer_.disarm();
+  duration_timer_.disarm();
+  stats_.downstream_cx_active.subtract();
+  stats_.downstream_cx_rx_bytes_total.add(downstream_->received_bytes());
+  stats_.downstream_cx_tx_bytes_total.add(downstream_->sent_bytes());
+  // Reading from downstream stops when the way to the upstream is full.
+  stats_.downstream_flow_control_paused_reading_total.add(to_upstream_.pauses());
+  stats_.downstream_flow_control_resumed_reading_total.add(to_upstream_.resumptions());
+  if (!config_->access_logs.empty()) log_access();
+  downstream_->close(kind);
+  if (upstream_ != nullptr) upstream_->close(kind);
+  --worker_.open_connections_;
+  base::ListNode<Session>::unlink();
+  ticket_.release();
+  worker_.context_.loop.destroy_later(std::unique_ptr<event::Deferred>(this));
+}
+
+void Session::log_access() {
+  PeerStorage down, up;
+  std::string upstream_host;
+  observe::RequestRecord record;
+  const event::Loop& loop = worker_.context_.loop;
+  record.start_ns = start_ns_;
+  record.start_wall_ns = start_wall_ns_;
+  record.end_ns = loop.now_ns();
+  record.upstream_first_sent_ns = upstream_connected_ns_;
+  record.request_body_bytes = downstream_->received_bytes();
+  record.response_body_bytes = downstream_->sent_bytes();
+  record.cause = cause_;
+  record.cause_detail = detail_;
+  record.attempts = attempts_;
+  record.filter_chain_name = chain_.name;
+  down.render(downstream_->info(), &record.downstream);
+  record.downstream.connection_id = id_;
+  if (cluster_ != nullptr) record.upstream_cluster = cluster_->name();
+  if (host_ != nullptr) record.upstream_host = host_->address_text();
+  if (upstream_ != nullptr) {
+    record.upstream_sent_bytes = upstream_->sent_bytes();
+    record.upstream_received_bytes = upstream_->received_bytes();
+    up.render(upstream_->info(), &record.upstream);
+    record.upstream_local_address = up.local;
+  } else {
+    record.upstream_transport_failure_reason = detail_;
+  }
+  for (const auto& log : config_->access_logs) log->record(record, worker_.context_.worker);
+}
+
+}  // namespace weft::tcp

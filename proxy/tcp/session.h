@@ -1,0 +1,89 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/event/loop.h"
+#include "proxy/event/timer.h"
+#include "proxy/http/cause.h"
+#include "proxy/pool/worker_context.h"
+#include "proxy/snapshot/connection_handler.h"
+#include "proxy/tcp/relay.h"
+#include "proxy/tcp/worker.h"
+
+// One downstream connection of the TCP proxy and its upstream: chooses a cluster and a host, connects, relays both ways,
+// and ends with a metric and an access log record. A member of its worker's list; freed at the end of the turn in which
+// it ended.
+
+namespace weft::tcp {
+
+class Session final : public base::ListNode<Session>,
+                      public event::Deferred,
+                      private pool::TcpWaiter,
+                      private event::NextTurnTask {
+ public:
+  Session(Worker& worker, std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
+          const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket);
+  ~Session() override;
+
+  // Chooses an upstream and connects.
+  void start();
+  // Ends it from our side.
+  void close(http::Cause cause);
+
+ private:
+  // The events of one of the two streams.
+  struct Side final : transport::ByteStream::Events {
+    Session* session = nullptr;
+    Relay* out = nullptr;  // From this side's stream.
+    Relay* in = nullptr;   // To it.
+    void on_connected() override {}
+    void on_readable() override;
+    void on_writable() override;
+    void on_connect_failed() override {}
+  };
+  enum class Step : uint8_t { kConnecting, kRetry, kRelaying, kEnded };
+
+  void on_tcp_ready(std::unique_ptr<transport::ByteStream> stream, cluster::Host& host) override;
+  void on_tcp_failed(http::Cause cause, std::string_view detail) override;
+  void on_next_turn() override;
+  void on_idle();
+  void on_max_duration();
+
+  const cluster::ClusterPtr* choose_cluster();
+  void try_connect();
+  void move();
+  // Handles how one direction stopped; false when the session ended with it.
+  bool settle(Relay::State state, Relay& relay, transport::ByteStream& from, transport::ByteStream& to);
+  void end(http::Cause cause, transport::ByteStream::CloseKind kind);
+  void log_access();
+
+  Worker& worker_;
+  std::shared_ptr<const snapshot::TcpProxy> config_;
+  observe::TcpStats& stats_;
+  snapshot::ConnectionTicket ticket_;
+  const snapshot::Listener& listener_;
+  const snapshot::FilterChain& chain_;
+  uint64_t id_;
+  Step step_ = Step::kConnecting;
+  std::unique_ptr<transport::ByteStream> downstream_;
+  std::unique_ptr<transport::ByteStream> upstream_;
+  base::Buffer early_;
+  cluster::ClusterPtr cluster_;
+  cluster::HostPtr host_;
+  std::vector<cluster::HostPtr> tried_;
+  uint32_t attempts_ = 0;
+  Side downstream_side_, upstream_side_;
+  Relay to_upstream_, to_downstream_;
+  event::Timer idle_timer_;
+  event::Timer duration_timer_;
+  http::Cause cause_ = http::Cause::kNone;
+  std::string detail_;
+  int64_t start_ns_;
+  int64_t start_wall_ns_;
+  int64_t upstream_connected_ns_ = 0;
+};
+
+}  // namespace weft::tcp

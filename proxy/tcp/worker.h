@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "proxy/base/intrusive_list.h"
+#include "proxy/pool/worker_context.h"
+#include "proxy/snapshot/connection_handler.h"
+
+// A worker's side of the TCP proxy: takes connections whose filter chain is a TcpProxy and relays each to an upstream.
+// One per worker, on its thread.
+
+namespace weft::tcp {
+
+class Session;
+
+class Worker final : public snapshot::ConnectionHandler {
+ public:
+  explicit Worker(pool::WorkerContext& context);
+  // Closes what is open.
+  ~Worker();
+  void on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
+                     const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) override;
+
+  // A relayed connection has no end of our own making: at the drain's deadline they are closed.
+  void close_all();
+  size_t open_connections() const { return open_connections_; }
+
+ private:
+  friend class Session;
+  pool::WorkerContext& context_;
+  base::IntrusiveList<Session, Session> sessions_;
+  size_t open_connections_ = 0;
+  uint64_t last_connection_id_ = 0;
+};
+
+}  // namespace weft::tcp

@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kHouseMs = 500;
 constexpr int64_t kDrainCheckMs = 20;
 constexpr int64_t kLogFlushMs = 2'000;
+// How long names may hold up the start; what answers later is used from then on.
+constexpr int64_t kDiscoveryWaitMs = 5'000;
 
 void say(const std::string& line) {
   // What a person or a script waits for: where we listen. Not the log, whose level may hide it.
@@ -78,6 +80,8 @@ Server::Server(Options options)
     : options_(std::move(options)),
       loop_(base::system_clock()),
       global_connections_(std::make_shared<listener::ConnectionLimit>()),
+      random_(base::system_seed()),
+      ready_timer_(loop_.timers(), base::bind<&Server::start_workers>(this)),
       house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
       drain_timer_(loop_.timers(), base::bind<&Server::check_drained>(this)) {}
 
@@ -114,6 +118,7 @@ int Server::run() {
   if (!start()) return 1;
   loop_.run();
 
+  discoveries_.clear();
   admin_.reset();
   signals_.reset();
   for (auto& worker : workers_) worker->stop();
@@ -128,8 +133,7 @@ int Server::run() {
 bool Server::start() {
   started_ms_ = loop_.now_ms();
   start_wall_s_ = loop_.wall_ns() / 1'000'000'000;
-  std::vector<std::vector<WorkerThread::ListenerStart>> starts(workers_.size());
-  std::vector<std::string> lines;
+  starts_.resize(workers_.size());
   for (const auto& each : config_.snapshot->listeners) {
     auto shared = listener::make_shared_listener(each, global_connections_);
     if (!shared.ok()) return fail(shared.status()) == 0;
@@ -138,11 +142,11 @@ bool Server::start() {
       return fail(absl::InternalError(absl::StrCat("listener ", each->name, ": ", sockets.status().message()))) == 0;
     }
     for (const transport::Address& address : sockets->addresses) {
-      lines.push_back(absl::StrCat("listener ", each->name, " listening on ", address.to_string()));
+      start_lines_.push_back(absl::StrCat("listener ", each->name, " listening on ", address.to_string()));
     }
     bound_.push_back({each, sockets->addresses});
     for (size_t i = 0; i < workers_.size(); ++i) {
-      starts[i].push_back({*shared, std::move(sockets->worker_sockets[i])});
+      starts_[i].push_back({*shared, std::move(sockets->worker_sockets[i])});
     }
   }
   if (config_.has_admin) {
@@ -152,14 +156,48 @@ bool Server::start() {
     if (!address.ok()) {
       return fail(absl::InternalError(absl::StrCat("admin: ", address.status().message()))) == 0;
     }
-    lines.push_back(absl::StrCat("admin listening on ", address->to_string()));
+    start_lines_.push_back(absl::StrCat("admin listening on ", address->to_string()));
   }
   signals_ = std::make_unique<Signals>(*this);
-  for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts[i]), config_.access_logs);
+  return start_discovery();
+}
+
+bool Server::start_discovery() {
+  for (const auto& [name, cluster] : config_.snapshot->clusters) {
+    const auto& config = cluster->config();
+    if (config.dns_endpoints.empty()) continue;
+    std::string key;
+    for (const auto& server : config.dns_resolvers) key += server.to_string() + ",";
+    auto& resolver = resolvers_[key];
+    if (resolver == nullptr) {
+      auto made = cluster::DnsResolver::make(loop_, config.dns_resolvers);
+      if (!made.ok()) return fail(made.status()) == 0;
+      resolver = *std::move(made);
+    }
+    ++clusters_not_ready_;
+    discoveries_.push_back(std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster,
+                                                                   [this] { on_cluster_ready(); }));
+  }
+  if (discoveries_.empty()) {
+    start_workers();
+    return true;
+  }
+  ready_timer_.arm(kDiscoveryWaitMs);
+  for (auto& discovery : discoveries_) discovery->start();
+  return true;
+}
+
+void Server::on_cluster_ready() {
+  if (--clusters_not_ready_ == 0) ready_timer_.arm(0);
+}
+
+void Server::start_workers() {
+  if (state_ != State::kStarting) return;
+  if (clusters_not_ready_ != 0) base::log_warning("some names of clusters have no address yet; serving without them");
+  for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts_[i]), config_.access_logs);
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);
-  for (const std::string& line : lines) say(line);
-  return true;
+  for (const std::string& line : start_lines_) say(line);
 }
 
 void Server::on_signal(int number) {
@@ -181,12 +219,14 @@ void Server::on_signal(int number) {
 }
 
 void Server::drain_listeners() {
+  if (state_ == State::kStarting) return;
   state_ = State::kDraining;
   for (auto& worker : workers_) worker->stop_listeners();
 }
 
 void Server::shut_down() {
   if (drain_deadline_ms_ != 0) return;
+  if (state_ == State::kStarting) return loop_.stop();
   state_ = State::kDraining;
   drain_deadline_ms_ = loop_.now_ms() + options_.drain_time_s * 1000 + 1;
   base::log_info(absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s,

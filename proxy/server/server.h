@@ -1,10 +1,12 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "proxy/cluster/dns_discovery.h"
 #include "proxy/config/compile/compile.h"
 #include "proxy/server/admin_server.h"
 #include "proxy/server/options.h"
@@ -45,7 +47,12 @@ class Server {
 
  private:
   struct Signals;
+  // Opens what is listened on; false after telling why it cannot be.
   bool start();
+  // Resolves the names of DNS clusters; workers start when all were answered once, or after a bounded wait.
+  bool start_discovery();
+  void on_cluster_ready();
+  void start_workers();
   void on_signal(int number);
   void check_drained();
   void keep_house();
@@ -59,6 +66,13 @@ class Server {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<Signals> signals_;
+  base::Random random_;
+  std::map<std::string, std::unique_ptr<cluster::DnsResolver>> resolvers_;  // By their servers.
+  std::vector<std::unique_ptr<cluster::DnsDiscovery>> discoveries_;
+  size_t clusters_not_ready_ = 0;
+  event::Timer ready_timer_;
+  std::vector<std::vector<WorkerThread::ListenerStart>> starts_;
+  std::vector<std::string> start_lines_;
   event::Timer house_timer_;
   event::Timer drain_timer_;
   int64_t drain_deadline_ms_ = 0;

@@ -143,9 +143,9 @@ void ClientCodecImpl::receive_chunked(base::Buffer& input) {
   auto broken = [&](std::string_view detail) {
     fail(http::Cause::kUpstreamProtocolError, detail, ResetReason::kProtocolError);
   };
-  if (result == ChunkReader::Result::kError) return broken(chunks_.error());
-  if (result == ChunkReader::Result::kMore) {
+  if (result != ChunkReader::Result::kEnd) {
     if (!data.empty()) exchange_->on_body(data, false);
+    if (result == ChunkReader::Result::kError && !closed_) broken(chunks_.error());
     return;
   }
   base::Arena& arena = exchange_->arena();

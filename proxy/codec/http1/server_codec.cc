@@ -156,9 +156,9 @@ void ServerCodecImpl::receive_length(base::Buffer& input) {
 void ServerCodecImpl::receive_chunked(base::Buffer& input) {
   base::Buffer data;
   ChunkReader::Result result = chunks_.read(input, data);
-  if (result == ChunkReader::Result::kError) return body_error(chunks_.error());
-  if (result == ChunkReader::Result::kMore) {
+  if (result != ChunkReader::Result::kEnd) {
     if (!data.empty()) exchange_->on_body(data, false);
+    if (result == ChunkReader::Result::kError) body_error(chunks_.error());
     return;
   }
   in_ = In::kEnded;
@@ -185,7 +185,7 @@ void ServerCodecImpl::body_error(std::string_view detail) {
   ending_ = true;
   keep_alive_ = false;
   in_ = In::kEnded;
-  exchange_->on_reset(ResetReason::kProtocolError, error_.cause);
+  if (!closed_) exchange_->on_reset(ResetReason::kProtocolError, error_.cause);
 }
 
 FeedState ServerCodecImpl::on_input_end() {

@@ -164,6 +164,11 @@ bool valid_authority(std::string_view authority) {
       return false;
     }
   }
+  size_t colon = authority.rfind(':');
+  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) return true;
+  for (char c : authority.substr(colon + 1)) {
+    if (c < '0' || c > '9') return false;
+  }
   return true;
 }
 

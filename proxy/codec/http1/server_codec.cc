@@ -264,7 +264,12 @@ void ServerCodecImpl::send_head(const http::ResponseHead& head, bool end) {
     keep_alive_ = false;
     if (head.status == 101) framing.connection = ResponseFraming::Connection::kUpgrade;
   } else {
-    if (in_ == In::kAwaitUpgrade) in_ = In::kEnded;
+    if (in_ == In::kAwaitUpgrade) {
+      // What the client sent on may be the other protocol's bytes; none of it is read as a request.
+      in_ = In::kEnded;
+      keep_alive_ = false;
+      ending_ = true;
+    }
     bool never_has_body = method_ == http::Method::kHead || head.status == 204 || head.status == 304;
     if (never_has_body) {
       out_ = Out::kNoBody;

@@ -52,6 +52,11 @@ class Layering(unittest.TestCase):
         self.assertEqual(["protobuf"], self.check("proxy/stream/a.cc", "<google/protobuf/message.h>"))
         self.assertEqual([], self.check("proxy/config/compile/a.cc", '"envoy/config/route/v3/route.pb.h"'))
 
+    def test_what_is_wrapped_is_included_only_by_its_wrapper(self):
+        self.assertEqual(["socket"], self.check("proxy/pool/a.cc", "<sys/socket.h>"))
+        self.assertEqual(["random"], self.check("proxy/pool/a.cc", "<random>"))
+        self.assertEqual([], self.check("tests/proxy/a_test.cc", "<sys/socket.h>"))
+
     def test_paths_start_at_the_root_and_name_headers(self):
         self.assertEqual(["include"], self.check("proxy/base/a.cc", '"buffer.h"'))
         self.assertEqual(["include"], self.check("proxy/base/a.cc", '"../base/buffer.h"'))
@@ -72,7 +77,8 @@ class BannedCalls(unittest.TestCase):
             ("random", "int r = rand();"),
             ("random", "RAND_bytes(p, n);"),
             ("socket", "int fd = ::socket(AF_INET, SOCK_STREAM, 0);"),
-            ("socket", "return connect(fd, a, n);"),
+            ("socket", "return ::connect(fd, a, n);"),
+            ("socket", "getsockname(fd, a, &n);"),
             ("output", 'std::cout << "x";'),
             ("output", 'if (bad) printf("x");'),
             ("exit", "  std::abort();"),
@@ -87,7 +93,7 @@ class BannedCalls(unittest.TestCase):
                 self.assertEqual([rule], self.check(code + "\n"))
 
     def test_methods_declarations_and_longer_names_are_not_calls(self):
-        for code in ["socket_.connect(address);", "client->send(bytes);", "absl::Status connect(const Address& a);", "Clock::time(x);",
+        for code in ["socket_.connect(address);", "client->send(bytes);", "absl::Status connect(const Address& a);", "Clock::time(x);", "base::system_clock();", "abort(cause);", "if (accept(x)) return;",
                      "int start_time();", "void send(std::string_view bytes) {", "transport::listen(x);", "max_time(3);", "virtual void shutdown();"]:
             with self.subTest(code=code):
                 self.assertEqual([], self.check(code + "\n"))

@@ -1,5 +1,5 @@
-// Both sides of an HTTP/1 codec under test, with all that they tell written down as text: for the unit tests and the fuzz
-// target. One thread.
+// Both sides of an HTTP/1 codec under test, with all that they tell written down as text: for the unit tests and the
+// fuzz target. One thread.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,9 @@ inline void tell_headers(const http::HeaderMap& headers, std::string& transcript
 class ServerDriver : public ServerCodec::Events {
  public:
   explicit ServerDriver(const Limits& limits = Limits()) : limits_(limits), codec_(make_server_codec(limits_, *this)) {}
-  ~ServerDriver() { codec_->on_connection_lost(ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed), turn(); }
+  ~ServerDriver() {
+    codec_->on_connection_lost(ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed), turn();
+  }
 
   // Feeds bytes as a connection does: again and again, with the turns' ends in between, until nothing moves.
   FeedState feed(std::string_view bytes) {
@@ -43,7 +45,8 @@ class ServerDriver : public ServerCodec::Events {
       output_bytes = codec_->output().size();
       state = codec_->feed(input_);
       turn();
-    } while (input_.size() != input_bytes || transcript.size() != told_bytes || codec_->output().size() != output_bytes);
+    } while (input_.size() != input_bytes || transcript.size() != told_bytes ||
+             codec_->output().size() != output_bytes);
     return state;
   }
   FeedState end_input() {
@@ -142,7 +145,8 @@ class ServerDriver : public ServerCodec::Events {
 // A client's connection with one request of the given method under way.
 class ClientDriver : public ResponseEvents {
  public:
-  explicit ClientDriver(http::Method method = http::Method::kGet, std::string_view upgrade = {}, const Limits& limits = Limits())
+  explicit ClientDriver(http::Method method = http::Method::kGet, std::string_view upgrade = {},
+                        const Limits& limits = Limits())
       : limits_(limits), codec_(make_client_codec(limits_)), response_(memory_) {
     http::RequestHead request(memory_);
     request.method_id = method;
@@ -154,7 +158,9 @@ class ClientDriver : public ResponseEvents {
     handle_->send_head(request, true);
     codec_->output().clear();
   }
-  ~ClientDriver() { codec_->on_connection_lost(ResetReason::kConnectionClosed, http::Cause::kUpstreamClosed), codec_->deliver_closed(); }
+  ~ClientDriver() {
+    codec_->on_connection_lost(ResetReason::kConnectionClosed, http::Cause::kUpstreamClosed), codec_->deliver_closed();
+  }
 
   FeedState feed(std::string_view bytes) {
     input_.append(bytes);

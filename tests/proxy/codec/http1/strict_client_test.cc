@@ -9,7 +9,8 @@ bool ends_with(std::string_view text, std::string_view end) { return text.ends_w
 
 // What the codec tells of an answer that comes at once, and byte by byte, which must not differ. `ended`: then the
 // connection ends.
-std::string told(std::string_view bytes, bool ended = false, http::Method method = http::Method::kGet, std::string_view upgrade = {}) {
+std::string told(std::string_view bytes, bool ended = false, http::Method method = http::Method::kGet,
+                 std::string_view upgrade = {}) {
   ClientDriver whole(method, upgrade), pieces(method, upgrade);
   whole.feed(bytes);
   for (char c : bytes) pieces.feed(std::string_view(&c, 1));
@@ -30,12 +31,13 @@ TEST_CASE("answers that never have a body") {
   CHECK(told("HTTP/1.1 204 No Content\r\n\r\n") == "[204 No Content]|");
   CHECK(told("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n") == "[304 Not Modified Content-Length=5;]|");
   CHECK(told("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n") == "[304 Not Modified]|");
-  CHECK(told("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, http::Method::kHead) == "[200 OK Content-Length=5;]|");
+  CHECK(told("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, http::Method::kHead) ==
+        "[200 OK Content-Length=5;]|");
 }
 
 TEST_CASE("interim answers come before the one") {
-  CHECK(told("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") ==
-        "(100)(103)[200 OK Content-Length=0;]|");
+  CHECK(told("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 "
+             "OK\r\nContent-Length: 0\r\n\r\n") == "(100)(103)[200 OK Content-Length=0;]|");
 }
 
 TEST_CASE("a flood of interim answers ends the connection") {
@@ -72,8 +74,10 @@ TEST_CASE("answers that could be framed in two ways, or are no HTTP/1, are error
 }
 
 TEST_CASE("a body that breaks off is reset, never ended") {
-  CHECK(told("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", true) == "[200 OK Content-Length=10;]short!upstream_early_end");
-  CHECK(told("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", true) == "[200 OK]short!upstream_early_end");
+  CHECK(told("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", true) ==
+        "[200 OK Content-Length=10;]short!upstream_early_end");
+  CHECK(told("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n", true) ==
+        "[200 OK]short!upstream_early_end");
   CHECK(told("HTTP/1.1 200 OK\r\nContent-", true) == "!upstream_early_end");
   CHECK(told("", true) == "!upstream_closed");
 }
@@ -91,7 +95,8 @@ TEST_CASE("bytes behind an answer end the connection") {
 }
 
 TEST_CASE("a connection that was said to close takes no further request") {
-  for (std::string answer : {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"}) {
+  for (std::string answer : {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+                             "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"}) {
     ClientDriver driver;
     driver.feed(answer);
     CHECK_FALSE(driver.codec().can_start_stream());
@@ -102,8 +107,8 @@ TEST_CASE("a connection that was said to close takes no further request") {
 }
 
 TEST_CASE("a 101 that was asked for begins a tunnel") {
-  CHECK(told("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw", true, http::Method::kGet, "websocket") ==
-        "[101 Switching Protocols]raw|");
+  CHECK(told("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nraw", true,
+             http::Method::kGet, "websocket") == "[101 Switching Protocols]raw|");
 }
 
 }  // namespace

@@ -69,7 +69,8 @@ TEST_CASE("what could be framed in two ways is refused, and nothing behind it is
            "Transfer-Encoding: identity",
            "Transfer-Encoding: xchunked",
            "Transfer-Encoding:",
-           "Transfer-Encoding: \x0b" "chunked",
+           "Transfer-Encoding: \x0b"
+           "chunked",
            "Transfer-Encoding : chunked",
            "Transfer-Encoding:\r\n chunked",
            "Content-Length: 5\r\nContent-Length: 6",
@@ -139,9 +140,27 @@ TEST_CASE("a NUL is refused wherever it stands") {
 }
 
 TEST_CASE("a chunked body that is not strictly chunked is reset, never ended") {
-  for (std::string body : {"5g\r\nhello\r\n", "0x5\r\nhello\r\n", "-5\r\n", "+5\r\n", "10000000000000005\r\n", "FFFFFFFFFFFFFFFB\r\n", "\r\nhello", " 5\r\n",
-                           "5 \r\nhello", "5\nhello", "5\rhello", "5\r\nhello!!\r\n", "5\r\nhello\n0\r\n\r\n", "5\r\nhelloXX", "5;a\nhello", "5;a\rb\r\n",
-                           "0\n\r\n", "0\r\n\n", "0\r\nbroken\r\n\r\n", "0\r\nX : 1\r\n\r\n", "0\r\nX: 1\r\n 2\r\n\r\n"}) {
+  for (std::string body : {"5g\r\nhello\r\n",
+                           "0x5\r\nhello\r\n",
+                           "-5\r\n",
+                           "+5\r\n",
+                           "10000000000000005\r\n",
+                           "FFFFFFFFFFFFFFFB\r\n",
+                           "\r\nhello",
+                           " 5\r\n",
+                           "5 \r\nhello",
+                           "5\nhello",
+                           "5\rhello",
+                           "5\r\nhello!!\r\n",
+                           "5\r\nhello\n0\r\n\r\n",
+                           "5\r\nhelloXX",
+                           "5;a\nhello",
+                           "5;a\rb\r\n",
+                           "0\n\r\n",
+                           "0\r\n\n",
+                           "0\r\nbroken\r\n\r\n",
+                           "0\r\nX : 1\r\n\r\n",
+                           "0\r\nX: 1\r\n 2\r\n\r\n"}) {
     CAPTURE(body);
     std::string transcript = told(post("Transfer-Encoding: chunked", body));
     CHECK(ends_with(transcript, "!downstream_protocol_error"));
@@ -161,11 +180,13 @@ TEST_CASE("everything that a peer can make us hold has a bound") {
   CHECK(ends_with(told(get("A: 1\r\nB: 2\r\nC: 3\r\nD: 4"), limits), "|"));
   CHECK(told("GET /" + std::string(100, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n", limits) == "!uri_too_long");
   CHECK(told("GET /" + std::string(2000, 'x'), limits) == "!uri_too_long");
-  CHECK(ends_with(told(post("Transfer-Encoding: chunked", "1;" + std::string(30, 'x') + "\r\na\r\n"), limits), "!downstream_protocol_error"));
+  CHECK(ends_with(told(post("Transfer-Encoding: chunked", "1;" + std::string(30, 'x') + "\r\na\r\n"), limits),
+                  "!downstream_protocol_error"));
   std::string many;
   for (int i = 0; i < 100; ++i) many += "1;0123456789\r\na\r\n";
   CHECK(ends_with(told(post("Transfer-Encoding: chunked", many), limits), "!downstream_protocol_error"));
-  CHECK(ends_with(told(post("Transfer-Encoding: chunked", "0\r\nX: " + std::string(2000, 'x')), limits), "!downstream_protocol_error"));
+  CHECK(ends_with(told(post("Transfer-Encoding: chunked", "0\r\nX: " + std::string(2000, 'x')), limits),
+                  "!downstream_protocol_error"));
 }
 
 TEST_CASE("an absolute target becomes authority and path") {
@@ -175,7 +196,8 @@ TEST_CASE("an absolute target becomes authority and path") {
 }
 
 TEST_CASE("what Connection names ends here, but for what frames and routes") {
-  CHECK(told("GET / HTTP/1.1\r\nHost: a\r\nConnection: x-hop, Host, Cookie\r\nX-Hop: 1\r\nCookie: c\r\nKeep-Alive: 5\r\n\r\n") == "[GET / a  Cookie=c;]|");
+  CHECK(told("GET / HTTP/1.1\r\nHost: a\r\nConnection: x-hop, Host, Cookie\r\nX-Hop: 1\r\nCookie: c\r\nKeep-Alive: "
+             "5\r\n\r\n") == "[GET / a  Cookie=c;]|");
 }
 
 TEST_CASE("a connection that is to close is closed after the answer, and what follows is not read") {
@@ -196,7 +218,9 @@ TEST_CASE("an answer is framed by its length, and HEAD's has no body") {
 
 TEST_CASE("an upgrade that is refused leaves no bytes behind that could be a request") {
   ServerDriver driver;
-  driver.feed("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
+  driver.feed(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: "
+      "a\r\n\r\n");
   CHECK_FALSE(contains(driver.transcript, "smuggled"));
 }
 

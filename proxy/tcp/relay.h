@@ -15,9 +15,9 @@ namespace weft::tcp {
 class Relay {
  public:
   enum class State : uint8_t {
-    kWaiting,    // Nothing more can be moved before the next event.
-    kBusy,       // More can be moved now; the turn's share is used up.
-    kDone,       // The end went to the receiver.
+    kWaiting,     // Nothing more can be moved before the next event.
+    kBusy,        // More can be moved now; the turn's share is used up.
+    kDone,        // The end went to the receiver.
     kFromFailed,  // The source is broken; see its error().
     kToFailed,    // The receiver is.
   };

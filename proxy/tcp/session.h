@@ -13,9 +13,9 @@
 #include "proxy/tcp/relay.h"
 #include "proxy/tcp/worker.h"
 
-// One downstream connection of the TCP proxy and its upstream: chooses a cluster and a host, connects, relays both ways,
-// and ends with a metric and an access log record. A member of its worker's list; freed at the end of the turn in which
-// it ended.
+// One downstream connection of the TCP proxy and its upstream: chooses a cluster and a host, connects, relays both
+// ways, and ends with a metric and an access log record. A member of its worker's list; freed at the end of the turn in
+// which it ended.
 
 namespace weft::tcp {
 

@@ -21,7 +21,8 @@ class Worker final : public snapshot::ConnectionHandler {
   // Closes what is open.
   ~Worker();
   void on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
-                     const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) override;
+                     const snapshot::FilterChain& chain, base::Buffer early,
+                     snapshot::ConnectionTicket ticket) override;
 
   // A relayed connection has no end of our own making: at the drain's deadline they are closed.
   void close_all();

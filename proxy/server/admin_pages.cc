@@ -75,6 +75,7 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
       {"cluster_manager.active_clusters", static_cast<int64_t>(snapshot.clusters.size())},
   };
   StatsFilter filter;
+  filter.rules = server.config().stats_rules.get();
   if (const std::string* pattern = request.parameter("filter")) filter.pattern = *pattern;
   filter.used_only = request.parameter("usedonly") != nullptr;
   auto families = families_of(snapshot);

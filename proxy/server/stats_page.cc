@@ -25,14 +25,16 @@ std::string number(double value) {
 }
 
 struct Wanted {
-  explicit Wanted(const StatsFilter& filter) : used_only(filter.used_only) {
+  explicit Wanted(const StatsFilter& filter) : used_only(filter.used_only), rules(filter.rules) {
     if (!filter.pattern.empty()) regex = std::make_unique<RE2>(filter.pattern, RE2::Quiet);
   }
   bool name(const std::string& text) const {
+    if (rules != nullptr && !rules->shown(text)) return false;
     return regex == nullptr || (regex->ok() && RE2::PartialMatch(text, *regex));
   }
   std::unique_ptr<RE2> regex;
   bool used_only;
+  const observe::StatsRules* rules;
 };
 
 // Collects everything by full name, sorted.
@@ -80,21 +82,21 @@ class Exposition final : public observe::MetricVisitor {
   void add(const observe::FamilyBase& family) {
     // "cluster.backend." with the tag backend is envoy_cluster_…{envoy_cluster_name="backend"}.
     prefix_ = family.prefix();
-    base_ = "envoy_" + prefix_.substr(0, prefix_.find('.')) + "_";
-    labels_ = family.tag_name().empty() ? "" : family.tag_name() + "=\"" + escape(family.tag_value()) + "\"";
+    bool by_default = wanted_.rules == nullptr || wanted_.rules->default_tags();
+    family_ = by_default && !family.tag_name().empty() ? &family : nullptr;
     family.visit(*this);
+    family_ = nullptr;
   }
   void counter(std::string_view name, uint64_t value) override { sample(name, "counter", std::to_string(value)); }
   void gauge(std::string_view name, int64_t value) override { sample(name, "gauge", std::to_string(value)); }
   void gauge_now(const GaugeNow& gauge) {
-    prefix_ = labels_ = "";
-    base_ = "envoy_";
+    prefix_ = "";
     sample(gauge.name, "gauge", std::to_string(gauge.value));
   }
   void histogram(std::string_view name, const Summary& value) override {
     if (!wanted(name, value.count != 0)) return;
-    std::string& out = group(name, "histogram");
-    std::string metric = base_ + clean(name);
+    std::string metric = describe(name);
+    std::string& out = group(metric, "histogram");
     std::string separator = labels_.empty() ? "" : ",";
     for (double bound : kBuckets) {
       out += metric + "_bucket{" + labels_ + separator + "le=\"" + number(bound) + "\"} " +
@@ -133,18 +135,46 @@ class Exposition final : public observe::MetricVisitor {
   bool wanted(std::string_view name, bool used) const {
     return wanted_.name(prefix_ + std::string(name)) && (used || !wanted_.used_only);
   }
-  std::string& group(std::string_view name, const char* type) {
-    Group& group = groups_[base_ + clean(name)];
+  // The metric's name in the exposition; its labels into labels_.
+  std::string describe(std::string_view name) {
+    std::string full = prefix_ + std::string(name);
+    observe::StatsRules::Tagged tagged;
+    if (wanted_.rules != nullptr) tagged = wanted_.rules->tags_of(full);
+    if (family_ != nullptr) {
+      size_t begin = prefix_.find('.');
+      tagged.removed.emplace_back(begin, prefix_.size() - 1);
+      // A tag of the same name that the configuration asks for comes first.
+      bool taken = false;
+      for (const auto& [label, value] : tagged.labels) taken |= label == family_->tag_name();
+      if (!taken) tagged.labels.emplace_back(family_->tag_name(), family_->tag_value());
+    }
+    labels_.clear();
+    for (const auto& [label, value] : tagged.labels) {
+      if (!labels_.empty()) labels_ += ",";
+      labels_ += label + "=\"" + escape(value) + "\"";
+    }
+    std::string kept;
+    for (size_t i = 0; i < full.size(); ++i) {
+      bool removed = false;
+      for (const auto& [begin, end] : tagged.removed) removed |= i >= begin && i < end;
+      if (!removed) kept.push_back(full[i]);
+    }
+    return "envoy_" + clean(kept);
+  }
+  std::string& group(const std::string& metric, const char* type) {
+    Group& group = groups_[metric];
     group.type = type;
     return group.samples;
   }
   void sample(std::string_view name, const char* type, const std::string& value) {
     if (!wanted(name, value != "0")) return;
-    group(name, type) += base_ + clean(name) + "{" + labels_ + "} " + value + "\n";
+    std::string metric = describe(name);
+    group(metric, type) += metric + "{" + labels_ + "} " + value + "\n";
   }
 
   const Wanted& wanted_;
-  std::string prefix_, base_, labels_;
+  std::string prefix_, labels_;
+  const observe::FamilyBase* family_ = nullptr;  // Whose label is taken out of names.
   std::map<std::string, Group> groups_;
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "proxy/observe/metrics.h"
+#include "proxy/observe/stats_rules.h"
 #include "proxy/snapshot/snapshot.h"
 
 // The metrics as text, JSON and Prometheus exposition. Main thread; reads what workers write.
@@ -21,6 +22,7 @@ std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& sn
 struct StatsFilter {
   std::string pattern;     // RE2 that must be found in the name; empty: all.
   bool used_only = false;  // Leaves out what never was anything but zero.
+  const observe::StatsRules* rules = nullptr;
 };
 
 std::string stats_text(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,

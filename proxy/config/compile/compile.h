@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/observe/access_log.h"
+#include "proxy/observe/stats_rules.h"
 #include "proxy/snapshot/snapshot.h"
 
 // From an Envoy v3 bootstrap to what the proxy runs. Main thread. Nothing is half done: an error means that nothing of
@@ -35,7 +36,8 @@ struct CompiledBootstrap {
   std::string node_id, node_cluster, node_zone;
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;  // All, for flushing and reopening.
   std::shared_ptr<observe::LogWriter> log_writer;
-  // Envoy's stats_config: metrics that are not shown, and Prometheus labels taken out of names.
+  // Envoy's stats_config: metrics that are not shown, and Prometheus labels taken out of names. Null: none was given.
+  std::shared_ptr<const observe::StatsRules> stats_rules;
   std::vector<std::string> warnings;
 };
 

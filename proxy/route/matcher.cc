@@ -18,7 +18,8 @@ char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c
 
 class Re2Regex final : public Regex {
  public:
-  Re2Regex(std::string pattern, const re2::RE2::Options& options) : pattern_(std::move(pattern)), re_(pattern_, options) {}
+  Re2Regex(std::string pattern, const re2::RE2::Options& options)
+      : pattern_(std::move(pattern)), re_(pattern_, options) {}
   const re2::RE2& re() const { return re_; }
   bool matches(std::string_view text) const override { return re2::RE2::FullMatch(piece(text), re_); }
   std::string rewrite(std::string_view text, std::string_view substitution) const override {

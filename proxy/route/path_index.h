@@ -20,8 +20,8 @@ class PathIndex {
   // The entries must outlive the index, with their strings.
   explicit PathIndex(const std::vector<RouteEntry>& entries);
 
-  // The first entry, in order, that may match `path` (without query) and for which `accept` says yes; its number, or -1.
-  // Calls accept(number, path_is_known_to_match) on candidates in rising order.
+  // The first entry, in order, that may match `path` (without query) and for which `accept` says yes; its number, or
+  // -1. Calls accept(number, path_is_known_to_match) on candidates in rising order.
   template <typename Accept>
   int first(std::string_view path, Accept&& accept) const;
 
@@ -41,8 +41,8 @@ class PathIndex {
     const uint32_t* end;
     bool known;
   };
-  // A path can have no more prefixes among those configured than lengths occur; with more lengths than this, the longest
-  // ones are kept in the plain list.
+  // A path can have no more prefixes among those configured than lengths occur; with more lengths than this, the
+  // longest ones are kept in the plain list.
   static constexpr size_t kMaxLevels = 30;
 
   size_t collect(std::string_view path, Cursor* cursors) const;

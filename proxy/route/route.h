@@ -89,8 +89,8 @@ struct Redirect {
   std::string scheme;
   std::string host;
   uint32_t port = 0;
-  std::string path;           // Replaces path and query.
-  std::string prefix_rewrite; // Replaces the matched prefix.
+  std::string path;            // Replaces path and query.
+  std::string prefix_rewrite;  // Replaces the matched prefix.
   bool has_prefix_rewrite = false;
   std::shared_ptr<const Regex> regex;  // Applied to the path, with regex_substitution.
   std::string regex_substitution;
@@ -134,7 +134,7 @@ struct ClusterAction {
   int64_t grpc_timeout_header_offset_ms = 0;
   std::optional<RetryPolicy> retry;
   PriorityClass priority = PriorityClass::kDefault;
-  std::vector<std::string> allowed_upgrades;   // Lower case: "websocket"; "connect" for CONNECT tunnels.
+  std::vector<std::string> allowed_upgrades;  // Lower case: "websocket"; "connect" for CONNECT tunnels.
   std::vector<std::string> refused_upgrades;
   std::vector<Mirror> mirrors;
 };

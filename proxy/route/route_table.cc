@@ -125,8 +125,8 @@ absl::StatusOr<std::shared_ptr<const RouteTable>> RouteTable::build(std::string 
       std::string_view text = *domain;
       size_t stars = static_cast<size_t>(std::count(text.begin(), text.end(), '*'));
       if (text.empty() || text.size() > kMaxHostBytes || stars > 1) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "domain \"", configured, "\" of virtual host \"", host.name, "\" is not a name, *.name, name.* or *"));
+        return absl::InvalidArgumentError(absl::StrCat("domain \"", configured, "\" of virtual host \"", host.name,
+                                                       "\" is not a name, *.name, name.* or *"));
       }
       if (text == "*") {
         index.any = static_cast<int>(i);
@@ -154,7 +154,8 @@ const VirtualHost* RouteTable::match_host(std::string_view authority, MatchTrace
   const Index::Host* found = index_->find(options_.ignore_port_in_host ? without_port(authority) : authority);
   if (trace != nullptr) {
     if (found == nullptr) {
-      add_step(trace, nullptr, nullptr, absl::StrCat("no virtual host has a domain for \"", std::string(authority), "\""));
+      add_step(trace, nullptr, nullptr,
+               absl::StrCat("no virtual host has a domain for \"", std::string(authority), "\""));
     } else {
       add_step(trace, found->host, nullptr, "chosen by its domains");
     }

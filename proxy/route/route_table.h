@@ -12,9 +12,9 @@
 #include "proxy/route/route.h"
 
 // Matching a request to a route: pure, with no clock and no I/O. Semantics are those of Envoy's route configuration
-// (domains: exact, then longest suffix wildcard, then longest prefix wildcard, then "*"; within the host the first route
-// that matches). An index over exact paths and prefixes finds the first match without trying every route. Immutable
-// after build(); shared by all workers.
+// (domains: exact, then longest suffix wildcard, then longest prefix wildcard, then "*"; within the host the first
+// route that matches). An index over exact paths and prefixes finds the first match without trying every route.
+// Immutable after build(); shared by all workers.
 
 namespace weft::route {
 

@@ -22,9 +22,9 @@ class Bootstrap;
 namespace weft::config {
 
 struct CompileOptions {
-  uint32_t workers = 1;           // How many threads count metrics: the main thread is 0, workers follow.
-  bool allow_unsupported = false; // Fields that are known but not supported are warned of and left out of account.
-  bool open_files = true;         // False (validation): access logs are checked but not opened.
+  uint32_t workers = 1;            // How many threads count metrics: the main thread is 0, workers follow.
+  bool allow_unsupported = false;  // Fields that are known but not supported are warned of and left out of account.
+  bool open_files = true;          // False (validation): access logs are checked but not opened.
 };
 
 struct CompiledBootstrap {

@@ -1,0 +1,263 @@
+#include "proxy/config/compile/cluster.h"
+
+#include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
+#include "proxy/config/compile/cluster_policies.h"
+#include "proxy/config/compile/protocol.h"
+#include "proxy/config/compile/tls.h"
+
+namespace weft::config {
+namespace {
+
+namespace endpoint_v3 = envoy::config::endpoint::v3;
+namespace upstream_v3 = envoy::extensions::upstreams::http::v3;
+
+constexpr std::string_view kHttpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+void compile_common_http(const core_v3::HttpProtocolOptions& options, cluster::ClusterConfig& config) {
+  config.idle_timeout_ms = WEFT_MS_OR(options, idle_timeout, config.idle_timeout_ms);
+  config.max_connection_duration_ms = to_ms(options.max_connection_duration());
+  config.max_requests_per_connection = WEFT_VALUE_OR(options, max_requests_per_connection, 0);
+  if (options.has_max_headers_count()) config.codec_limits.max_header_count = options.max_headers_count().value();
+  if (options.has_max_response_headers_kb()) {
+    config.codec_limits.max_header_bytes = options.max_response_headers_kb().value() * 1024;
+  }
+}
+
+class ClusterCompiler {
+ public:
+  ClusterCompiler(Context& context, const cluster_v3::Cluster& proto, std::string_view path)
+      : context_(context), proto_(proto), path_(path) {}
+
+  std::shared_ptr<cluster::Cluster> compile() {
+    config_.name = proto_.name();
+    config_.stat_name = proto_.alt_stat_name().empty() ? proto_.name() : proto_.alt_stat_name();
+    if (config_.name.empty()) context_.error(field_path(path_, "name"), "a cluster needs a name");
+    config_.discovery = static_cast<cluster::DiscoveryType>(proto_.type());
+    config_.connect_timeout_ms = WEFT_MS_OR(proto_, connect_timeout, 5'000);
+    if (config_.connect_timeout_ms <= 0) {
+      context_.error(field_path(path_, "connect_timeout"), "expected more than zero");
+    }
+    config_.per_connection_buffer_limit_bytes =
+        WEFT_VALUE_OR(proto_, per_connection_buffer_limit_bytes, config_.per_connection_buffer_limit_bytes);
+    config_.codec_limits.connection_buffer_high_bytes = config_.per_connection_buffer_limit_bytes;
+    balancer();
+    dns();
+    protocol();
+    transport();
+    if (proto_.has_circuit_breakers()) {
+      compile_breakers(context_, proto_.circuit_breakers(), field_path(path_, "circuit_breakers"), config_.breakers);
+    }
+    if (proto_.has_outlier_detection()) config_.outlier = compile_outlier(proto_.outlier_detection());
+    for (int i = 0; i < proto_.health_checks_size(); ++i) {
+      config_.health_checks.push_back(
+          compile_health_check(context_, proto_.health_checks(i), config_.name, at(path_, "health_checks", i)));
+    }
+    std::vector<std::vector<cluster::HostPtr>> hosts = endpoints();
+    bool is_static = config_.discovery == cluster::DiscoveryType::kStatic;
+    auto result = std::make_shared<cluster::Cluster>(std::move(config_), context_.workers());
+    if (is_static) result->set_hosts(std::move(hosts));
+    return result;
+  }
+
+ private:
+  void balancer() {
+    using Kind = cluster::BalancerKind;
+    config_.balancer = proto_.lb_policy() == cluster_v3::Cluster::LEAST_REQUEST ? Kind::kLeastRequest
+                       : proto_.lb_policy() == cluster_v3::Cluster::RANDOM      ? Kind::kRandom
+                                                                                : Kind::kRoundRobin;
+    if (proto_.has_least_request_lb_config()) {
+      config_.least_request_choices = WEFT_VALUE_OR(proto_.least_request_lb_config(), choice_count, 2);
+      if (config_.least_request_choices < 2) {
+        context_.error(field_path(path_, "least_request_lb_config"), "choice_count is at least 2");
+      }
+    }
+    if (proto_.common_lb_config().has_healthy_panic_threshold()) {
+      config_.healthy_panic_percent =
+          static_cast<uint32_t>(proto_.common_lb_config().healthy_panic_threshold().value());
+    }
+  }
+
+  void dns() {
+    using Family = cluster::DnsFamily;
+    static constexpr Family kFamilies[] = {Family::kAuto, Family::kV4Only, Family::kV6Only, Family::kV4Preferred,
+                                           Family::kAll};
+    config_.dns_family = kFamilies[std::clamp(static_cast<int>(proto_.dns_lookup_family()), 0, 4)];
+    config_.dns_refresh_ms = WEFT_MS_OR(proto_, dns_refresh_rate, config_.dns_refresh_ms);
+    if (config_.dns_refresh_ms <= 0) context_.error(field_path(path_, "dns_refresh_rate"), "expected more than zero");
+    config_.respect_dns_ttl = proto_.respect_dns_ttl();
+    if (proto_.has_dns_failure_refresh_rate()) {
+      const auto& rate = proto_.dns_failure_refresh_rate();
+      config_.dns_failure_refresh_base_ms = to_ms(rate.base_interval());
+      config_.dns_failure_refresh_max_ms = WEFT_MS_OR(rate, max_interval, config_.dns_failure_refresh_base_ms * 10);
+      if (config_.dns_failure_refresh_base_ms <= 0) {
+        context_.error(field_path(path_, "dns_failure_refresh_rate"), "base_interval must be more than zero");
+      }
+    }
+    for (int i = 0; i < proto_.dns_resolvers_size(); ++i) {
+      config_.dns_resolvers.push_back(
+          compile_address(context_, proto_.dns_resolvers(i), at(path_, "dns_resolvers", i)));
+    }
+    for (int i = 0; i < proto_.dns_resolution_config().resolvers_size(); ++i) {
+      config_.dns_resolvers.push_back(compile_address(context_, proto_.dns_resolution_config().resolvers(i),
+                                                      at(field_path(path_, "dns_resolution_config"), "resolvers", i)));
+    }
+  }
+
+  void http1(const core_v3::Http1ProtocolOptions& options, std::string_view path) {
+    compile_http1_options(context_, options, path, config_.codec_limits);
+  }
+  void http2(const core_v3::Http2ProtocolOptions& options, std::string_view path) {
+    PingPolicy ping = compile_http2_options(context_, options, path, config_.codec_limits);
+    config_.h2_ping_interval_ms = ping.interval_ms;
+    config_.h2_ping_timeout_ms = ping.timeout_ms;
+  }
+
+  void protocol() {
+    using Protocol = cluster::UpstreamProtocol;
+    auto found = proto_.typed_extension_protocol_options().find(std::string(kHttpProtocolOptions));
+    if (found == proto_.typed_extension_protocol_options().end()) return former_protocol();
+    std::string here = key_path(field_path(path_, "typed_extension_protocol_options"), kHttpProtocolOptions);
+    upstream_v3::HttpProtocolOptions options;
+    if (!context_.unpack(found->second, &options, here)) return;
+    compile_common_http(options.common_http_protocol_options(), config_);
+    auto versions = [&](const auto& config, std::string_view field) {
+      std::string base = field_path(here, field);
+      if (config.has_http_protocol_options()) {
+        http1(config.http_protocol_options(), field_path(base, "http_protocol_options"));
+      }
+      if (config.has_http2_protocol_options()) {
+        http2(config.http2_protocol_options(), field_path(base, "http2_protocol_options"));
+      }
+    };
+    switch (options.upstream_protocol_options_case()) {
+      case upstream_v3::HttpProtocolOptions::kExplicitHttpConfig:
+        versions(options.explicit_http_config(), "explicit_http_config");
+        config_.protocol =
+            options.explicit_http_config().has_http2_protocol_options() ? Protocol::kHttp2 : Protocol::kHttp1;
+        break;
+      case upstream_v3::HttpProtocolOptions::kUseDownstreamProtocolConfig:
+        versions(options.use_downstream_protocol_config(), "use_downstream_protocol_config");
+        config_.protocol = Protocol::kAsDownstream;
+        break;
+      case upstream_v3::HttpProtocolOptions::kAutoConfig:
+        versions(options.auto_config(), "auto_config");
+        config_.protocol = Protocol::kAuto;
+        break;
+      default:
+        context_.error(here, "expected explicit_http_config, use_downstream_protocol_config or auto_config");
+    }
+  }
+
+  // The fields of the cluster itself, which the typed options have replaced.
+  void former_protocol() {
+    using Protocol = cluster::UpstreamProtocol;
+    compile_common_http(proto_.common_http_protocol_options(), config_);
+    if (proto_.has_max_requests_per_connection() && config_.max_requests_per_connection == 0) {
+      config_.max_requests_per_connection = proto_.max_requests_per_connection().value();
+    }
+    if (proto_.has_http_protocol_options()) {
+      http1(proto_.http_protocol_options(), field_path(path_, "http_protocol_options"));
+    }
+    if (proto_.has_http2_protocol_options()) {
+      config_.protocol = Protocol::kHttp2;
+      http2(proto_.http2_protocol_options(), field_path(path_, "http2_protocol_options"));
+    }
+    if (proto_.protocol_selection() == cluster_v3::Cluster::USE_DOWNSTREAM_PROTOCOL) {
+      config_.protocol = Protocol::kAsDownstream;
+    }
+  }
+
+  void transport() {
+    transport::SocketOptions options;
+    if (proto_.upstream_connection_options().has_tcp_keepalive()) {
+      options.keepalive = compile_keepalive(proto_.upstream_connection_options().tcp_keepalive());
+    }
+    const core_v3::BindConfig* bind = proto_.has_upstream_bind_config() ? &proto_.upstream_bind_config()
+                                      : context_.bootstrap().cluster_manager().has_upstream_bind_config()
+                                          ? &context_.bootstrap().cluster_manager().upstream_bind_config()
+                                          : nullptr;
+    if (bind != nullptr && bind->has_source_address()) {
+      options.source =
+          compile_socket_address(context_, bind->source_address(), field_path(path_, "upstream_bind_config"));
+      options.freebind = WEFT_VALUE_OR((*bind), freebind, false);
+    }
+    std::vector<std::string> alpn;
+    if (config_.protocol == cluster::UpstreamProtocol::kHttp2) alpn = {"h2"};
+    if (config_.protocol == cluster::UpstreamProtocol::kAuto) alpn = {"h2", "http/1.1"};
+    ClientTransport made =
+        compile_client_transport(context_, proto_.has_transport_socket() ? &proto_.transport_socket() : nullptr,
+                                 field_path(path_, "transport_socket"), options, alpn);
+    config_.connector = std::move(made.connector);
+    config_.transport_identity = std::move(made.identity);
+    config_.tls = made.tls;
+    if (config_.protocol == cluster::UpstreamProtocol::kAuto && !config_.tls) {
+      context_.error(path_, "auto_config chooses the protocol by ALPN and needs a TLS transport_socket");
+    }
+  }
+
+  // Static hosts by priority; fills in config_.dns_endpoints for the DNS kinds.
+  std::vector<std::vector<cluster::HostPtr>> endpoints() {
+    std::vector<std::vector<cluster::HostPtr>> hosts;
+    std::string base = field_path(path_, "load_assignment");
+    bool is_static = config_.discovery == cluster::DiscoveryType::kStatic;
+    for (int i = 0; i < proto_.load_assignment().endpoints_size(); ++i) {
+      const endpoint_v3::LocalityLbEndpoints& locality = proto_.load_assignment().endpoints(i);
+      std::string at_locality = at(base, "endpoints", i);
+      if (locality.priority() > 127) {
+        context_.error(field_path(at_locality, "priority"), "expected 0 to 127");
+        continue;
+      }
+      for (int j = 0; j < locality.lb_endpoints_size(); ++j) {
+        const endpoint_v3::LbEndpoint& each = locality.lb_endpoints(j);
+        std::string here = field_path(field_path(at(at_locality, "lb_endpoints", j), "endpoint"), "address");
+        uint32_t weight = WEFT_VALUE_OR(each, load_balancing_weight, 1);
+        if (weight == 0) {
+          context_.error(field_path(at(at_locality, "lb_endpoints", j), "load_balancing_weight"),
+                         "expected at least 1");
+          weight = 1;
+        }
+        if (!is_static) {
+          dns_endpoint(each, locality.priority(), weight, here);
+          continue;
+        }
+        auto host = std::make_shared<cluster::Host>(compile_address(context_, each.endpoint().address(), here),
+                                                    each.endpoint().hostname(), weight);
+        core_v3::HealthStatus health = each.health_status();
+        if (health == core_v3::UNHEALTHY || health == core_v3::DRAINING || health == core_v3::TIMEOUT) {
+          host->set_flag(cluster::Host::kUnhealthyByConfig, true);
+        }
+        if (health == core_v3::DEGRADED) host->set_flag(cluster::Host::kDegraded, true);
+        if (hosts.size() <= locality.priority()) hosts.resize(locality.priority() + 1);
+        hosts[locality.priority()].push_back(std::move(host));
+      }
+    }
+    size_t count = config_.dns_endpoints.size();
+    if (config_.discovery == cluster::DiscoveryType::kLogicalDns && count != 1) {
+      context_.error(base, text::cat("a LOGICAL_DNS cluster has one endpoint, got ", count));
+    }
+    return hosts;
+  }
+
+  void dns_endpoint(const endpoint_v3::LbEndpoint& each, uint32_t priority, uint32_t weight, std::string_view path) {
+    const core_v3::SocketAddress& address = each.endpoint().address().socket_address();
+    if (address.address().empty() || address.port_value() > 65535) {
+      context_.error(path, "expected a socket_address with a name and a port");
+      return;
+    }
+    config_.dns_endpoints.push_back({address.address(), static_cast<uint16_t>(address.port_value()), weight, priority});
+  }
+
+  Context& context_;
+  const cluster_v3::Cluster& proto_;
+  std::string path_;
+  cluster::ClusterConfig config_;
+};
+
+}  // namespace
+
+std::shared_ptr<cluster::Cluster> compile_cluster(Context& context, const cluster_v3::Cluster& proto,
+                                                  std::string_view path) {
+  return ClusterCompiler(context, proto, path).compile();
+}
+
+}  // namespace weft::config

@@ -1,0 +1,100 @@
+#include "proxy/config/compile/compile.h"
+
+#include <set>
+
+#include "api/text/unsupported.h"
+#include "proxy/config/compile/access_log.h"
+#include "proxy/config/compile/cluster.h"
+#include "proxy/config/compile/context.h"
+#include "proxy/config/compile/listener.h"
+#include "proxy/config/compile/supported.h"
+
+namespace weft::config {
+namespace {
+
+std::string join_lines(const std::vector<std::string>& lines) {
+  std::string result;
+  for (const std::string& line : lines) {
+    if (!result.empty()) result += '\n';
+    result += line;
+  }
+  return result;
+}
+
+void compile_clusters(Context& context) {
+  const auto& clusters = context.bootstrap().static_resources().clusters();
+  for (int i = 0; i < clusters.size(); ++i) {
+    std::string path = at("static_resources", "clusters", i);
+    auto cluster = compile_cluster(context, clusters[i], path);
+    if (!context.snapshot.clusters.emplace(clusters[i].name(), std::move(cluster)).second) {
+      context.error(path, text::cat("there are two clusters \"", clusters[i].name(), "\""));
+    }
+  }
+}
+
+void compile_listeners(Context& context) {
+  const auto& listeners = context.bootstrap().static_resources().listeners();
+  std::set<std::string> names;
+  for (int i = 0; i < listeners.size(); ++i) {
+    std::string path = at("static_resources", "listeners", i);
+    auto listener = compile_listener(context, listeners[i], path);
+    if (!listeners[i].name().empty() && !names.insert(listeners[i].name()).second) {
+      context.error(path, text::cat("there are two listeners \"", listeners[i].name(), "\""));
+    }
+    context.snapshot.listeners.push_back(std::move(listener));
+  }
+}
+
+void compile_admin(Context& context, CompiledBootstrap& result) {
+  const bootstrap_v3::Admin& admin = context.bootstrap().admin();
+  if (!admin.has_address()) return;
+  result.has_admin = true;
+  result.admin_address = compile_address(context, admin.address(), "admin.address");
+  result.admin_access_logs = compile_access_log_path(context, admin.access_log_path(), "admin.access_log_path");
+  for (auto& log : compile_access_logs(context, admin.access_log(), "admin.access_log")) {
+    result.admin_access_logs.push_back(std::move(log));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::string_view file_name,
+                                                    const CompileOptions& options) {
+  auto bootstrap = std::make_shared<bootstrap_v3::Bootstrap>();
+  text::Source source;
+  text::ParseOptions parse_options;
+  parse_options.keep_unknown_types = true;
+  absl::Status parsed = text::parse(text, file_name, bootstrap.get(), parse_options, &source);
+  if (!parsed.ok()) return parsed;
+
+  CompiledBootstrap result;
+  std::vector<std::string> refused;
+  for (text::Unsupported& each : text::find_unsupported(*bootstrap, supported_fields(), &source.positions)) {
+    refused.push_back(std::move(each.message));
+  }
+
+  Context context(*bootstrap, source, options);
+  // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
+  // often is what another part lacks, so then only the refusals are certain.
+  compile_clusters(context);
+  compile_listeners(context);
+  compile_admin(context, result);
+  if (options.allow_unsupported) {
+    result.warnings = std::move(refused);
+    refused.clear();
+  }
+  if (!refused.empty()) return absl::InvalidArgumentError(join_lines(refused));
+  if (!context.errors().empty()) return absl::InvalidArgumentError(join_lines(context.errors()));
+
+  result.node_id = bootstrap->node().id();
+  result.node_cluster = bootstrap->node().cluster();
+  result.node_zone = bootstrap->node().locality().zone();
+  result.access_logs = std::move(context.access_logs);
+  result.log_writer = std::move(context.log_writer);
+  context.snapshot.version = 1;
+  result.snapshot = std::make_shared<const snapshot::Snapshot>(std::move(context.snapshot));
+  result.bootstrap = std::move(bootstrap);
+  return result;
+}
+
+}  // namespace weft::config

@@ -1,0 +1,97 @@
+#include "proxy/config/compile/context.h"
+
+namespace weft::config {
+
+void Context::error(std::string_view path, std::string_view what) {
+  errors_.push_back(text::cat(source_.positions.locate(path), ": ", what));
+}
+
+cluster::ClusterPtr Context::find_cluster(const std::string& name) const {
+  auto found = snapshot.clusters.find(name);
+  return found == snapshot.clusters.end() ? nullptr : found->second;
+}
+
+cluster::ClusterPtr Context::cluster(const std::string& name, std::string_view path) {
+  cluster::ClusterPtr found = find_cluster(name);
+  if (found == nullptr) error(path, text::cat("there is no cluster \"", name, "\" in static_resources.clusters"));
+  return found;
+}
+
+int64_t to_ms(const google::protobuf::Duration& duration) {
+  return duration.seconds() * 1000 + (duration.nanos() + 999'999) / 1'000'000;
+}
+
+transport::Address compile_socket_address(Context& context, const core_v3::SocketAddress& address,
+                                          std::string_view path) {
+  if (address.port_value() > 65535) {
+    context.error(field_path(path, "port_value"), text::cat("a port is at most 65535, got ", address.port_value()));
+  }
+  transport::Address result =
+      transport::Address::parse_ip(address.address(), static_cast<uint16_t>(address.port_value()));
+  if (result.family == transport::Address::Family::kNone) {
+    context.error(field_path(path, "address"), text::cat("expected an IP address, got \"", address.address(), "\""));
+  }
+  return result;
+}
+
+transport::Address compile_address(Context& context, const core_v3::Address& address, std::string_view path) {
+  if (address.has_pipe()) {
+    if (address.pipe().path().empty()) context.error(field_path(path, "pipe"), "path is empty");
+    return transport::Address::unix_path(address.pipe().path());
+  }
+  if (address.has_socket_address()) {
+    return compile_socket_address(context, address.socket_address(), field_path(path, "socket_address"));
+  }
+  context.error(path, "expected socket_address or pipe");
+  return {};
+}
+
+transport::TcpKeepalive compile_keepalive(const core_v3::TcpKeepalive& keepalive) {
+  transport::TcpKeepalive result;
+  result.probes = WEFT_VALUE_OR(keepalive, keepalive_probes, 0);
+  result.time_s = WEFT_VALUE_OR(keepalive, keepalive_time, 0);
+  result.interval_s = WEFT_VALUE_OR(keepalive, keepalive_interval, 0);
+  return result;
+}
+
+std::shared_ptr<const route::Regex> compile_regex(Context& context, const matcher_v3::RegexMatcher& matcher,
+                                                  std::string_view path) {
+  auto regex = route::Regex::compile(matcher.regex());
+  if (regex.ok()) return *std::move(regex);
+  context.error(field_path(path, "regex"), std::string(regex.status().message()));
+  return nullptr;
+}
+
+route::StringMatcher compile_string_matcher(Context& context, const matcher_v3::StringMatcher& matcher,
+                                            std::string_view path) {
+  using Kind = route::StringMatcher::Kind;
+  route::StringMatcher result;
+  result.ignore_case = matcher.ignore_case();
+  switch (matcher.match_pattern_case()) {
+    case matcher_v3::StringMatcher::kExact:
+      result.kind = Kind::kExact;
+      result.value = matcher.exact();
+      break;
+    case matcher_v3::StringMatcher::kPrefix:
+      result.kind = Kind::kPrefix;
+      result.value = matcher.prefix();
+      break;
+    case matcher_v3::StringMatcher::kSuffix:
+      result.kind = Kind::kSuffix;
+      result.value = matcher.suffix();
+      break;
+    case matcher_v3::StringMatcher::kContains:
+      result.kind = Kind::kContains;
+      result.value = matcher.contains();
+      break;
+    case matcher_v3::StringMatcher::kSafeRegex:
+      result.kind = Kind::kRegex;
+      result.regex = compile_regex(context, matcher.safe_regex(), field_path(path, "safe_regex"));
+      break;
+    default:
+      context.error(path, "expected exact, prefix, suffix, contains or safe_regex");
+  }
+  return result;
+}
+
+}  // namespace weft::config

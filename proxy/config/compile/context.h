@@ -1,0 +1,111 @@
+#pragma once
+
+#include <google/protobuf/any.pb.h>
+#include <google/protobuf/duration.pb.h>
+#include <google/protobuf/wrappers.pb.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/text/cat.h"
+#include "api/text/parse.h"
+#include "api/text/position.h"
+#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "envoy/config/core/v3/address.pb.h"
+#include "envoy/type/matcher/v3/regex.pb.h"
+#include "envoy/type/matcher/v3/string.pb.h"
+#include "proxy/config/compile/compile.h"
+#include "proxy/observe/stats.h"
+#include "proxy/route/matcher.h"
+
+// What the parts of the compiler share while one bootstrap is compiled. Mistakes are collected, so that a person learns
+// of all of them at once; each part goes on with a default after it has reported one.
+
+namespace weft::config {
+
+namespace bootstrap_v3 = envoy::config::bootstrap::v3;
+namespace core_v3 = envoy::config::core::v3;
+namespace matcher_v3 = envoy::type::matcher::v3;
+
+using text::field_path;
+using text::index_path;
+using text::key_path;
+
+// The path of a list's element: path.field[index].
+inline std::string at(std::string_view path, std::string_view field, int index) {
+  return index_path(field_path(path, field), static_cast<size_t>(index));
+}
+
+class Context {
+ public:
+  Context(const bootstrap_v3::Bootstrap& bootstrap, const text::Source& source, const CompileOptions& options)
+      : bootstrap_(bootstrap), source_(source), options_(options) {}
+
+  const bootstrap_v3::Bootstrap& bootstrap() const { return bootstrap_; }
+  // The main thread, which is worker 0, included.
+  bool open_files() const { return options_.open_files; }
+  uint32_t workers() const { return options_.workers; }
+
+  void error(std::string_view path, std::string_view what);
+  const std::vector<std::string>& errors() const { return errors_; }
+  std::string where(std::string_view path) const { return source_.positions.locate(path); }
+
+  // Reads an Any as M; false, with an error, when it is of another type.
+  template <typename M>
+  bool unpack(const google::protobuf::Any& any, M* message, std::string_view path) {
+    if (any.UnpackTo(message)) return true;
+    error(path, text::cat("expected ", M::descriptor()->full_name(), ", got ", any.type_url()));
+    return false;
+  }
+
+  // Metrics with one prefix are one family, however many listeners use it.
+  template <typename Stats>
+  std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, const std::string& tag_name,
+                                                 const std::string& tag_value) {
+    std::shared_ptr<observe::FamilyBase>& slot = families_[prefix];
+    if (slot == nullptr) {
+      slot = std::make_shared<observe::Family<Stats>>(prefix, tag_name, tag_value, workers());
+    }
+    return std::static_pointer_cast<observe::Family<Stats>>(slot);
+  }
+
+  // nullptr, with an error, when the bootstrap has no such cluster.
+  cluster::ClusterPtr cluster(const std::string& name, std::string_view path);
+  cluster::ClusterPtr find_cluster(const std::string& name) const;
+
+  snapshot::Snapshot snapshot;
+  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
+  std::map<std::string, std::shared_ptr<observe::AccessLog>> access_logs_by_key;
+  std::shared_ptr<observe::LogWriter> log_writer;  // Made with the first access log.
+
+ private:
+  const bootstrap_v3::Bootstrap& bootstrap_;
+  const text::Source& source_;
+  const CompileOptions& options_;
+  std::vector<std::string> errors_;
+  std::map<std::string, std::shared_ptr<observe::FamilyBase>> families_;
+};
+
+// Milliseconds, rounded up, so that what is not nothing does not become "none".
+int64_t to_ms(const google::protobuf::Duration& duration);
+
+// For wrappers and durations that may be absent.
+#define WEFT_MS_OR(message, field, otherwise) \
+  ((message).has_##field() ? ::weft::config::to_ms((message).field()) : (otherwise))
+#define WEFT_VALUE_OR(message, field, otherwise) ((message).has_##field() ? (message).field().value() : (otherwise))
+
+transport::Address compile_address(Context& context, const core_v3::Address& address, std::string_view path);
+transport::Address compile_socket_address(Context& context, const core_v3::SocketAddress& address,
+                                          std::string_view path);
+transport::TcpKeepalive compile_keepalive(const core_v3::TcpKeepalive& keepalive);
+
+// An empty pointer, with an error, when the pattern is wrong.
+std::shared_ptr<const route::Regex> compile_regex(Context& context, const matcher_v3::RegexMatcher& matcher,
+                                                  std::string_view path);
+route::StringMatcher compile_string_matcher(Context& context, const matcher_v3::StringMatcher& matcher,
+                                            std::string_view path);
+
+}  // namespace weft::config

@@ -1,0 +1,50 @@
+#include "proxy/config/compile/cors.h"
+
+#include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
+
+namespace weft::config {
+namespace {
+
+namespace cors_v3 = envoy::extensions::filters::http::cors::v3;
+
+// Both messages have the same fields but for the message type.
+template <typename Policy>
+std::shared_ptr<const route::CorsPolicy> compile_policy(Context& context, const Policy& policy, std::string_view path) {
+  auto result = std::make_shared<route::CorsPolicy>();
+  for (int i = 0; i < policy.allow_origin_string_match_size(); ++i) {
+    result->allow_origins.push_back(
+        compile_string_matcher(context, policy.allow_origin_string_match(i), at(path, "allow_origin_string_match", i)));
+  }
+  result->allow_methods = policy.allow_methods();
+  result->allow_headers = policy.allow_headers();
+  result->expose_headers = policy.expose_headers();
+  result->max_age = policy.max_age();
+  result->allow_credentials = WEFT_VALUE_OR(policy, allow_credentials, false);
+  result->allow_private_network = WEFT_VALUE_OR(policy, allow_private_network_access, false);
+  result->forward_not_matching_preflights = WEFT_VALUE_OR(policy, forward_not_matching_preflights, true);
+  if (policy.has_filter_enabled()) {
+    compile_fraction(policy.filter_enabled().default_value(), result->enabled_numerator, result->enabled_denominator);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::shared_ptr<const route::CorsPolicy> compile_cors(Context& context, const route_v3::CorsPolicy& policy,
+                                                      std::string_view path) {
+  return compile_policy(context, policy, path);
+}
+
+std::shared_ptr<const route::CorsPolicy> compile_per_filter_config(
+    Context& context, const google::protobuf::Map<std::string, google::protobuf::Any>& configs, std::string_view path) {
+  std::shared_ptr<const route::CorsPolicy> result;
+  for (const auto& [name, config] : configs) {
+    std::string here = key_path(field_path(path, "typed_per_filter_config"), name);
+    if (!config.Is<cors_v3::CorsPolicy>()) continue;  // Reported as unsupported before.
+    cors_v3::CorsPolicy policy;
+    if (context.unpack(config, &policy, here)) result = compile_policy(context, policy, here);
+  }
+  return result;
+}
+
+}  // namespace weft::config

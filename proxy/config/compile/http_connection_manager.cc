@@ -1,0 +1,133 @@
+#include "absl/strings/ascii.h"
+#include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
+#include "envoy/extensions/filters/http/router/v3/router.pb.h"
+#include "proxy/config/compile/access_log.h"
+#include "proxy/config/compile/network_filters.h"
+#include "proxy/config/compile/protocol.h"
+#include "proxy/config/compile/routes.h"
+#include "proxy/filter/cors/cors.h"
+
+namespace weft::config {
+namespace {
+
+namespace router_v3 = envoy::extensions::filters::http::router::v3;
+namespace cors_v3 = envoy::extensions::filters::http::cors::v3;
+
+void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& proto, std::string_view path,
+                     snapshot::HttpConnectionManager& result) {
+  bool has_router = false;
+  for (int i = 0; i < proto.http_filters_size(); ++i) {
+    const hcm_v3::HttpFilter& each = proto.http_filters(i);
+    std::string here = at(path, "http_filters", i);
+    if (each.disabled()) continue;
+    if (has_router) context.error(here, "the router must be the last filter");
+    if (each.typed_config().Is<router_v3::Router>()) {
+      router_v3::Router router;
+      if (!context.unpack(each.typed_config(), &router, field_path(here, "typed_config"))) continue;
+      has_router = true;
+      result.suppress_envoy_headers = router.suppress_envoy_headers();
+      result.respect_expected_rq_timeout = router.respect_expected_rq_timeout();
+    } else if (each.typed_config().Is<cors_v3::Cors>()) {
+      result.filters.push_back(filter::make_cors_filter());
+    } else if (!each.has_typed_config()) {
+      context.error(here, text::cat("filter \"", each.name(), "\" has no typed_config"));
+    }
+    // Whatever else stands there was reported as unsupported before.
+  }
+  if (!has_router) {
+    context.error(field_path(path, "http_filters"),
+                  "the last filter must be envoy.extensions.filters.http.router.v3.Router");
+  }
+}
+
+void compile_http_options(const core_v3::HttpProtocolOptions& options, snapshot::HttpConnectionManager& result) {
+  result.idle_timeout_ms = WEFT_MS_OR(options, idle_timeout, result.idle_timeout_ms);
+  result.max_connection_duration_ms = to_ms(options.max_connection_duration());
+  result.max_stream_duration_ms = to_ms(options.max_stream_duration());
+  result.max_requests_per_connection = WEFT_VALUE_OR(options, max_requests_per_connection, 0);
+  if (options.has_max_headers_count()) result.limits.max_header_count = options.max_headers_count().value();
+  result.limits.underscores = static_cast<codec::Limits::Underscores>(options.headers_with_underscores_action());
+}
+
+void compile_timeouts(const hcm_v3::HttpConnectionManager& proto, snapshot::HttpConnectionManager& result) {
+  result.request_headers_timeout_ms = to_ms(proto.request_headers_timeout());
+  result.request_timeout_ms = to_ms(proto.request_timeout());
+  result.stream_idle_timeout_ms = WEFT_MS_OR(proto, stream_idle_timeout, result.stream_idle_timeout_ms);
+  result.drain_timeout_ms = WEFT_MS_OR(proto, drain_timeout, result.drain_timeout_ms);
+  result.delayed_close_timeout_ms = WEFT_MS_OR(proto, delayed_close_timeout, result.delayed_close_timeout_ms);
+}
+
+snapshot::PathAction slash_action(hcm_v3::HttpConnectionManager::PathWithEscapedSlashesAction action) {
+  switch (action) {
+    case hcm_v3::HttpConnectionManager::REJECT_REQUEST:
+      return snapshot::PathAction::kReject;
+    case hcm_v3::HttpConnectionManager::UNESCAPE_AND_REDIRECT:
+      return snapshot::PathAction::kUnescapeAndRedirect;
+    case hcm_v3::HttpConnectionManager::UNESCAPE_AND_FORWARD:
+      return snapshot::PathAction::kUnescapeAndForward;
+    default:
+      return snapshot::PathAction::kKeepUnchanged;
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager(
+    Context& context, const hcm_v3::HttpConnectionManager& proto, std::string_view path) {
+  auto result = std::make_shared<snapshot::HttpConnectionManager>();
+  result->stat_prefix = proto.stat_prefix();
+  if (proto.stat_prefix().empty()) context.error(field_path(path, "stat_prefix"), "is empty");
+  result->stats = context.family<observe::HttpStats>(text::cat("http.", proto.stat_prefix(), "."),
+                                                     "envoy_http_conn_manager_prefix", proto.stat_prefix());
+  if (proto.codec_type() == hcm_v3::HttpConnectionManager::HTTP1) result->codec_type = snapshot::CodecType::kHttp1;
+  if (proto.codec_type() == hcm_v3::HttpConnectionManager::HTTP2) result->codec_type = snapshot::CodecType::kHttp2;
+  result->limits.max_header_bytes = WEFT_VALUE_OR(proto, max_request_headers_kb, 60) * 1024;
+  compile_http_options(proto.common_http_protocol_options(), *result);
+  compile_http1_options(context, proto.http_protocol_options(), field_path(path, "http_protocol_options"),
+                        result->limits);
+  PingPolicy ping = compile_http2_options(context, proto.http2_protocol_options(),
+                                          field_path(path, "http2_protocol_options"), result->limits);
+  result->h2_ping_interval_ms = ping.interval_ms;
+  result->h2_ping_timeout_ms = ping.timeout_ms;
+  compile_timeouts(proto, *result);
+
+  if (proto.has_route_config()) {
+    result->routes = compile_routes(context, proto.route_config(), field_path(path, "route_config"));
+  } else if (!proto.has_rds() && !proto.has_scoped_routes()) {
+    context.error(path, "expected route_config");
+  }
+  compile_filters(context, proto, path, *result);
+  result->access_logs = compile_access_logs(context, proto.access_log(), field_path(path, "access_log"));
+
+  if (!proto.server_name().empty()) result->server_name = proto.server_name();
+  result->server_header = static_cast<snapshot::ServerHeader>(proto.server_header_transformation());
+  result->use_remote_address = WEFT_VALUE_OR(proto, use_remote_address, false);
+  result->xff_trusted_hops = proto.xff_num_trusted_hops();
+  result->skip_xff_append = proto.skip_xff_append();
+  result->generate_request_id = WEFT_VALUE_OR(proto, generate_request_id, true);
+  result->preserve_external_request_id = proto.preserve_external_request_id();
+  result->always_set_request_id_in_response = proto.always_set_request_id_in_response();
+  result->forward_client_cert = static_cast<snapshot::ForwardClientCert>(proto.forward_client_cert_details());
+  const auto& details = proto.set_current_client_cert_details();
+  result->xfcc_subject = WEFT_VALUE_OR(details, subject, false);
+  result->xfcc_cert = details.cert();
+  result->xfcc_chain = details.chain();
+  result->xfcc_dns = details.dns();
+  result->xfcc_uri = details.uri();
+  result->via = proto.via();
+  result->normalize_path = WEFT_VALUE_OR(proto, normalize_path, false);
+  result->merge_slashes = proto.merge_slashes();
+  result->escaped_slashes = slash_action(proto.path_with_escaped_slashes_action());
+  result->strip_matching_host_port = proto.strip_matching_host_port();
+  result->strip_any_host_port = proto.strip_any_host_port();
+  result->strip_trailing_host_dot = proto.strip_trailing_host_dot();
+  result->proxy_100_continue = proto.proxy_100_continue();
+  for (const auto& upgrade : proto.upgrade_configs()) {
+    if (WEFT_VALUE_OR(upgrade, enabled, true))
+      result->upgrades.push_back(absl::AsciiStrToLower(upgrade.upgrade_type()));
+  }
+  result->scheme_overwrite = proto.scheme_header_transformation().scheme_to_overwrite();
+  return result;
+}
+
+}  // namespace weft::config

@@ -1,0 +1,185 @@
+#include "proxy/config/compile/listener.h"
+
+#include "absl/strings/ascii.h"
+#include "envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h"
+#include "envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h"
+#include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
+#include "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h"
+#include "proxy/config/compile/access_log.h"
+#include "proxy/config/compile/network_filters.h"
+#include "proxy/config/compile/runtime.h"
+#include "proxy/config/compile/tls.h"
+
+namespace weft::config {
+namespace {
+
+namespace listener_filters = envoy::extensions::filters::listener;
+
+std::vector<snapshot::FilterChainMatch::Cidr> compile_ranges(
+    Context& context, const google::protobuf::RepeatedPtrField<core_v3::CidrRange>& ranges, std::string_view path,
+    std::string_view field) {
+  std::vector<snapshot::FilterChainMatch::Cidr> result;
+  for (int i = 0; i < ranges.size(); ++i) {
+    snapshot::FilterChainMatch::Cidr cidr;
+    cidr.address = transport::Address::parse_ip(ranges[i].address_prefix(), 0);
+    uint32_t most = cidr.address.family == transport::Address::Family::kIpv4 ? 32 : 128;
+    uint32_t bits = ranges[i].prefix_len().value();
+    if (cidr.address.family == transport::Address::Family::kNone || bits > most) {
+      context.error(at(path, field, i), "expected an IP address and a length of prefix that it can have");
+      continue;
+    }
+    cidr.prefix_bits = static_cast<uint8_t>(bits);
+    result.push_back(cidr);
+  }
+  return result;
+}
+
+snapshot::FilterChainMatch compile_match(Context& context, const listener_v3::FilterChainMatch& proto,
+                                         std::string_view path) {
+  snapshot::FilterChainMatch result;
+  result.has_destination_port = proto.has_destination_port();
+  result.destination_port = static_cast<uint16_t>(proto.destination_port().value());
+  if (proto.destination_port().value() > 65535) {
+    context.error(field_path(path, "destination_port"), "a port is at most 65535");
+  }
+  result.destination_ranges = compile_ranges(context, proto.prefix_ranges(), path, "prefix_ranges");
+  result.source_ranges = compile_ranges(context, proto.source_prefix_ranges(), path, "source_prefix_ranges");
+  result.direct_source_ranges =
+      compile_ranges(context, proto.direct_source_prefix_ranges(), path, "direct_source_prefix_ranges");
+  result.source_type = static_cast<snapshot::FilterChainMatch::SourceType>(proto.source_type());
+  for (uint32_t port : proto.source_ports()) result.source_ports.push_back(static_cast<uint16_t>(port));
+  for (int i = 0; i < proto.server_names_size(); ++i) {
+    std::string name = absl::AsciiStrToLower(proto.server_names(i));
+    bool wildcard = name.size() > 2 && name[0] == '*' && name[1] == '.';
+    if (wildcard) name.erase(0, 1);
+    if (name.find('*') != std::string::npos) {
+      context.error(at(path, "server_names", i), "expected a name, or one that begins with \"*.\"");
+    }
+    result.server_names.push_back(std::move(name));
+  }
+  result.transport_protocol = proto.transport_protocol();
+  result.application_protocols.assign(proto.application_protocols().begin(), proto.application_protocols().end());
+  return result;
+}
+
+std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, const listener_v3::FilterChain& proto,
+                                                           uint32_t buffer_limit_bytes, std::string_view path) {
+  auto result = std::make_shared<snapshot::FilterChain>();
+  result->name = proto.name();
+  result->match = compile_match(context, proto.filter_chain_match(), field_path(path, "filter_chain_match"));
+  if (proto.has_transport_socket()) {
+    result->tls = compile_server_tls(context, proto.transport_socket(), field_path(path, "transport_socket"));
+  }
+  result->transport_connect_timeout_ms =
+      WEFT_MS_OR(proto, transport_socket_connect_timeout, result->transport_connect_timeout_ms);
+  result->proxy_protocol = proto.use_proxy_proto().value();
+  for (int i = 0; i < proto.filters_size(); ++i) {
+    const listener_v3::Filter& filter = proto.filters(i);
+    std::string here = at(path, "filters", i);
+    std::string at_config = field_path(here, "typed_config");
+    hcm_v3::HttpConnectionManager http;
+    tcp_v3::TcpProxy tcp;
+    if (result->http != nullptr || result->tcp != nullptr) {
+      context.error(here, "nothing can follow the filter before, which takes the whole connection");
+    } else if (filter.typed_config().UnpackTo(&http)) {
+      auto manager = compile_http_connection_manager(context, http, at_config);
+      manager->limits.connection_buffer_high_bytes = buffer_limit_bytes;
+      manager->limits.stream_buffer_high_bytes = std::min(manager->limits.stream_buffer_high_bytes, buffer_limit_bytes);
+      result->http = std::move(manager);
+    } else if (filter.typed_config().UnpackTo(&tcp)) {
+      result->tcp = compile_tcp_proxy(context, tcp, at_config);
+    } else if (!filter.has_typed_config()) {
+      context.error(here, text::cat("filter \"", filter.name(), "\" has no typed_config"));
+    }
+    // Another type was reported as unsupported before.
+  }
+  if (proto.filters_size() == 0) context.error(path, "a filter chain needs a filter");
+  return result;
+}
+
+void compile_listener_filters(Context& context, const listener_v3::Listener& proto, std::string_view path,
+                              snapshot::Listener& result) {
+  for (int i = 0; i < proto.listener_filters_size(); ++i) {
+    const listener_v3::ListenerFilter& filter = proto.listener_filters(i);
+    const google::protobuf::Any& config = filter.typed_config();
+    if (config.Is<listener_filters::tls_inspector::v3::TlsInspector>()) {
+      result.inspect_tls = true;
+    } else if (config.Is<listener_filters::http_inspector::v3::HttpInspector>()) {
+      result.inspect_http = true;
+    } else if (config.Is<listener_filters::original_dst::v3::OriginalDst>()) {
+      result.use_original_destination = true;
+    } else if (config.Is<listener_filters::proxy_protocol::v3::ProxyProtocol>()) {
+      result.proxy_protocol = true;
+    } else if (!filter.has_typed_config()) {
+      context.error(at(path, "listener_filters", i), text::cat("filter \"", filter.name(), "\" has no typed_config"));
+    }
+  }
+}
+
+// Envoy's stat names have no colons.
+std::string stat_name(const transport::Address& address) {
+  std::string name = address.to_string();
+  for (char& c : name) {
+    if (c == ':') c = '_';
+  }
+  return name;
+}
+
+}  // namespace
+
+std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, const listener_v3::Listener& proto,
+                                                           std::string_view path) {
+  auto result = std::make_shared<snapshot::Listener>();
+  result->addresses.push_back(compile_address(context, proto.address(), field_path(path, "address")));
+  result->ipv4_compat = proto.address().socket_address().ipv4_compat();
+  result->unix_mode = static_cast<int>(proto.address().pipe().mode());
+  for (int i = 0; i < proto.additional_addresses_size(); ++i) {
+    std::string here = field_path(at(path, "additional_addresses", i), "address");
+    result->addresses.push_back(compile_address(context, proto.additional_addresses(i).address(), here));
+  }
+  result->name = proto.name().empty() ? result->addresses[0].to_string() : proto.name();
+  compile_listener_filters(context, proto, path, *result);
+  result->use_original_destination |= proto.use_original_dst().value();
+  result->listener_filters_timeout_ms =
+      WEFT_MS_OR(proto, listener_filters_timeout, result->listener_filters_timeout_ms);
+  result->continue_on_listener_filters_timeout = proto.continue_on_listener_filters_timeout();
+  if (proto.has_tcp_keepalive()) result->keepalive = compile_keepalive(proto.tcp_keepalive());
+  result->reuse_port = WEFT_VALUE_OR(proto, enable_reuse_port, true);
+  result->backlog = WEFT_VALUE_OR(proto, tcp_backlog_size, result->backlog);
+  result->max_connections_per_event =
+      WEFT_VALUE_OR(proto, max_connections_to_accept_per_socket_event, result->max_connections_per_event);
+  result->per_connection_buffer_limit_bytes =
+      WEFT_VALUE_OR(proto, per_connection_buffer_limit_bytes, result->per_connection_buffer_limit_bytes);
+  result->transparent = WEFT_VALUE_OR(proto, transparent, false);
+  result->freebind = WEFT_VALUE_OR(proto, freebind, false);
+  auto limit = runtime_number(context.bootstrap(),
+                              text::cat("envoy.resource_limits.listener.", proto.name(), ".connection_limit"));
+  if (limit && *limit >= 0 && *limit < UINT32_MAX) result->max_connections = static_cast<uint32_t>(*limit);
+
+  uint32_t buffer_limit = result->per_connection_buffer_limit_bytes;
+  for (int i = 0; i < proto.filter_chains_size(); ++i) {
+    result->filter_chains.push_back(
+        compile_chain(context, proto.filter_chains(i), buffer_limit, at(path, "filter_chains", i)));
+  }
+  if (proto.has_default_filter_chain()) {
+    result->default_filter_chain =
+        compile_chain(context, proto.default_filter_chain(), buffer_limit, field_path(path, "default_filter_chain"));
+  }
+  if (proto.filter_chains_size() == 0 && !proto.has_default_filter_chain()) {
+    context.error(path, "a listener needs filter_chains");
+  }
+  for (const auto& chain : result->filter_chains) {
+    // What only the ClientHello tells must be read, whether or not tls_inspector is named.
+    const snapshot::FilterChainMatch& match = chain->match;
+    result->inspect_tls |=
+        !match.server_names.empty() || match.transport_protocol == "tls" || !match.application_protocols.empty();
+    result->proxy_protocol |= chain->proxy_protocol;
+  }
+  result->access_logs = compile_access_logs(context, proto.access_log(), field_path(path, "access_log"));
+  std::string name = proto.stat_prefix().empty() ? stat_name(result->addresses[0]) : proto.stat_prefix();
+  result->stats =
+      context.family<observe::ListenerStats>(text::cat("listener.", name, "."), "envoy_listener_address", name);
+  return result;
+}
+
+}  // namespace weft::config

@@ -1,0 +1,194 @@
+#include "proxy/config/compile/tls.h"
+
+#include "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
+#include "proxy/config/compile/data_source.h"
+
+namespace weft::config {
+namespace {
+
+namespace tls_v3 = envoy::extensions::transport_sockets::tls::v3;
+namespace raw_v3 = envoy::extensions::transport_sockets::raw_buffer::v3;
+
+transport::TlsParameters compile_parameters(const tls_v3::TlsParameters& parameters) {
+  transport::TlsParameters result;
+  result.min = static_cast<transport::TlsVersion>(parameters.tls_minimum_protocol_version());
+  result.max = static_cast<transport::TlsVersion>(parameters.tls_maximum_protocol_version());
+  result.cipher_suites.assign(parameters.cipher_suites().begin(), parameters.cipher_suites().end());
+  result.ecdh_curves.assign(parameters.ecdh_curves().begin(), parameters.ecdh_curves().end());
+  result.signature_algorithms.assign(parameters.signature_algorithms().begin(),
+                                     parameters.signature_algorithms().end());
+  return result;
+}
+
+transport::TlsCertificateConfig compile_certificate(Context& context, const tls_v3::TlsCertificate& certificate,
+                                                    std::string_view path) {
+  transport::TlsCertificateConfig result;
+  auto read = [&](bool present, const core_v3::DataSource& source, std::string_view field) {
+    return present ? compile_data_source(context, source, field_path(path, field)) : transport::DataSource();
+  };
+  result.chain = read(certificate.has_certificate_chain(), certificate.certificate_chain(), "certificate_chain");
+  result.private_key = read(certificate.has_private_key(), certificate.private_key(), "private_key");
+  result.pkcs12 = read(certificate.has_pkcs12(), certificate.pkcs12(), "pkcs12");
+  result.password = read(certificate.has_password(), certificate.password(), "password");
+  result.ocsp_staple = read(certificate.has_ocsp_staple(), certificate.ocsp_staple(), "ocsp_staple");
+  return result;
+}
+
+transport::SanMatcher compile_san(Context& context, tls_v3::SubjectAltNameMatcher::SanType type,
+                                  const matcher_v3::StringMatcher& matcher, std::string_view path) {
+  using Type = transport::SanMatcher::Type;
+  transport::SanMatcher result;
+  switch (type) {
+    case tls_v3::SubjectAltNameMatcher::EMAIL:
+      result.type = Type::kEmail;
+      break;
+    case tls_v3::SubjectAltNameMatcher::DNS:
+      result.type = Type::kDns;
+      if (matcher.match_pattern_case() == matcher_v3::StringMatcher::kExact) result.exact_dns = matcher.exact();
+      break;
+    case tls_v3::SubjectAltNameMatcher::URI:
+      result.type = Type::kUri;
+      break;
+    case tls_v3::SubjectAltNameMatcher::IP_ADDRESS:
+      result.type = Type::kIpAddress;
+      break;
+    default:
+      result.type = Type::kAny;
+  }
+  route::StringMatcher compiled = compile_string_matcher(context, matcher, path);
+  result.description = compiled.to_string();
+  result.matches = [compiled](std::string_view name) { return compiled.matches(name); };
+  return result;
+}
+
+void compile_validation(Context& context, const tls_v3::CertificateValidationContext& validation, std::string_view path,
+                        transport::PeerValidation& result) {
+  if (validation.has_trusted_ca()) {
+    result.trusted_ca = compile_data_source(context, validation.trusted_ca(), field_path(path, "trusted_ca"));
+  }
+  result.system_trusted_ca = validation.has_system_root_certs();
+  if (validation.has_crl()) result.crl = compile_data_source(context, validation.crl(), field_path(path, "crl"));
+  result.only_verify_leaf_crl = validation.only_verify_leaf_cert_crl();
+  result.certificate_spki.assign(validation.verify_certificate_spki().begin(),
+                                 validation.verify_certificate_spki().end());
+  result.certificate_hashes.assign(validation.verify_certificate_hash().begin(),
+                                   validation.verify_certificate_hash().end());
+  for (int i = 0; i < validation.match_typed_subject_alt_names_size(); ++i) {
+    const auto& san = validation.match_typed_subject_alt_names(i);
+    std::string here = at(path, "match_typed_subject_alt_names", i);
+    if (san.san_type() == tls_v3::SubjectAltNameMatcher::SAN_TYPE_UNSPECIFIED) {
+      context.error(field_path(here, "san_type"), "expected EMAIL, DNS, URI or IP_ADDRESS");
+    }
+    result.san_matchers.push_back(compile_san(context, san.san_type(), san.matcher(), field_path(here, "matcher")));
+  }
+  for (int i = 0; i < validation.match_subject_alt_names_size(); ++i) {
+    result.san_matchers.push_back(compile_san(context, tls_v3::SubjectAltNameMatcher::SAN_TYPE_UNSPECIFIED,
+                                              validation.match_subject_alt_names(i),
+                                              at(path, "match_subject_alt_names", i)));
+  }
+  result.allow_expired = validation.allow_expired_certificate();
+  result.accept_untrusted =
+      validation.trust_chain_verification() == tls_v3::CertificateValidationContext::ACCEPT_UNTRUSTED;
+  result.max_verify_depth = WEFT_VALUE_OR(validation, max_verify_depth, result.max_verify_depth);
+  if (!result.san_matchers.empty() && !result.trusted_ca.present() && !result.system_trusted_ca &&
+      !result.accept_untrusted) {
+    context.error(path, "names are matched, but no trusted_ca verifies the certificate that holds them");
+  }
+}
+
+void compile_common_validation(Context& context, const tls_v3::CommonTlsContext& common, std::string_view path,
+                               transport::PeerValidation& result) {
+  if (common.has_validation_context()) {
+    compile_validation(context, common.validation_context(), field_path(path, "validation_context"), result);
+  } else if (common.has_combined_validation_context()) {
+    compile_validation(context, common.combined_validation_context().default_validation_context(),
+                       field_path(field_path(path, "combined_validation_context"), "default_validation_context"),
+                       result);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context, const core_v3::TransportSocket& socket,
+                                                               std::string_view path) {
+  std::string here = field_path(path, "typed_config");
+  if (socket.typed_config().Is<raw_v3::RawBuffer>()) return nullptr;
+  tls_v3::DownstreamTlsContext tls;
+  if (!context.unpack(socket.typed_config(), &tls, here)) return nullptr;
+  const tls_v3::CommonTlsContext& common = tls.common_tls_context();
+  std::string at_common = field_path(here, "common_tls_context");
+  size_t errors_before = context.errors().size();
+
+  transport::ServerTlsConfig config;
+  config.parameters = compile_parameters(common.tls_params());
+  for (int i = 0; i < common.tls_certificates_size(); ++i) {
+    config.certificates.push_back(
+        compile_certificate(context, common.tls_certificates(i), at(at_common, "tls_certificates", i)));
+  }
+  if (config.certificates.empty()) context.error(at_common, "a server needs tls_certificates");
+  compile_common_validation(context, common, at_common, config.validation);
+  config.require_client_certificate = WEFT_VALUE_OR(tls, require_client_certificate, false);
+  config.alpn.assign(common.alpn_protocols().begin(), common.alpn_protocols().end());
+  config.full_scan_on_sni_mismatch = WEFT_VALUE_OR(tls, full_scan_certs_on_sni_mismatch, false);
+  config.stateless_resumption = !tls.disable_stateless_session_resumption();
+  config.stateful_resumption = !tls.disable_stateful_session_resumption();
+  for (int i = 0; i < tls.session_ticket_keys().keys_size(); ++i) {
+    config.ticket_keys.push_back(compile_data_source(context, tls.session_ticket_keys().keys(i),
+                                                     at(field_path(here, "session_ticket_keys"), "keys", i)));
+  }
+  if (tls.has_session_timeout()) config.session_timeout_s = static_cast<uint32_t>(tls.session_timeout().seconds());
+  config.prefer_client_ciphers = tls.prefer_client_ciphers();
+  if (context.errors().size() != errors_before) return nullptr;
+  auto result = transport::make_server_tls(std::move(config));
+  if (result.ok()) return *std::move(result);
+  context.error(at_common, std::string(result.status().message()));
+  return nullptr;
+}
+
+ClientTransport compile_client_transport(Context& context, const core_v3::TransportSocket* socket,
+                                         std::string_view path, const transport::SocketOptions& options,
+                                         const std::vector<std::string>& alpn) {
+  ClientTransport result;
+  if (socket == nullptr || socket->typed_config().Is<raw_v3::RawBuffer>()) {
+    result.connector = transport::make_plain_connector(options);
+    return result;
+  }
+  std::string here = field_path(path, "typed_config");
+  tls_v3::UpstreamTlsContext tls;
+  result.connector = transport::make_plain_connector(options);
+  if (!context.unpack(socket->typed_config(), &tls, here)) return result;
+  const tls_v3::CommonTlsContext& common = tls.common_tls_context();
+  std::string at_common = field_path(here, "common_tls_context");
+  size_t errors_before = context.errors().size();
+
+  transport::ClientTlsConfig config;
+  config.parameters = compile_parameters(common.tls_params());
+  if (common.tls_certificates_size() > 1) {
+    context.error(at(at_common, "tls_certificates", 1), "a client shows one certificate only");
+  }
+  if (common.tls_certificates_size() > 0) {
+    config.certificate = compile_certificate(context, common.tls_certificates(0), at(at_common, "tls_certificates", 0));
+  }
+  compile_common_validation(context, common, at_common, config.validation);
+  config.sni = tls.sni();
+  config.auto_sni_san_validation = tls.auto_sni_san_validation();
+  config.alpn.assign(common.alpn_protocols().begin(), common.alpn_protocols().end());
+  if (config.alpn.empty()) config.alpn = alpn;
+  config.max_session_keys = WEFT_VALUE_OR(tls, max_session_keys, 1);
+  if (context.errors().size() != errors_before) return result;
+
+  // Equal texts of the same message are equal security; the ALPN that was filled in counts too.
+  result.identity = socket->typed_config().SerializeAsString();
+  for (const std::string& protocol : config.alpn) text::append(&result.identity, "|", protocol);
+  result.tls = true;
+  auto connector = transport::make_tls_connector(std::move(config), options);
+  if (connector.ok()) {
+    result.connector = *std::move(connector);
+  } else {
+    context.error(at_common, std::string(connector.status().message()));
+  }
+  return result;
+}
+
+}  // namespace weft::config

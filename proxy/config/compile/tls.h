@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "envoy/config/core/v3/base.pb.h"
+#include "proxy/config/compile/context.h"
+#include "proxy/transport/tls_config.h"
+
+// Transport sockets: TLS of filter chains and of clusters.
+
+namespace weft::config {
+
+// nullptr: plain (raw_buffer), or an error was reported.
+std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context, const core_v3::TransportSocket& socket,
+                                                               std::string_view path);
+
+// What a cluster's connections are made with. `alpn` is offered where the configuration names none.
+struct ClientTransport {
+  std::shared_ptr<transport::Connector> connector;
+  std::string identity;  // ClusterConfig::transport_identity
+  bool tls = false;
+};
+ClientTransport compile_client_transport(Context& context, const core_v3::TransportSocket* socket,
+                                         std::string_view path, const transport::SocketOptions& options,
+                                         const std::vector<std::string>& alpn);
+
+}  // namespace weft::config

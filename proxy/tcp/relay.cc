@@ -11,7 +11,10 @@ using transport::IoResult;
 
 }  // namespace
 
-void Relay::start(transport::ByteStream& from, transport::ByteStream& to, size_t most_bytes) {
+void Relay::start(transport::ByteStream& from, transport::ByteStream& to, size_t most_bytes, observe::Counter& paused,
+                  observe::Counter& resumed) {
+  paused_count_ = &paused;
+  resumed_count_ = &resumed;
   from_ = &from;
   to_ = &to;
   most_bytes_ = std::max<size_t>(most_bytes, 1);
@@ -20,11 +23,11 @@ void Relay::start(transport::ByteStream& from, transport::ByteStream& to, size_t
 bool Relay::read_some(uint64_t* moved, State* failure) {
   if (from_ended_ || !may_read_) return false;
   if (held_.size() >= most_bytes_) {
-    if (!paused_) ++pauses_;
+    if (!paused_) paused_count_->add();
     paused_ = true;
     return false;
   }
-  if (paused_) ++resumptions_;
+  if (paused_) resumed_count_->add();
   paused_ = false;
   IoResult result = from_->read(held_, std::min(kReadBytes, most_bytes_ - held_.size()));
   *moved += result.bytes;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "proxy/base/buffer.h"
+#include "proxy/observe/metrics.h"
 #include "proxy/transport/byte_stream.h"
 
 // One direction of a relayed connection: bytes from one stream go to another through a bounded buffer, the end after
@@ -22,8 +23,10 @@ class Relay {
     kToFailed,    // The receiver is.
   };
 
-  // `most_bytes` bounds what is held; the source is not read while that much waits.
-  void start(transport::ByteStream& from, transport::ByteStream& to, size_t most_bytes);
+  // `most_bytes` bounds what is held; the source is not read while that much waits. How often reading stopped because
+  // the receiver was slow, and went on, is counted in `paused` and `resumed`.
+  void start(transport::ByteStream& from, transport::ByteStream& to, size_t most_bytes, observe::Counter& paused,
+             observe::Counter& resumed);
   void readable() { may_read_ = true; }
   void writable() { may_write_ = true; }
   // Bytes that were read before the relay began.
@@ -36,9 +39,6 @@ class Relay {
 
   bool done() const { return end_sent_; }
   uint64_t bytes() const { return bytes_; }  // Given to the receiver.
-  // How often reading stopped because the receiver was slow, and went on.
-  uint64_t pauses() const { return pauses_; }
-  uint64_t resumptions() const { return resumptions_; }
 
  private:
   bool read_some(uint64_t* moved, State* failure);
@@ -54,8 +54,8 @@ class Relay {
   bool end_sent_ = false;
   bool paused_ = false;
   uint64_t bytes_ = 0;
-  uint64_t pauses_ = 0;
-  uint64_t resumptions_ = 0;
+  observe::Counter* paused_count_ = nullptr;
+  observe::Counter* resumed_count_ = nullptr;
 };
 
 }  // namespace weft::tcp

@@ -156,8 +156,13 @@ void Session::on_tcp_ready(std::unique_ptr<ByteStream> stream, cluster::Host&) {
   upstream_connected_ns_ = worker_.context_.loop.now_ns();
   upstream_ = std::move(stream);
   to_upstream_.take(early_);
-  to_upstream_.start(*downstream_, *upstream_, listener_.per_connection_buffer_limit_bytes);
-  to_downstream_.start(*upstream_, *downstream_, cluster_->config().per_connection_buffer_limit_bytes);
+  observe::ClusterStats& cluster_stats = cluster_->stats(worker_.context_.worker);
+  to_upstream_.start(*downstream_, *upstream_, listener_.per_connection_buffer_limit_bytes,
+                     stats_.downstream_flow_control_paused_reading_total,
+                     stats_.downstream_flow_control_resumed_reading_total);
+  to_downstream_.start(*upstream_, *downstream_, cluster_->config().per_connection_buffer_limit_bytes,
+                       cluster_stats.upstream_flow_control_paused_reading_total,
+                       cluster_stats.upstream_flow_control_resumed_reading_total);
   upstream_->attach(upstream_side_);
   // What may be readable already is looked at in a turn of its own: this may be a call from within acquire_tcp().
   worker_.context_.loop.at_next_turn(*this);
@@ -240,9 +245,6 @@ void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
   stats_.downstream_cx_active.subtract();
   stats_.downstream_cx_rx_bytes_total.add(downstream_->received_bytes());
   stats_.downstream_cx_tx_bytes_total.add(downstream_->sent_bytes());
-  // Reading from downstream stops when the way to the upstream is full.
-  stats_.downstream_flow_control_paused_reading_total.add(to_upstream_.pauses());
-  stats_.downstream_flow_control_resumed_reading_total.add(to_upstream_.resumptions());
   if (!config_->access_logs.empty()) log_access();
   downstream_->close(kind);
   if (upstream_ != nullptr) upstream_->close(kind);

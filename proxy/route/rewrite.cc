@@ -47,7 +47,7 @@ std::string_view rewrite_path(const Route& route, const http::RequestHead& reque
 std::string_view redirect_location(const Redirect& redirect, const Route& route, const http::RequestHead& request,
                                    base::Arena& arena) {
   std::string_view old_scheme = request.scheme.empty() ? std::string_view("http") : request.scheme;
-  std::string_view scheme = redirect.https_redirect ? "https" : redirect.scheme;
+  std::string_view scheme = redirect.https_redirect ? std::string_view("https") : std::string_view(redirect.scheme);
   if (scheme.empty()) scheme = old_scheme;
 
   size_t end_of_host = host_end(request.authority);

@@ -234,8 +234,11 @@ void Connection::on_turn_end() {
   codec_->deliver_closed();
   write_output();
   if (ended_) return;
-  // Sending can be what ends an exchange.
+  // Sending can be what ends an exchange, and the last one's end can be what lets a GOAWAY go.
   codec_->deliver_closed();
+  codec_->fill_output();
+  if (!codec_->output().empty() && !write_blocked_) write_output();
+  if (ended_) return;
   finish_if_done();
 }
 

@@ -26,7 +26,8 @@ class Server final : public ServerCodec {
   http::Version version() const override { return http::Version::kHttp2; }
   bool finished() const override {
     if (session_.failed) return true;
-    return session_.open == 0 && (final_goaway_ || session_.goaway_received);
+    return session_.open == 0 && (final_goaway_ || session_.goaway_received) &&
+           nghttp2_session_want_write(session_.ng) == 0;
   }
   void start_drain() override { nghttp2_submit_shutdown_notice(session_.ng); }
   void finish_drain() override {
@@ -64,9 +65,7 @@ class Client final : public ClientCodec {
   http::Version version() const override { return http::Version::kHttp2; }
   bool finished() const override { return session_.failed || (session_.open == 0 && closing()); }
   ClientStream& new_stream(ResponseEvents& events) override { return session_.new_client_stream(events); }
-  bool can_start_stream() const override {
-    return !closing() && session_.open < max_concurrent_streams();
-  }
+  bool can_start_stream() const override { return !closing() && session_.open < max_concurrent_streams(); }
   bool closing() const override {
     return session_.failed || session_.goaway_received || nghttp2_session_check_request_allowed(session_.ng) == 0;
   }

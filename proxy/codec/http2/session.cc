@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace weft::codec::http2 {
 namespace {
@@ -15,6 +16,12 @@ constexpr size_t kOutputBytes = 128 * 1024;
 // A window update below this is worth nothing to us and costs as much as any.
 constexpr int32_t kSmallWindowUpdateBytes = 256;
 constexpr size_t kMaxOutboundAcks = 1000;
+// Frames that wait in nghttp2 to be written: so many for the connection, and some for each open stream.
+constexpr size_t kMaxQueuedFrames = 2000;
+constexpr size_t kMaxQueuedFramesPerStream = 8;
+constexpr uint32_t kMaxInformational = 16;
+// A head this many times over its limit is not even read to its end: whoever sends it means harm.
+constexpr size_t kHopelessHeadFactor = 4;
 
 std::string_view view(const uint8_t* bytes, size_t size) { return {reinterpret_cast<const char*>(bytes), size}; }
 
@@ -87,6 +94,8 @@ Session::Session(const Limits& limits, bool server) : limits(limits), server(ser
     nghttp2_session_callbacks_set_on_begin_headers_callback(made, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(made, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(made, on_frame_recv);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(made, on_invalid_header);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_frame_callback(made, on_begin_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, on_data_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, on_stream_close);
@@ -129,11 +138,15 @@ FeedState Session::feed(base::Buffer& input) {
   if (!input.empty()) budget.on_read();
   while (!input.empty()) {
     input_piece = input.front_slice();
-    ssize_t used = nghttp2_session_mem_recv(ng, reinterpret_cast<const uint8_t*>(input_piece.data()), input_piece.size());
+    ssize_t used =
+        nghttp2_session_mem_recv(ng, reinterpret_cast<const uint8_t*>(input_piece.data()), input_piece.size());
     input_piece = base::Slice();
-    if (used < 0) {
-      fail(server ? Cause::kDownstreamProtocolError : Cause::kUpstreamProtocolError,
-           nghttp2_strerror(static_cast<int>(used)));
+    if (used == NGHTTP2_ERR_FLOODED) {
+      fail(Cause::kWorkBudgetExceeded, "too many frames to acknowledge");
+    } else if (used < 0) {
+      fail(protocol_error(), nghttp2_strerror(static_cast<int>(used)));
+    } else if (nghttp2_session_get_outbound_queue_size(ng) > kMaxQueuedFrames + kMaxQueuedFramesPerStream * open) {
+      fail(Cause::kWorkBudgetExceeded, "too many frames to answer");
     }
     if (failed) {
       input.clear();
@@ -151,30 +164,46 @@ void Session::fail(Cause why, std::string words) {
   failed = true;
   cause = why;
   detail = std::move(words);
-  bool overspent = why == Cause::kWorkBudgetExceeded;
-  if (!goaway_sent) {
-    nghttp2_session_terminate_session(ng, overspent ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
-  }
+  uint32_t error = NGHTTP2_PROTOCOL_ERROR;
+  if (why == Cause::kWorkBudgetExceeded) error = NGHTTP2_ENHANCE_YOUR_CALM;
+  if (why == Cause::kInternal) error = NGHTTP2_INTERNAL_ERROR;
+  nghttp2_session_terminate_session(ng, error);
 }
 
 void Session::fill_output() {
+  // What is queued refers to heads that went with their exchanges.
+  if (lost_) return;
+  make_frames();
+  bool resumed = false;
+  for (Stream& stream : watched) {
+    bool before = stream.blocked;
+    stream.update_blocked();
+    if (before && !stream.blocked) resumed = true;
+    if (!stream.blocked) stream.base::ListNode<WatchTag>::unlink();
+  }
+  if (resumed) make_frames();
+}
+
+void Session::make_frames() {
   while (output.size() < kOutputBytes) {
     const uint8_t* data = nullptr;
     ssize_t size = nghttp2_session_mem_send(ng, &data);
-    if (size <= 0) {
-      if (size < 0) fail(Cause::kInternal, nghttp2_strerror(static_cast<int>(size)));
-      break;
-    }
+    if (size < 0) fail(Cause::kInternal, nghttp2_strerror(static_cast<int>(size)));
+    if (size <= 0) return;
     output.append(view(data, static_cast<size_t>(size)));
   }
-  for (Stream& stream : streams) {
-    if (stream.blocked) stream.update_blocked();
-  }
+}
+
+void Session::watch(Stream& stream) {
+  if (!stream.base::ListNode<WatchTag>::linked()) watched.push_back(stream);
 }
 
 void Session::on_output_blocked(bool blocked) {
   output_blocked = blocked;
-  for (Stream& stream : streams) stream.update_blocked();
+  for (Stream& stream : streams) {
+    stream.update_blocked();
+    if (stream.blocked) watch(stream);
+  }
 }
 
 void Session::close(Stream& stream) {
@@ -187,6 +216,7 @@ void Session::deliver_closed() {
     Stream& stream = closed.pop_front();
     --open;
     if (receiving == &stream) receiving = nullptr;
+    if (stream.late_reset != ResetReason::kNone) stream.tell_reset(stream.late_reset, stream.late_cause);
     StreamEvents& events = stream.events();
     delete &stream;
     events.on_stream_closed();
@@ -195,11 +225,18 @@ void Session::deliver_closed() {
 
 void Session::lose_all(ResetReason reason, Cause why) {
   failed = true;
+  lost_ = true;
   while (!streams.empty()) {
     Stream& stream = streams.front();
     if (stream.id >= 0) nghttp2_session_set_stream_user_data(ng, stream.id, nullptr);
     close(stream);
-    stream.tell_reset(reason, why);
+    if (server || reason != ResetReason::kConnectionClosed) {
+      stream.tell_reset(reason, why);
+    } else if (!stream.request_sent) {
+      stream.tell_reset(ResetReason::kRefused, why);
+    } else {
+      stream.tell_reset(reason, stream.head_done && why == Cause::kUpstreamClosed ? Cause::kUpstreamEarlyEnd : why);
+    }
   }
 }
 
@@ -250,18 +287,26 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
   if (stream == nullptr || stream->over) return 0;
   std::string_view name = view(name_bytes, name_size), value = view(value_bytes, value_size);
   stream->header_bytes += name_size + value_size + 32;  // RFC 9113, 6.5.2: the size of a field.
-  if (++stream->header_count > self.limits.max_header_count || stream->header_bytes > self.limits.max_header_bytes) {
+  bool pseudo = name[0] == ':';
+  if (!pseudo) ++stream->header_count;
+  if (stream->header_count > self.limits.max_header_count || stream->header_bytes > self.limits.max_header_bytes) {
     stream->headers_too_large = true;
+    if (stream->header_bytes / kHopelessHeadFactor <= self.limits.max_header_bytes) return 0;
+    self.fail(Cause::kWorkBudgetExceeded, "headers many times above their limit");
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  if (self.limits.underscores != Limits::Underscores::kAllow && name.find('_') != std::string_view::npos) {
+    if (self.limits.underscores == Limits::Underscores::kReject) stream->head_refused = true;
     return 0;
   }
   base::Arena& arena = stream->arena();
   bool never_index = (flags & NGHTTP2_NV_FLAG_NO_INDEX) != 0;
+  HeaderId id = pseudo ? HeaderId::kOther : http::header_id(name);
   auto add = [&](http::HeaderMap& map) {
-    HeaderId id = http::header_id(name);
     map.add_view(id, id == HeaderId::kOther ? arena.copy(name) : http::header_name(id), arena.copy(value), never_index);
   };
   if (stream->incoming_trailers != nullptr) {
-    if (!name.empty() && name[0] != ':') add(*stream->incoming_trailers);
+    add(*stream->incoming_trailers);
     return 0;
   }
   if (!self.server) {
@@ -272,12 +317,12 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
       head.status = static_cast<uint16_t>(number);
       return 0;
     }
-    if (name == "content-length" && parse_number(value, &head.content_length)) head.has_content_length = true;
+    if (id == HeaderId::kContentLength && parse_number(value, &head.content_length)) head.has_content_length = true;
     add(head.headers);
     return 0;
   }
   http::RequestHead& head = stream->request_events->request_head();
-  if (name[0] == ':') {
+  if (pseudo) {
     std::string_view text = arena.copy(value);
     if (name == ":method") {
       head.method = text;
@@ -293,7 +338,7 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
     }
     return 0;
   }
-  switch (http::header_id(name)) {
+  switch (id) {
     case HeaderId::kHost:
       if (head.authority.empty()) head.authority = arena.copy(value);
       return 0;
@@ -310,12 +355,7 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
       if (parse_number(value, &head.content_length)) head.has_content_length = true;
       break;
     case HeaderId::kCookie:
-      // RFC 9113, 8.2.3: crumbs are one header again before they go on.
-      if (head.headers.has(HeaderId::kCookie)) {
-        std::string_view before = head.headers.value(HeaderId::kCookie);
-        head.headers.set(HeaderId::kCookie, arena.concat(before, "; ", value));
-        return 0;
-      }
+      ++stream->cookie_crumbs;
       break;
     default:
       break;
@@ -324,43 +364,95 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
   return 0;
 }
 
-void Session::receive_head(Stream& stream, bool end) {
-  if (stream.incoming_trailers != nullptr) {
-    stream.received_end = true;
-    stream.deliver_body(false);
-    if (!stream.over) stream.events().on_trailers(*stream.incoming_trailers);
-    return;
+namespace {
+
+// RFC 9113, 8.2.3: crumbs are one header again before they go on.
+void join_cookies(http::HeaderMap& headers) {
+  size_t bytes = 0;
+  for (const http::Header& header : headers) {
+    if (header.id == HeaderId::kCookie) bytes += header.value.size() + 2;
   }
-  if (stream.headers_too_large) {
-    stream.head_done = true;
-    if (server) {
-      // Still answerable; what was not stored is not missed.
-      stream.request_events->on_reset(ResetReason::kMessageTooLarge, Cause::kHeadersTooLarge);
-    } else {
-      submit_reset(stream, ResetReason::kMessageTooLarge);
-      stream.tell_reset(ResetReason::kMessageTooLarge, Cause::kUpstreamHeadersTooLarge);
+  char* text = static_cast<char*>(headers.arena().allocate(bytes, 1));
+  char* end = text;
+  for (const http::Header& header : headers) {
+    if (header.id != HeaderId::kCookie) continue;
+    if (end != text) {
+      *end++ = ';';
+      *end++ = ' ';
     }
-    return;
+    if (!header.value.empty()) std::memcpy(end, header.value.data(), header.value.size());
+    end += header.value.size();
   }
-  if (server) {
-    stream.head_done = true;
-    http::RequestHead& head = stream.request_events->request_head();
-    stream.method = head.method_id;
-    stream.upgraded = !head.upgrade.empty();
-    if (end) stream.received_end = true;
-    stream.request_events->on_request_head(end);
-    return;
+  headers.remove(HeaderId::kCookie);
+  headers.add_view(HeaderId::kCookie, http::header_name(HeaderId::kCookie), {text, static_cast<size_t>(end - text)});
+}
+
+}  // namespace
+
+void Session::receive_trailers(Stream& stream) {
+  if (stream.headers_too_large || stream.head_refused) {
+    submit_reset(stream, ResetReason::kMessageTooLarge);
+    return stream.tell_reset(ResetReason::kCancel, server ? Cause::kHeadersTooLarge : Cause::kUpstreamHeadersTooLarge);
   }
+  stream.deliver_body(false);
+  stream.received_end = true;
+  if (!stream.over && !stream.reset_told) stream.events().on_trailers(*stream.incoming_trailers);
+}
+
+void Session::receive_head(Stream& stream, bool end) {
+  if (stream.incoming_trailers != nullptr) return receive_trailers(stream);
+  if (server) return receive_request(stream, end);
   http::ResponseHead& head = stream.response_events->response_head();
+  if (stream.headers_too_large || stream.head_refused) {
+    submit_reset(stream, ResetReason::kMessageTooLarge);
+    return stream.tell_reset(ResetReason::kMessageTooLarge, stream.headers_too_large ? Cause::kUpstreamHeadersTooLarge
+                                                                                     : Cause::kUpstreamProtocolError);
+  }
   if (head.is_informational()) {
+    if (++stream.informational > kMaxInformational) {
+      submit_reset(stream, ResetReason::kEnhanceYourCalm);
+      return stream.tell_reset(ResetReason::kProtocolError, Cause::kUpstreamProtocolError);
+    }
     stream.response_events->on_informational();
     head = http::ResponseHead(stream.arena());
     return;
   }
   stream.head_done = true;
   if (end) stream.received_end = true;
-  if (stream.upgraded && head.status / 100 == 2) head.status = 101;
+  if (stream.upgraded && head.status / 100 == 2) {
+    head.status = 101;
+    head.upgrade = stream.upgrade;
+    head.has_content_length = false;
+  }
   stream.response_events->on_response_head(end);
+}
+
+void Session::receive_request(Stream& stream, bool end) {
+  stream.head_done = true;
+  if (end) stream.received_end = true;
+  http::RequestHead& head = stream.request_events->request_head();
+  stream.method = head.method_id;
+  stream.upgraded = !head.upgrade.empty();
+  if (stream.headers_too_large || stream.head_refused) {
+    // Still answerable; what was not stored is not missed.
+    stream.reset_told = true;
+    return stream.request_events->on_reset(
+        stream.headers_too_large ? ResetReason::kMessageTooLarge : ResetReason::kProtocolError,
+        stream.headers_too_large ? Cause::kHeadersTooLarge : Cause::kBadRequest);
+  }
+  if (stream.cookie_crumbs > 1) join_cookies(head.headers);
+  stream.request_events->on_request_head(end);
+}
+
+int Session::on_invalid_header(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t,
+                               uint8_t, void*) {
+  // RFC 9113, 8.2.1: a message with such a field is malformed, not one field shorter.
+  return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+int Session::on_invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* context) {
+  // Each is answered by a RST_STREAM, which nghttp2 keeps until it can be written.
+  return static_cast<Session*>(context)->spend(Work::kReset) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 int Session::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* context) {
@@ -392,8 +484,16 @@ int Session::on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* c
       break;
     case NGHTTP2_RST_STREAM:
       rich = self.spend(Work::kReset);
+      if (Stream* stream = self.find(frame->hd.stream_id)) {
+        stream->reset_by_peer = true;
+        if (self.receiving == stream) {
+          self.receiving = nullptr;
+          stream->deliver_body(false);
+        }
+      }
       break;
     case NGHTTP2_SETTINGS:
+      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) self.on_settings();
       rich = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 || self.spend(Work::kSettings);
       break;
     case NGHTTP2_PING:
@@ -438,25 +538,31 @@ int Session::on_stream_close(nghttp2_session*, int32_t id, uint32_t error, void*
   Stream* stream = self.find(id);
   if (stream == nullptr) return 0;
   nghttp2_session_set_stream_user_data(self.ng, id, nullptr);
-  bool whole = stream->received_end && stream->sent_end;
-  if (whole) self.budget.on_stream_finished();
+  if (stream->sent_end && (stream->received_end || self.server)) self.budget.on_stream_finished();
   // Out of nghttp2's hands from here: the receiver must not come back to a stream that is gone.
   self.close(*stream);
-  bool refused = !self.server && self.goaway_received && id > nghttp2_session_get_last_proc_stream_id(self.ng) &&
-                 error == NGHTTP2_REFUSED_STREAM;
   if (error == NGHTTP2_NO_ERROR && stream->received_end) {
     stream->over = true;
     return 0;
   }
-  ResetReason reason = refused ? ResetReason::kRefused : reason_of(error);
-  Cause why = self.server ? (reason == ResetReason::kProtocolError ? Cause::kDownstreamProtocolError : Cause::kDownstreamReset)
-                          : (reason == ResetReason::kRefused         ? Cause::kUpstreamRefusedStream
-                             : reason == ResetReason::kProtocolError ? Cause::kUpstreamProtocolError
-                                                                     : Cause::kUpstreamReset);
+  ResetReason reason = reason_of(error);
+  Cause why = self.server ? Cause::kDownstreamReset : Cause::kUpstreamReset;
+  if (!self.server && reason == ResetReason::kRefused) why = Cause::kUpstreamRefusedStream;
+  if (reason == ResetReason::kProtocolError && !stream->reset_by_peer) why = self.protocol_error();
   // The stream has closed, so nothing can be answered any more.
   if (self.server && reason == ResetReason::kProtocolError) reason = ResetReason::kCancel;
   stream->tell_reset(reason, why);
   return 0;
+}
+
+// The peer's first SETTINGS say whether it takes extended CONNECT: what waited for that word goes on.
+void Session::on_settings() {
+  if (settings_received_) return;
+  settings_received_ = true;
+  for (Stream& stream : streams) {
+    const http::RequestHead* head = std::exchange(stream.waiting_head, nullptr);
+    if (head != nullptr && !stream.over) submit_request(stream, *head, false);
+  }
 }
 
 // ---- Sending.
@@ -516,9 +622,14 @@ void Session::submit_request(Stream& stream, const http::RequestHead& head, bool
   stream.upgraded = !head.upgrade.empty();
   fields_.clear();
   if (stream.upgraded) {
+    if (!settings_received_) {
+      stream.waiting_head = arena.make<http::RequestHead>(head);
+      return;
+    }
+    stream.upgrade = arena.copy(head.upgrade);
+    end = false;
     if (nghttp2_session_get_remote_settings(ng, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) != 1) {
-      close(stream);
-      return stream.tell_reset(ResetReason::kHttp11Required, Cause::kUpstreamProtocolError);
+      return refuse_later(stream, ResetReason::kHttp11Required, Cause::kUpstreamProtocolError);
     }
     add_field(":method", "CONNECT");
     add_field(":protocol", head.upgrade);
@@ -538,12 +649,16 @@ void Session::submit_request(Stream& stream, const http::RequestHead& head, bool
   provider.source.ptr = nullptr;
   provider.read_callback = read_data;
   int32_t id = nghttp2_submit_request(ng, nullptr, fields_.data(), fields_.size(), end ? nullptr : &provider, &stream);
-  if (id < 0) {
-    close(stream);
-    return stream.tell_reset(ResetReason::kRefused, Cause::kUpstreamRefusedStream);
-  }
+  if (id < 0) return refuse_later(stream, ResetReason::kRefused, Cause::kUpstreamRefusedStream);
   stream.id = id;
   if (end) stream.outgoing_ended = true;
+}
+
+// The receiver is told from deliver_closed(), as it is the one calling.
+void Session::refuse_later(Stream& stream, ResetReason reason, Cause why) {
+  stream.late_reset = reason;
+  stream.late_cause = why;
+  close(stream);
 }
 
 void Session::submit_response(Stream& stream, const http::ResponseHead& head, bool end, bool informational) {
@@ -560,6 +675,7 @@ void Session::submit_response(Stream& stream, const http::ResponseHead& head, bo
     nghttp2_submit_headers(ng, NGHTTP2_FLAG_NONE, stream.id, nullptr, fields_.data(), fields_.size(), nullptr);
     return;
   }
+  stream.tunnel = stream.method == http::Method::kConnect && status / 100 == 2;
   bool no_body = end || stream.method == http::Method::kHead || status == 204 || status == 304;
   if (no_body) stream.outgoing_ended = true;
   nghttp2_data_provider provider;
@@ -602,27 +718,38 @@ ssize_t Session::read_data(nghttp2_session*, int32_t id, uint8_t*, size_t size, 
   return static_cast<ssize_t>(n);
 }
 
-int Session::send_data(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t size,
-                       nghttp2_data_source*, void* context) {
+int Session::send_data(nghttp2_session*, nghttp2_frame* frame, const uint8_t* header, size_t size, nghttp2_data_source*,
+                       void* context) {
   auto& self = *static_cast<Session*>(context);
   Stream* stream = self.find(frame->hd.stream_id);
   if (stream == nullptr || stream->outgoing.size() < size) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   self.output.append(view(header, 9));
   self.output.move_from(stream->outgoing, size);
-  self.budget.on_body_bytes(size);
-  return 0;
+  // A small frame is a small message, or all that the peer's window lets through: the latter is no work done.
+  if (stream->outgoing.empty() || size >= static_cast<size_t>(kSmallWindowUpdateBytes)) self.budget.on_body_sent(size);
+  return self.output.size() < kOutputBytes ? 0 : NGHTTP2_ERR_PAUSE;
 }
 
 int Session::on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* context) {
   auto& self = *static_cast<Session*>(context);
-  if (frame->hd.type == NGHTTP2_GOAWAY) self.goaway_sent = true;
+  if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !self.failed) {
+    // nghttp2 found an error of the peer's by itself, and says in the frame what it was.
+    self.failed = true;
+    self.cause = self.protocol_error();
+    self.detail = view(frame->goaway.opaque_data, frame->goaway.opaque_data_len);
+  }
   bool data_or_headers = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-  if (!data_or_headers || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
+  if (!data_or_headers) return 0;
   Stream* stream = self.find(frame->hd.stream_id);
   if (stream == nullptr) return 0;
+  if (frame->hd.type == NGHTTP2_HEADERS) {
+    if (!stream->request_sent && self.server) self.budget.on_answer_begun();
+    stream->request_sent = true;
+  }
+  if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
   stream->sent_end = true;
-  // The answer is whole, the request is not: the rest of it is not wanted (RFC 9113, 8.1).
-  if (self.server && !stream->received_end) {
+  // The answer is whole, the request is not: the rest of it is not wanted (RFC 9113, 8.1). A tunnel's halves end apart.
+  if (self.server && !stream->received_end && !stream->tunnel) {
     stream->over = true;
     nghttp2_submit_rst_stream(self.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
   }

@@ -35,6 +35,8 @@ class Session {
   // From streams.
   void submit_request(Stream& stream, const http::RequestHead& head, bool end);
   void submit_response(Stream& stream, const http::ResponseHead& head, bool end, bool informational);
+  // The stream's on_send_blocked() may change: it is looked at in fill_output().
+  void watch(Stream& stream);
   void submit_reset(Stream& stream, ResetReason reason);
   void close(Stream& stream);
 
@@ -44,12 +46,12 @@ class Session {
   base::Buffer output;
   base::IntrusiveList<Stream, Stream> streams;
   base::IntrusiveList<Stream, Stream> closed;
+  base::IntrusiveList<Stream, WatchTag> watched;
   size_t open = 0;
   WorkBudget budget;
   bool failed = false;
   bool output_blocked = false;
   bool goaway_received = false;
-  bool goaway_sent = false;
   bool ping_outstanding = false;
   http::Cause cause = http::Cause::kNone;
   std::string detail;
@@ -61,10 +63,19 @@ class Session {
   void add_field(std::string_view name, std::string_view value, bool never_index = false);
   void add_headers(const http::HeaderMap& headers, bool request);
   void submit_trailers(Stream& stream);
+  void refuse_later(Stream& stream, ResetReason reason, http::Cause why);
+  void make_frames();
+  void on_settings();
+  http::Cause protocol_error() const {
+    return server ? http::Cause::kDownstreamProtocolError : http::Cause::kUpstreamProtocolError;
+  }
 
   static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
                        const uint8_t* value, size_t value_size, uint8_t flags, void* self);
+  static int on_invalid_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
+                               const uint8_t* value, size_t value_size, uint8_t flags, void* self);
+  static int on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int error, void* self);
   static int on_frame_recv(nghttp2_session*, const nghttp2_frame* frame, void* self);
   static int on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* self);
   static int on_data_chunk(nghttp2_session*, uint8_t flags, int32_t id, const uint8_t* data, size_t size, void* self);
@@ -78,7 +89,12 @@ class Session {
 
   Stream* find(int32_t id) { return static_cast<Stream*>(nghttp2_session_get_stream_user_data(ng, id)); }
   void receive_head(Stream& stream, bool end);
+  void receive_request(Stream& stream, bool end);
+  void receive_trailers(Stream& stream);
   bool spend(Work work);
+
+  bool lost_ = false;  // The connection is gone: nothing is sent any more.
+  bool settings_received_ = false;
 };
 
 }  // namespace weft::codec::http2

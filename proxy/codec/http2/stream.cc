@@ -43,6 +43,12 @@ void Stream::operator delete(void* memory, size_t) {
 void Stream::deliver_body(bool end) {
   if (over || (incoming.empty() && !end)) return;
   size_t bytes = incoming.size();
+  if (reset_told) {
+    incoming.clear();
+    if (bytes != 0) nghttp2_session_consume_stream(session.ng, id, bytes);
+    if (end) received_end = true;
+    return;
+  }
   if (paused) {
     withheld_bytes += bytes;
   } else if (bytes != 0) {
@@ -64,6 +70,8 @@ void Stream::tell_reset(ResetReason reason, http::Cause cause) {
   over = true;
   incoming.clear();
   outgoing.clear();
+  if (reset_told) return;
+  reset_told = true;
   events().on_reset(reason, cause);
 }
 
@@ -86,7 +94,7 @@ void Stream::send_body(base::Buffer& data, bool end) {
     deferred = false;
     nghttp2_session_resume_data(session.ng, id);
   }
-  if (outgoing.size() > session.limits.stream_buffer_high_bytes) update_blocked();
+  if (outgoing.size() > session.limits.stream_buffer_high_bytes) session.watch(*this);
 }
 
 void Stream::send_trailers(const http::HeaderMap& map) {
@@ -98,15 +106,9 @@ void Stream::send_trailers(const http::HeaderMap& map) {
 
 void Stream::send_informational(const http::ResponseHead& head) { session.submit_response(*this, head, false, true); }
 
-void Stream::send_head(const http::ResponseHead& head, bool end) {
-  head_sent = true;
-  session.submit_response(*this, head, end, false);
-}
+void Stream::send_head(const http::ResponseHead& head, bool end) { session.submit_response(*this, head, end, false); }
 
-void Stream::send_head(const http::RequestHead& head, bool end) {
-  head_sent = true;
-  session.submit_request(*this, head, end);
-}
+void Stream::send_head(const http::RequestHead& head, bool end) { session.submit_request(*this, head, end); }
 
 void Stream::reset(ResetReason reason) {
   if (over) return;

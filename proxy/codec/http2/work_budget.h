@@ -10,7 +10,16 @@
 
 namespace weft::codec::http2 {
 
-enum class Work : uint8_t { kReset, kSettings, kPing, kEmptyFrame, kPriority, kSmallWindowUpdate, kContinuation, kCount };
+enum class Work : uint8_t {
+  kReset,
+  kSettings,
+  kPing,
+  kEmptyFrame,
+  kPriority,
+  kSmallWindowUpdate,
+  kContinuation,
+  kCount
+};
 
 class WorkBudget {
  public:
@@ -25,11 +34,16 @@ class WorkBudget {
   // A read that brought bytes: whoever sends a frame now and then is never poor.
   void on_read() { earn(kReadCredit); }
   void on_stream_finished() { earn(20); }
+  // Who gives up on an exchange that we had begun to answer did not waste it.
+  void on_answer_begun() { earn(10); }
+  // A message that went out whole is worth the window updates (two) that it brings back.
+  void on_body_sent(uint64_t bytes) { on_body_bytes(bytes + 32); }
   void on_body_bytes(uint64_t bytes) { earn(static_cast<int32_t>(std::min<uint64_t>(bytes / 32 + 1, kMostCredit))); }
 
   std::string_view overspent() const {
-    constexpr std::string_view kNames[] = {"stream resets", "SETTINGS frames",       "PING frames",        "empty frames",
-                                           "PRIORITY frames", "small window updates", "CONTINUATION frames"};
+    constexpr std::string_view kNames[] = {"stream resets",      "SETTINGS frames", "PING frames",
+                                           "empty frames",       "PRIORITY frames", "small window updates",
+                                           "CONTINUATION frames"};
     return kNames[std::max_element(spent_, spent_ + static_cast<int>(Work::kCount)) - spent_];
   }
 

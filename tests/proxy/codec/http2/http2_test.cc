@@ -115,6 +115,7 @@ TEST_CASE("a paused stream gets no more than its window, and all of it after res
   base::Buffer body;
   body.append(text_of(1'000'000));
   stream.send_body(body, true);
+  pair.client->fill_output();
   CHECK(events.blocked);
   pair.run();
   CHECK(pair.owner.exchanges[0]->body.size() == 65'535);

@@ -138,6 +138,17 @@ FeedState Session::feed(base::Buffer& input) {
   if (!input.empty()) budget.on_read();
   while (!input.empty()) {
     input_piece = input.front_slice();
+    auto verdict = scanner_.scan(input_piece.view());
+    if (verdict == FrameScanner::Verdict::kEndedStream) {
+      fail(protocol_error(), "a frame on a stream that its sender had ended", NGHTTP2_STREAM_CLOSED);
+    } else if (verdict == FrameScanner::Verdict::kOldStream) {
+      fail(protocol_error(), "a new stream's id is below one used before", NGHTTP2_PROTOCOL_ERROR);
+    }
+    if (failed) {
+      input_piece = base::Slice();
+      input.clear();
+      return FeedState::kFailed;
+    }
     ssize_t used =
         nghttp2_session_mem_recv(ng, reinterpret_cast<const uint8_t*>(input_piece.data()), input_piece.size());
     input_piece = base::Slice();
@@ -159,12 +170,12 @@ FeedState Session::feed(base::Buffer& input) {
   return FeedState::kMore;
 }
 
-void Session::fail(Cause why, std::string words) {
+void Session::fail(Cause why, std::string words, uint32_t error) {
   if (failed) return;
   failed = true;
   cause = why;
   detail = std::move(words);
-  uint32_t error = NGHTTP2_PROTOCOL_ERROR;
+  if (error == NGHTTP2_NO_ERROR) error = NGHTTP2_PROTOCOL_ERROR;
   if (why == Cause::kWorkBudgetExceeded) error = NGHTTP2_ENHANCE_YOUR_CALM;
   if (why == Cause::kInternal) error = NGHTTP2_INTERNAL_ERROR;
   nghttp2_session_terminate_session(ng, error);
@@ -340,6 +351,11 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
   }
   switch (id) {
     case HeaderId::kHost:
+      // RFC 9113, 8.3.1: two different words on where to go make it malformed.
+      if (!head.authority.empty() && !http::equals_ignoring_case(head.authority, value)) {
+        nghttp2_submit_rst_stream(self.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_PROTOCOL_ERROR);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      }
       if (head.authority.empty()) head.authority = arena.copy(value);
       return 0;
     case HeaderId::kTe:
@@ -444,9 +460,11 @@ void Session::receive_request(Stream& stream, bool end) {
   stream.request_events->on_request_head(end);
 }
 
-int Session::on_invalid_header(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t, const uint8_t*, size_t,
-                               uint8_t, void*) {
+int Session::on_invalid_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t, const uint8_t*,
+                               size_t, uint8_t, void* context) {
   // RFC 9113, 8.2.1: a message with such a field is malformed, not one field shorter.
+  nghttp2_submit_rst_stream(static_cast<Session*>(context)->ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                            NGHTTP2_PROTOCOL_ERROR);
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 

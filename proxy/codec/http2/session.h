@@ -7,6 +7,7 @@
 
 #include "proxy/codec/codec.h"
 #include "proxy/codec/http2/stream.h"
+#include "proxy/codec/http2/stream_ids.h"
 #include "proxy/codec/http2/work_budget.h"
 
 // What both sides of an HTTP/2 connection share: nghttp2's session, fed and drained from outside its callbacks, its
@@ -26,7 +27,8 @@ class Session {
   void deliver_closed();
   void on_output_blocked(bool blocked);
   void lose_all(ResetReason reason, http::Cause cause);
-  void fail(http::Cause cause, std::string detail);
+  // The peer is told by a GOAWAY, with what the cause stands for unless `error` (RFC 9113, 7) says more.
+  void fail(http::Cause cause, std::string detail, uint32_t error = NGHTTP2_NO_ERROR);
 
   // A request begins (server). Set before anything is fed.
   ServerCodec::Events* server_events = nullptr;
@@ -93,6 +95,7 @@ class Session {
   void receive_trailers(Stream& stream);
   bool spend(Work work);
 
+  FrameScanner scanner_{server};
   bool lost_ = false;  // The connection is gone: nothing is sent any more.
   bool settings_received_ = false;
 };

@@ -238,6 +238,82 @@ std::string frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view
   return out + std::string(payload);
 }
 
+// What the server makes of these frames after a preface.
+struct Fed {
+  explicit Fed(std::string_view frames, size_t cut = 1 << 20) {
+    std::string all = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, "") + std::string(frames);
+    for (size_t at = 0; at < all.size() && state == FeedState::kMore; at += cut) {
+      base::Buffer input;
+      input.append(std::string_view(all).substr(at, cut));
+      state = server->feed(input);
+      server->fill_output();
+    }
+    server->deliver_closed();
+  }
+  // The last GOAWAY's error code, or -1.
+  int goaway() const {
+    std::string out = server->output().to_string();
+    int code = -1;
+    for (size_t at = 0; at + 9 <= out.size();) {
+      auto byte = [&](size_t i) { return static_cast<uint8_t>(out[at + i]); };
+      size_t length = size_t{byte(0)} << 16 | size_t{byte(1)} << 8 | byte(2);
+      if (byte(3) == 7) code = byte(9 + 7);
+      at += 9 + length;
+    }
+    return code;
+  }
+  Limits limits;
+  ServerOwner owner;
+  std::unique_ptr<ServerCodec> server = make_server_codec(limits, owner);
+  FeedState state = FeedState::kMore;
+};
+
+const std::string kGet = "\x82\x86\x84\x41\x01" "a";  // HPACK: GET http / with authority a
+
+TEST_CASE("a peer that goes on with a stream it had ended is told STREAM_CLOSED, however the bytes are cut") {
+  size_t cut = GENERATE(size_t{1}, size_t{7}, size_t{1000});
+  SECTION("DATA after its reset") {
+    Fed fed(frame(1, 4, 1, kGet) + frame(3, 0, 1, std::string("\0\0\0\x8", 4)) + frame(0, 0, 1, "x"), cut);
+    CHECK(fed.state == FeedState::kFailed);
+    CHECK(fed.goaway() == 5);
+    CHECK(fed.server->cause() == http::Cause::kDownstreamProtocolError);
+  }
+  SECTION("HEADERS after its end") {
+    Fed fed(frame(1, 5, 1, kGet) + frame(1, 5, 1, kGet), cut);
+    CHECK(fed.state == FeedState::kFailed);
+    CHECK(fed.goaway() == 5);
+  }
+}
+
+TEST_CASE("a stream id that was skipped cannot be used later") {
+  Fed fed(frame(1, 5, 5, kGet) + frame(1, 5, 3, kGet));
+  CHECK(fed.state == FeedState::kFailed);
+  CHECK(fed.goaway() == 1);
+  Fed gap(frame(1, 5, 5, kGet) + frame(1, 5, 7, kGet) + frame(1, 5, 101, kGet));
+  CHECK(gap.state == FeedState::kMore);
+  CHECK(gap.owner.exchanges.size() == 3);
+}
+
+TEST_CASE("what was on its way to a stream that we reset is no offence") {
+  Fed fed(frame(1, 4, 1, kGet));
+  fed.owner.handles[0]->reset(ResetReason::kCancel);
+  fed.server->fill_output();
+  base::Buffer late;
+  late.append(frame(0, 0, 1, "late") + frame(0, 1, 1, "later"));
+  CHECK(fed.server->feed(late) == FeedState::kMore);
+  fed.server->fill_output();
+  CHECK(fed.goaway() == -1);
+}
+
+TEST_CASE("a host that is not the authority makes the request malformed") {
+  auto host = [](const std::string& name) { return kGet + std::string("\x0f\x17\x01", 3) + name; };
+  Fed same(frame(1, 5, 1, host("a")));
+  CHECK(same.owner.exchanges.at(0)->log == "GET a/ end\n");
+  Fed other(frame(1, 5, 1, host("b")));
+  CHECK(other.owner.exchanges.at(0)->log == "");
+  CHECK(other.owner.exchanges.at(0)->closed);
+}
+
 // Feeds the frame again and again in one read; how often until the connection is refused.
 int repeats_until_refused(const std::function<std::string(int)>& make, http::Cause* cause, std::string* detail) {
   ServerOwner owner;

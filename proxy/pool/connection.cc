@@ -30,6 +30,13 @@ Cause connect_cause(transport::ByteStream::ErrorKind kind) {
   }
 }
 
+void count_tls_failure(observe::ClusterStats& stats, transport::ByteStream::TlsFailure failure) {
+  using Failure = transport::ByteStream::TlsFailure;
+  stats.ssl_connection_error.add();
+  if (failure == Failure::kVerify || failure == Failure::kNoCertificate) stats.ssl_fail_verify_error.add();
+  if (failure == Failure::kSan) stats.ssl_fail_verify_san.add();
+}
+
 }  // namespace
 
 Connection::Connection(HostPool& pool)
@@ -56,6 +63,10 @@ void Connection::on_connected() {
   auto& stats = pool_.owner().stats();
   auto& loop = pool_.owner().owner().loop();
   stats.upstream_cx_connect_ms.record(static_cast<uint64_t>((loop.now_ns() - begun_ns_) / 1'000'000));
+  if (const transport::TlsInfo* tls = stream_->info().tls) {
+    stats.ssl_handshake.add();
+    if (tls->resumed) stats.ssl_session_reused.add();
+  }
   bool http2 = config.protocol == cluster::UpstreamProtocol::kHttp2 ||
                (config.protocol == cluster::UpstreamProtocol::kAuto && stream_->alpn() == "h2");
   if (http2) {
@@ -85,6 +96,7 @@ void Connection::connect_failed(Cause cause, std::string_view detail) {
   auto& stats = pool_.owner().stats();
   stats.upstream_cx_connect_fail.add();
   if (cause == Cause::kConnectTimeout) stats.upstream_cx_connect_timeout.add();
+  if (cause == Cause::kUpstreamTlsFailed) count_tls_failure(stats, stream_->tls_failure());
   std::string text(detail);
   // The waiters are told after the connection has gone from the pool, so that a retry finds it as it then is.
   HostPool& pool = pool_;
@@ -104,16 +116,18 @@ bool Connection::can_start_stream() const {
 
 codec::ClientStream& Connection::start_stream(codec::ResponseEvents& events) {
   ++started_streams_;
-  sent_before_stream_ = stream_->sent_bytes();
   uint32_t most = pool_.owner().cluster().config().max_requests_per_connection;
   if (most != 0 && started_streams_ == most) pool_.owner().stats().upstream_cx_max_requests.add();
   was_busy_ = true;
   return codec_->new_stream(events);
 }
 
-bool Connection::request_bytes_written(const codec::ClientStream&) const {
-  // HTTP/2: without the peer's word a stream's frames count as sent once any went after the stream began.
-  return stream_->sent_bytes() > sent_before_stream_;
+bool Connection::request_bytes_written(const codec::ClientStream& stream) const {
+  // HTTP/2 numbers its streams 1, 3, 5 in the order of their heads, so the n-th head belongs to no stream begun after
+  // the n-th. A stream counts as written once anything was written after it began: never too late.
+  uint32_t id = stream.stream_id();
+  uint32_t ordinal = codec_->version() == http::Version::kHttp2 ? id / 2 + (id & 1) : id;
+  return ordinal != 0 && ordinal <= written_streams_;
 }
 
 std::string_view Connection::local_address_text() const {
@@ -212,6 +226,7 @@ void Connection::write_output() {
   codec_->fill_output();
   while (!output.empty() && !write_blocked_) {
     transport::IoResult result = stream_->write(output);
+    if (result.bytes != 0) written_streams_ = started_streams_;
     if (result.state == transport::IoResult::State::kError) return lost(Cause::kUpstreamClosed, stream_->error());
     if (result.state == transport::IoResult::State::kBlocked || (result.drained && !output.empty())) {
       write_blocked_ = true;
@@ -231,6 +246,7 @@ void Connection::lost(Cause cause, std::string_view) {
   if (ended_) return;
   auto& stats = pool_.owner().stats();
   stats.upstream_cx_destroy_remote.add();
+  draining_ = true;  // Who tries again from within must not come back here.
   codec_->on_connection_lost(codec::ResetReason::kConnectionClosed, cause);
   codec_->deliver_closed();
   end(CloseKind::kReset);
@@ -238,6 +254,7 @@ void Connection::lost(Cause cause, std::string_view) {
 
 void Connection::close_now(codec::ResetReason reason, Cause cause) {
   if (ended_) return;
+  draining_ = true;
   if (codec_ != nullptr) {
     codec_->on_connection_lost(reason, cause);
     codec_->deliver_closed();
@@ -253,6 +270,7 @@ void Connection::drain() {
 
 void Connection::end(CloseKind kind) {
   if (ended_) return;
+  draining_ = true;
   if (open_streams() != 0) {
     codec_->on_connection_lost(codec::ResetReason::kConnectionClosed,
                                codec_->cause() != Cause::kNone ? codec_->cause() : Cause::kUpstreamClosed);

@@ -71,7 +71,7 @@ class Connection final : public transport::ByteStream::Events,
   uint64_t id_;
   int64_t begun_ns_;
   uint32_t started_streams_ = 0;
-  uint64_t sent_before_stream_ = 0;  // HTTP/1: bytes on the wire when the present exchange began.
+  uint32_t written_streams_ = 0;  // How many had begun when bytes were last written.
   bool readable_ = true;
   bool input_ended_ = false;
   bool write_blocked_ = false;

@@ -18,7 +18,12 @@ HostPool::~HostPool() {
 }
 
 void HostPool::acquire(StreamWaiter& waiter) {
-  if (!ready_.empty()) return give(ready_.front(), waiter);
+  while (!ready_.empty()) {
+    Connection& connection = ready_.front();
+    if (connection.can_start_stream()) return give(connection, waiter);
+    // It ended, or its peer said that it will, earlier in this turn.
+    set_aside(connection);
+  }
   take_waiter(waiter);
 }
 
@@ -95,17 +100,18 @@ void HostPool::on_connected(Connection& connection) {
   serve_waiters(connection);
 }
 
+void HostPool::set_aside(Connection& connection) {
+  connection.base::ListNode<Connection>::unlink();
+  busy_.push_back(connection);
+}
+
 void HostPool::serve_waiters(Connection& connection) {
   while (!waiters_.empty() && connection.can_start_stream()) give(connection, waiters_.front());
 }
 
 void HostPool::on_stream_closed(Connection& connection) {
-  if (!connection.can_start_stream()) {
-    // Full, or not to be used again: out of the way of those who look for a ready one.
-    connection.base::ListNode<Connection>::unlink();
-    busy_.push_back(connection);
-    return;
-  }
+  // Full, or not to be used again: out of the way of those who look for a ready one.
+  if (!connection.can_start_stream()) return set_aside(connection);
   place(connection);
   serve_waiters(connection);
 }

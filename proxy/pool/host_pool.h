@@ -41,6 +41,7 @@ class HostPool : public base::ListNode<HostPool> {
   // How many wait; counts no further than `most`.
   size_t waiting(size_t most);
   void place(Connection& connection);
+  void set_aside(Connection& connection);
   uint32_t streams_per_connection() const;
   void take_waiter(StreamWaiter& waiter);
   void fail_waiters(http::Cause cause, std::string_view detail, size_t most);

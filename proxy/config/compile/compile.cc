@@ -7,7 +7,8 @@
 #include "proxy/config/compile/cluster.h"
 #include "proxy/config/compile/context.h"
 #include "proxy/config/compile/listener.h"
-#include "proxy/config/compile/supported.h"
+#include "proxy/config/compile/stats_config.h"
+#include "proxy/config/supported/supported.h"
 
 namespace weft::config {
 namespace {
@@ -79,6 +80,9 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   compile_clusters(context);
   compile_listeners(context);
   compile_admin(context, result);
+  if (bootstrap->has_stats_config()) {
+    result.stats_rules = compile_stats_config(context, bootstrap->stats_config(), "stats_config");
+  }
   if (options.allow_unsupported) {
     result.warnings = std::move(refused);
     refused.clear();

@@ -22,8 +22,8 @@ std::vector<text::Unsupported> unsupported_in(std::string_view yaml) {
 
 TEST_CASE("every entry of the table of supported fields names something of the API") {
   std::vector<std::string_view> entries;
-  for (auto table :
-       {supported_process_fields(), supported_listener_fields(), supported_route_fields(), supported_cluster_fields()}) {
+  for (auto table : {supported_process_fields(), supported_listener_fields(), supported_route_fields(),
+                     supported_cluster_fields()}) {
     entries.insert(entries.end(), table.begin(), table.end());
   }
   auto fields = text::SupportedFields::create(entries, refused_paths());

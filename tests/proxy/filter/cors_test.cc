@@ -1,0 +1,116 @@
+#include "proxy/filter/cors/cors.h"
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+#include <string>
+
+#include "proxy/route/cors_policy.h"
+
+namespace weft::filter {
+namespace {
+
+using http::HeaderId;
+
+class FakeStream final : public FilterStream {
+ public:
+  explicit FakeStream(const route::Route* route) : route_(route), head_(arena_) {}
+  base::Arena& arena() override { return arena_; }
+  http::RequestHead& request_head() override { return head_; }
+  const route::Route* route() override { return route_; }
+  const observe::RequestRecord& record() override { return record_; }
+  void resume() override {}
+  void reply(const http::ResponseHead& head, std::string_view, http::Cause, std::string_view) override {
+    ++replies;
+    status = head.status;
+    allow_origin = head.headers.value(HeaderId::kAccessControlAllowOrigin);
+    allow_methods = head.headers.value(HeaderId::kAccessControlAllowMethods);
+    max_age = head.headers.value(HeaderId::kAccessControlMaxAge);
+  }
+  int replies = 0;
+  int status = 0;
+  std::string allow_origin, allow_methods, max_age;
+
+ private:
+  base::Arena arena_;
+  const route::Route* route_;
+  http::RequestHead head_;
+  observe::RequestRecord record_;
+};
+
+struct Exchange {
+  explicit Exchange(const std::shared_ptr<route::CorsPolicy>& policy) : stream((route.cors = policy, &route)) {
+    filter = make_cors_filter()->make(stream);
+  }
+  ~Exchange() {
+    if (filter != nullptr) filter->~Filter();
+  }
+  Verdict preflight(std::string_view origin) {
+    http::RequestHead& head = stream.request_head();
+    head.method_id = http::Method::kOptions;
+    head.headers.add(HeaderId::kAccessControlRequestMethod, "PUT");
+    return request(origin);
+  }
+  Verdict request(std::string_view origin) {
+    stream.request_head().headers.add(HeaderId::kOrigin, origin);
+    return filter->on_request_head(stream.request_head(), true);
+  }
+  std::string allowed_origin_in_answer() {
+    http::ResponseHead answer(stream.arena());
+    filter->on_response_head(answer, true);
+    return std::string(answer.headers.value(HeaderId::kAccessControlAllowOrigin));
+  }
+  route::Route route;
+  FakeStream stream;
+  Filter* filter = nullptr;
+};
+
+std::shared_ptr<route::CorsPolicy> policy() {
+  auto result = std::make_shared<route::CorsPolicy>();
+  result->allow_origins.push_back({route::StringMatcher::Kind::kSuffix, ".good.test", false, nullptr});
+  result->allow_methods = "GET, PUT";
+  result->max_age = "60";
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("a preflight of an allowed origin is answered without the upstream") {
+  Exchange exchange(policy());
+  CHECK(exchange.preflight("https://a.good.test") == Verdict::kReply);
+  CHECK(exchange.stream.replies == 1);
+  CHECK(exchange.stream.status == 200);
+  CHECK(exchange.stream.allow_origin == "https://a.good.test");
+  CHECK(exchange.stream.allow_methods == "GET, PUT");
+  CHECK(exchange.stream.max_age == "60");
+}
+
+TEST_CASE("a preflight of another origin goes on, or is answered without permission") {
+  Exchange forwarded(policy());
+  CHECK(forwarded.preflight("https://evil.test") == Verdict::kContinue);
+  CHECK(forwarded.stream.replies == 0);
+  auto answering = policy();
+  answering->forward_not_matching_preflights = false;
+  Exchange answered(answering);
+  CHECK(answered.preflight("https://evil.test") == Verdict::kReply);
+  CHECK(answered.stream.allow_origin.empty());
+  CHECK(answered.stream.allow_methods.empty());
+}
+
+TEST_CASE("answers to allowed origins say so, others do not") {
+  Exchange allowed(policy());
+  CHECK(allowed.request("https://a.good.test") == Verdict::kContinue);
+  CHECK(allowed.allowed_origin_in_answer() == "https://a.good.test");
+  Exchange refused(policy());
+  CHECK(refused.request("https://evil.test") == Verdict::kContinue);
+  CHECK(refused.allowed_origin_in_answer().empty());
+}
+
+TEST_CASE("without a policy, or with one switched off, the filter is not made") {
+  CHECK(Exchange(nullptr).filter == nullptr);
+  auto off = policy();
+  off->enabled_denominator = 100;
+  CHECK(Exchange(off).filter == nullptr);
+}
+
+}  // namespace weft::filter

@@ -1,5 +1,8 @@
 #include "proxy/config/compile/cluster.h"
 
+#include "envoy/extensions/load_balancing_policies/least_request/v3/least_request.pb.h"
+#include "envoy/extensions/load_balancing_policies/random/v3/random.pb.h"
+#include "envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "proxy/config/compile/cluster_policies.h"
 #include "proxy/config/compile/protocol.h"
@@ -9,6 +12,7 @@ namespace weft::config {
 namespace {
 
 namespace endpoint_v3 = envoy::config::endpoint::v3;
+namespace lb_v3 = envoy::extensions::load_balancing_policies;
 namespace upstream_v3 = envoy::extensions::upstreams::http::v3;
 
 constexpr std::string_view kHttpProtocolOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -70,6 +74,20 @@ class ClusterCompiler {
       if (config_.least_request_choices < 2) {
         context_.error(field_path(path_, "least_request_lb_config"), "choice_count is at least 2");
       }
+    }
+    for (const auto& policy : proto_.load_balancing_policy().policies()) {
+      // The first that is known counts, as it does where a newer one stands before it.
+      const google::protobuf::Any& any = policy.typed_extension_config().typed_config();
+      lb_v3::least_request::v3::LeastRequest least_request;
+      if (any.UnpackTo(&least_request)) {
+        config_.balancer = Kind::kLeastRequest;
+        config_.least_request_choices = WEFT_VALUE_OR(least_request, choice_count, 2);
+        break;
+      }
+      bool random = any.Is<lb_v3::random::v3::Random>();
+      if (!random && !any.Is<lb_v3::round_robin::v3::RoundRobin>()) continue;
+      config_.balancer = random ? Kind::kRandom : Kind::kRoundRobin;
+      break;
     }
     if (proto_.common_lb_config().has_healthy_panic_threshold()) {
       config_.healthy_panic_percent =

@@ -3,6 +3,7 @@
 #include "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "proxy/config/compile/data_source.h"
+#include "proxy/config/compile/secret.h"
 
 namespace weft::config {
 namespace {
@@ -97,15 +98,51 @@ void compile_validation(Context& context, const tls_v3::CertificateValidationCon
   }
 }
 
+void compile_named_validation(Context& context, const tls_v3::SdsSecretConfig& reference, std::string_view path,
+                              transport::PeerValidation& result) {
+  const tls_v3::Secret* secret = find_secret(context, reference, path);
+  if (secret == nullptr) return;
+  if (!secret->has_validation_context()) return context.error(path, "the secret it names is no validation_context");
+  compile_validation(context, secret->validation_context(), path, result);
+}
+
 void compile_common_validation(Context& context, const tls_v3::CommonTlsContext& common, std::string_view path,
                                transport::PeerValidation& result) {
   if (common.has_validation_context()) {
     compile_validation(context, common.validation_context(), field_path(path, "validation_context"), result);
+  } else if (common.has_validation_context_sds_secret_config()) {
+    compile_named_validation(context, common.validation_context_sds_secret_config(),
+                             field_path(path, "validation_context_sds_secret_config"), result);
   } else if (common.has_combined_validation_context()) {
-    compile_validation(context, common.combined_validation_context().default_validation_context(),
-                       field_path(field_path(path, "combined_validation_context"), "default_validation_context"),
-                       result);
+    // The named part is laid over the default one, as messages merge.
+    const auto& combined = common.combined_validation_context();
+    std::string here = field_path(path, "combined_validation_context");
+    tls_v3::CertificateValidationContext merged = combined.default_validation_context();
+    if (combined.has_validation_context_sds_secret_config()) {
+      const tls_v3::Secret* secret = find_secret(context, combined.validation_context_sds_secret_config(),
+                                                 field_path(here, "validation_context_sds_secret_config"));
+      if (secret != nullptr) merged.MergeFrom(secret->validation_context());
+    }
+    compile_validation(context, merged, here, result);
   }
+}
+
+// Those in place, and those of named secrets.
+std::vector<transport::TlsCertificateConfig> compile_certificates(Context& context,
+                                                                  const tls_v3::CommonTlsContext& common,
+                                                                  std::string_view path) {
+  std::vector<transport::TlsCertificateConfig> result;
+  for (int i = 0; i < common.tls_certificates_size(); ++i) {
+    result.push_back(compile_certificate(context, common.tls_certificates(i), at(path, "tls_certificates", i)));
+  }
+  for (int i = 0; i < common.tls_certificate_sds_secret_configs_size(); ++i) {
+    std::string here = at(path, "tls_certificate_sds_secret_configs", i);
+    const tls_v3::Secret* secret = find_secret(context, common.tls_certificate_sds_secret_configs(i), here);
+    if (secret == nullptr) continue;
+    if (!secret->has_tls_certificate()) context.error(here, "the secret it names is no tls_certificate");
+    result.push_back(compile_certificate(context, secret->tls_certificate(), here));
+  }
+  return result;
 }
 
 }  // namespace
@@ -122,10 +159,7 @@ std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context,
 
   transport::ServerTlsConfig config;
   config.parameters = compile_parameters(common.tls_params());
-  for (int i = 0; i < common.tls_certificates_size(); ++i) {
-    config.certificates.push_back(
-        compile_certificate(context, common.tls_certificates(i), at(at_common, "tls_certificates", i)));
-  }
+  config.certificates = compile_certificates(context, common, at_common);
   if (config.certificates.empty()) context.error(at_common, "a server needs tls_certificates");
   compile_common_validation(context, common, at_common, config.validation);
   config.require_client_certificate = WEFT_VALUE_OR(tls, require_client_certificate, false);
@@ -164,12 +198,9 @@ ClientTransport compile_client_transport(Context& context, const core_v3::Transp
 
   transport::ClientTlsConfig config;
   config.parameters = compile_parameters(common.tls_params());
-  if (common.tls_certificates_size() > 1) {
-    context.error(at(at_common, "tls_certificates", 1), "a client shows one certificate only");
-  }
-  if (common.tls_certificates_size() > 0) {
-    config.certificate = compile_certificate(context, common.tls_certificates(0), at(at_common, "tls_certificates", 0));
-  }
+  std::vector<transport::TlsCertificateConfig> certificates = compile_certificates(context, common, at_common);
+  if (certificates.size() > 1) context.error(at_common, "a client shows one certificate only");
+  if (!certificates.empty()) config.certificate = std::move(certificates[0]);
   compile_common_validation(context, common, at_common, config.validation);
   config.sni = tls.sni();
   config.auto_sni_san_validation = tls.auto_sni_san_validation();

@@ -17,6 +17,7 @@ constexpr std::string_view kEntries[] = {
     LISTENER "Listener.stat_prefix",
     LISTENER "Listener.filter_chains",
     LISTENER "Listener.default_filter_chain",
+    LISTENER "Listener.use_original_dst",
     LISTENER "Listener.per_connection_buffer_limit_bytes",
     LISTENER "Listener.metadata",
     LISTENER "Listener.drain_type",

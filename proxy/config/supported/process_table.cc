@@ -41,6 +41,7 @@ constexpr std::string_view kEntries[] = {
     BOOT "ClusterManager.outlier_detection",
     BOOT "ClusterManager.enable_deferred_cluster_creation",
     BOOT "ClusterManager.local_cluster_name",
+    BOOT "ClusterManager.upstream_bind_config",
     BOOT "ClusterManager.OutlierDetection.event_log_path",
     BOOT "LayeredRuntime.*",
     BOOT "RuntimeLayer.name",

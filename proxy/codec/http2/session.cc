@@ -424,6 +424,10 @@ void Session::receive_head(Stream& stream, bool end) {
     return stream.tell_reset(ResetReason::kMessageTooLarge, stream.headers_too_large ? Cause::kUpstreamHeadersTooLarge
                                                                                      : Cause::kUpstreamProtocolError);
   }
+  if (head.status < 100 || head.status == 101) {  // RFC 9110, 15; RFC 9113, 8.6.
+    submit_reset(stream, ResetReason::kProtocolError);
+    return stream.tell_reset(ResetReason::kProtocolError, Cause::kUpstreamProtocolError);
+  }
   if (head.is_informational()) {
     if (++stream.informational > kMaxInformational) {
       submit_reset(stream, ResetReason::kEnhanceYourCalm);

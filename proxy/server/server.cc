@@ -89,6 +89,10 @@ Server::~Server() = default;
 
 int Server::run() {
   base::set_log_level(options_.log_level);
+  // Before the first thread, so that every one inherits the mask and signals come by the signalfd alone.
+  sigset_t set = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
   absl::StatusOr<std::string> text = read_file(options_.config_path);
   if (!text.ok()) return fail(text.status());
   config_text_ = *std::move(text);
@@ -109,9 +113,6 @@ int Server::run() {
   }
 
   raise_descriptor_limit();
-  sigset_t set = handled_signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  signal(SIGPIPE, SIG_IGN);
   for (uint32_t i = 1; i <= workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
   }

@@ -13,7 +13,8 @@ def bad(name, source, reply, **more):
     """A reply that cannot be trusted: the client gets the proxy's own 502, nothing of the reply, and may go on."""
     if not isinstance(reply, Reply):
         reply = Reply(reply, then="close")
-    return Case(name, source, request(), answers=(BAD_GATEWAY,), replies=(reply,), then=None, **more)
+    # More than once: a kept connection that closes unanswered is the keep-alive race, and the request goes to a new one.
+    return Case(name, source, request(), answers=(BAD_GATEWAY,), replies=(reply,) * 8, then=None, **more)
 
 
 def good(name, source, reply, *answers, **more):

@@ -231,13 +231,12 @@ class Many(unittest.TestCase):
             self.addCleanup(release.set)
             proxy = self.enterContext(Proxy(bootstrap.bootstrap([bootstrap.http_listener("http", [bootstrap.route("x", timeout="0s")])],
                                                                 [bootstrap.cluster("x", [backend.address])])))
-            for reset in (True, False):
-                for _ in range(10):
-                    client = http1.Client(proxy.addresses["http"])
-                    client.send(GET)
-                    if reset:
-                        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    client.close()
+            # By a reset: after an orderly end of its half a client may still wait for the answer.
+            for _ in range(20):
+                client = http1.Client(proxy.addresses["http"])
+                client.send(GET)
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.close()
             until(lambda: proxy.counter("http.ingress.downstream_cx_active") == 0, "the connections are gone")
             until(lambda: proxy.counter("cluster.x.upstream_rq_active") == 0, "the requests are gone")
 

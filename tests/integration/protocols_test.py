@@ -152,7 +152,7 @@ class Combinations(unittest.TestCase):
         with http2.Client(self.proxy.addresses["to_one"]) as client:
             broken = client.request()
             self.assertIsNotNone(broken.reset)
-            self.assertEqual(b"half", broken.body)
+            self.assertIn(broken.body, (b"", b"half"))
             self.assertEqual(200, client.request().status)
 
     def test_a_client_that_resets_frees_the_backend(self):

@@ -202,7 +202,9 @@ std::string_view Buffer::linearize(size_t n) {
   WEFT_ASSERT(n <= size_);
   if (n == 0) return {};
   if (slices_[first_].size() >= n) return slices_[first_].view().substr(0, n);
-  Block* block = Block::make(std::max(n, Block::kDataBytes));
+  // Beyond a block's size there is as much room again, so that a piece that grows and is made contiguous each time is
+  // copied a few times and not once for every byte.
+  Block* block = Block::make(n <= Block::kDataBytes ? Block::kDataBytes : n * 2);
   size_t copied = 0;
   while (copied < n) {
     std::string_view piece = slices_[first_].view().substr(0, n - copied);
@@ -216,7 +218,12 @@ std::string_view Buffer::linearize(size_t n) {
   first_ = (first_ - 1) & (capacity_ - 1);
   slices_[first_] = Slice(block, block->data, n);
   ++count_;
-  block->release();
+  if (count_ == 1 && n < block->capacity_bytes) {
+    trim();
+    tail_ = block;
+  } else {
+    block->release();
+  }
   return slices_[first_].view();
 }
 

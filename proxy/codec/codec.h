@@ -180,6 +180,8 @@ class Codec {
   virtual http::Version version() const = 0;
   // No exchange is open and none will come: write output() out, then close. Asked at the end of every turn.
   virtual bool finished() const = 0;
+  // Nothing follows output() though bytes may still come in: once it is written, the connection shuts its writing half.
+  virtual bool output_ended() const { return false; }
   // The close must be a TCP reset: what was sent ends where the peer would take it for whole, and it is not.
   virtual bool must_reset() const { return false; }
 };

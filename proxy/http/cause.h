@@ -17,6 +17,7 @@ namespace weft::http {
   X(kHeadersTooLarge, "headers_too_large", 431, 8, "DPE", kProxy, kRequestHead, "The request's headers are larger than the limit.")      \
   X(kUriTooLong, "uri_too_long", 414, 8, "DPE", kProxy, kRequestHead, "The request target is longer than the limit.")                     \
   X(kVersionNotSupported, "version_not_supported", 505, 12, "DPE", kProxy, kRequestHead, "The request's HTTP version is not supported.") \
+  X(kHttp10NotAccepted, "http10_not_accepted", 426, 12, "DPE", kProxy, kRequestHead, "HTTP/1.0 is not accepted here.")                     \
   X(kUpgradeNotAllowed, "upgrade_not_allowed", 403, 7, "", kProxy, kRouting, "This route does not allow the requested upgrade.")         \
   X(kRequestHeadersTimeout, "request_headers_timeout", 408, 4, "DT", kProxy, kRequestHead, "The request's headers did not arrive in time.") \
   X(kRequestTimeout, "request_timeout", 408, 4, "DT", kProxy, kRequestBody, "The request did not arrive in time.")                       \

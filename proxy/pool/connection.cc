@@ -234,6 +234,10 @@ void Connection::write_output() {
     codec_->fill_output();
   }
   if (output.empty()) output.trim();
+  if (output.empty() && codec_->output_ended() && !write_shut_) {
+    write_shut_ = true;
+    stream_->shutdown_write();
+  }
   size_t waiting = output.size() + stream_->unsent_bytes();
   uint32_t high = pool_.owner().cluster().config().per_connection_buffer_limit_bytes;
   bool blocked = output_blocked_ ? waiting > high / 2 : waiting > high;

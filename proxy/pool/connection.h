@@ -75,6 +75,7 @@ class Connection final : public transport::ByteStream::Events,
   bool readable_ = true;
   bool input_ended_ = false;
   bool write_blocked_ = false;
+  bool write_shut_ = false;  // The tunnel that it carries has ended its sending half.
   bool output_blocked_ = false;
   bool draining_ = false;
   bool ended_ = false;

@@ -35,8 +35,8 @@ class ChunkReader {
   State state_ = State::kSize;
   uint64_t left_ = 0;  // Of the size being read, or of the chunk's data.
   int digits_ = 0;
-  uint64_t extension_bytes_ = 0;       // Of this chunk.
-  uint64_t all_extension_bytes_ = 0;   // Of the body.
+  uint64_t extension_bytes_ = 0;      // Of this chunk.
+  uint64_t all_extension_bytes_ = 0;  // Of the body.
   bool ended_ = false;
   std::string trailers_;
   std::string_view error_;

@@ -21,7 +21,7 @@ ClientStream& ClientCodecImpl::new_stream(ResponseEvents& events) {
   ++exchanges_;
   in_ = In::kHead;
   informational_ = 0;
-  answer_begun_ = paused_ = false;
+  answer_begun_ = paused_ = held_end_ = told_blocked_ = reset_due_ = false;
   return *this;
 }
 
@@ -41,6 +41,10 @@ FeedState ClientCodecImpl::feed(base::Buffer& input) {
       return FeedState::kFailed;
     }
     if (in_ == In::kHead) {
+      if (out_ == Out::kIdle) {
+        fail(http::Cause::kUpstreamProtocolError, "an answer came before its request", ResetReason::kProtocolError);
+        return FeedState::kFailed;
+      }
       answer_begun_ = true;
       if (!feed_head(input)) return error_ ? FeedState::kFailed : FeedState::kMore;
       continue;
@@ -114,9 +118,7 @@ void ClientCodecImpl::begin_answer(base::Buffer& input, size_t head_size) {
   }
   bool end = false;
   if (response.status == 101 || connected) {
-    in_ = In::kTunnel;
-    out_ = Out::kTunnel;
-    ending_ = true;
+    begin_tunnel();
     response.has_content_length = false;
   } else if (method_ == http::Method::kHead || response.status == 204 || response.status == 304 ||
              (framing_.has_length && framing_.length == 0)) {
@@ -132,9 +134,20 @@ void ClientCodecImpl::begin_answer(base::Buffer& input, size_t head_size) {
     ending_ = true;
   }
   if (end) in_ = In::kEnded;
-  if (out_ == Out::kAwaitUpgrade) out_ = Out::kEnded;
+  if (out_ == Out::kAwaitUpgrade) {
+    held_.clear();
+    out_ = Out::kEnded;
+  }
   exchange_->on_response_head(end);
+  tell_blocked();
   close_if_ended();
+}
+
+void ClientCodecImpl::begin_tunnel() {
+  in_ = In::kTunnel;
+  out_ = held_end_ ? Out::kEnded : Out::kTunnel;
+  ending_ = true;
+  output_.move_from(held_);
 }
 
 void ClientCodecImpl::receive_chunked(base::Buffer& input) {
@@ -200,15 +213,31 @@ void ClientCodecImpl::fail(http::Cause cause, std::string_view detail, ResetReas
   ending_ = true;
   in_ = In::kEnded;
   out_ = Out::kEnded;
+  held_.clear();
   if (closed_) return;
   closed_ = true;
   exchange_->on_reset(reason, cause);
 }
 
+void ClientCodecImpl::fail_later(std::string_view detail) {
+  if (exchange_ == nullptr || closed_) return;
+  error_ = {http::Cause::kInternal, detail};
+  reset_due_ = true;
+  reset(ResetReason::kInternalError);
+}
+
+void ClientCodecImpl::fill_output() { tell_blocked(); }
+
+void ClientCodecImpl::tell_blocked() {
+  bool blocked = blocked_ || held_.size() > limits_.stream_buffer_high_bytes;
+  if (exchange_ == nullptr || closed_ || blocked == told_blocked_) return;
+  told_blocked_ = blocked;
+  exchange_->on_send_blocked(blocked);
+}
+
 void ClientCodecImpl::on_output_blocked(bool blocked) {
-  if (blocked_ == blocked) return;
   blocked_ = blocked;
-  if (exchange_ != nullptr && !closed_) exchange_->on_send_blocked(blocked);
+  tell_blocked();
 }
 
 void ClientCodecImpl::deliver_closed() {
@@ -218,6 +247,10 @@ void ClientCodecImpl::deliver_closed() {
   closed_ = false;
   in_ = In::kIdle;
   out_ = Out::kIdle;
+  if (reset_due_) {
+    reset_due_ = false;
+    exchange->on_reset(ResetReason::kInternalError, error_.cause);
+  }
   exchange->on_stream_closed();
 }
 
@@ -248,7 +281,7 @@ void ClientCodecImpl::send_head(const http::RequestHead& head, bool end) {
     out_left_ = 0;
   }
   if (!write_request_head(head, framing, limits_, output_)) {
-    return fail(http::Cause::kInternal, "the request has a header that cannot be sent", ResetReason::kInternalError);
+    return fail_later("the request has a header that cannot be sent");
   }
   if (end && !head.is_tunnel()) end_sending();
 }
@@ -258,7 +291,7 @@ void ClientCodecImpl::send_body(base::Buffer& data, bool end) {
     case Out::kLength:
       if (data.size() > out_left_) {
         data.clear();
-        return reset(ResetReason::kInternalError);
+        return fail_later("the request's body is longer than its content-length");
       }
       out_left_ -= data.size();
       output_.move_from(data);
@@ -267,9 +300,13 @@ void ClientCodecImpl::send_body(base::Buffer& data, bool end) {
       if (!data.empty()) write_chunk(data, output_);
       break;
     case Out::kTunnel:
-    case Out::kAwaitUpgrade:
       output_.move_from(data);
       break;
+    case Out::kAwaitUpgrade:
+      // A server that refuses would read these bytes as its next request.
+      held_.move_from(data);
+      held_end_ = end;
+      return;
     default:
       data.clear();
       return;
@@ -279,7 +316,7 @@ void ClientCodecImpl::send_body(base::Buffer& data, bool end) {
 
 void ClientCodecImpl::send_trailers(const http::HeaderMap& trailers) {
   if (out_ == Out::kChunked && limits_.enable_trailers && !trailers.empty()) {
-    if (!write_trailers(trailers, limits_, output_)) return reset(ResetReason::kInternalError);
+    if (!write_trailers(trailers, limits_, output_)) return fail_later("a trailer cannot be sent");
     out_ = Out::kEnded;
     return close_if_ended();
   }
@@ -289,10 +326,11 @@ void ClientCodecImpl::send_trailers(const http::HeaderMap& trailers) {
 void ClientCodecImpl::end_sending() {
   if (out_ == Out::kChunked) output_.append_static("0\r\n\r\n");
   // Shorter than announced: the connection's end says so.
-  if (out_ == Out::kLength && out_left_ != 0) return reset(ResetReason::kInternalError);
-  if (out_ == Out::kTunnel) {
-    // HTTP/1 has no half-closed tunnels that peers agree on: the other half ends too.
-    ending_ = true;
+  if (out_ == Out::kLength && out_left_ != 0)
+    return fail_later("the request's body is shorter than its content-length");
+  if (out_ == Out::kAwaitUpgrade) {
+    held_end_ = true;
+    return;
   }
   out_ = Out::kEnded;
   close_if_ended();
@@ -302,6 +340,7 @@ void ClientCodecImpl::reset(ResetReason) {
   if (exchange_ == nullptr || closed_) return;
   in_ = In::kEnded;
   out_ = Out::kEnded;
+  held_.clear();
   ending_ = true;
   closed_ = true;
 }

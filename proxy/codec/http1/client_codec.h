@@ -18,7 +18,8 @@ class ClientCodecImpl final : public ClientCodec, public ClientStream {
   FeedState on_input_end() override;
   void on_connection_lost(ResetReason reason, http::Cause cause) override;
   base::Buffer& output() override { return output_; }
-  void fill_output() override {}
+  void fill_output() override;
+  bool output_ended() const override { return in_ == In::kTunnel && out_ == Out::kEnded; }
   void on_output_blocked(bool blocked) override;
   void deliver_closed() override;
   size_t open_streams() const override { return exchange_ == nullptr ? 0 : 1; }
@@ -39,7 +40,7 @@ class ClientCodecImpl final : public ClientCodec, public ClientStream {
   void send_trailers(const http::HeaderMap& trailers) override;
   void reset(ResetReason reason) override;
   void pause_receiving(bool paused) override { paused_ = paused; }
-  size_t unsent_bytes() const override { return output_.size(); }
+  size_t unsent_bytes() const override { return output_.size() + held_.size(); }
   uint32_t stream_id() const override { return exchanges_; }
 
  private:
@@ -51,10 +52,14 @@ class ClientCodecImpl final : public ClientCodec, public ClientStream {
   void receive_chunked(base::Buffer& input);
   void fail(http::Cause cause, std::string_view detail, ResetReason reason);
   void end_sending();
+  void begin_tunnel();
+  void tell_blocked();
+  void fail_later(std::string_view detail);
   void close_if_ended();
 
   const Limits& limits_;
   base::Buffer output_;
+  base::Buffer held_;  // What is for the tunnel and came before the answer that begins it.
   ResponseEvents* exchange_ = nullptr;
   HeadScanner scanner_;
   ChunkReader chunks_;
@@ -72,7 +77,10 @@ class ClientCodecImpl final : public ClientCodec, public ClientStream {
   bool answer_begun_ = false;
   bool ending_ = false;
   bool paused_ = false;
-  bool blocked_ = false;
+  bool held_end_ = false;      // The tunnel's sending half ends behind held_.
+  bool blocked_ = false;       // The connection's output is above its watermark.
+  bool told_blocked_ = false;  // What the exchange was last told.
+  bool reset_due_ = false;     // on_reset() is owed, and may not come from within the receiver's own call.
   bool closed_ = false;
 };
 

@@ -56,6 +56,9 @@ bool may_be_nominated(HeaderId id) {
   }
 }
 
+// More names than any honest peer gives; what is named beyond them would slip through to the next hop.
+constexpr size_t kMaxNominated = 16;
+
 struct Collected {
   std::string_view host;
   bool has_host = false;
@@ -68,7 +71,7 @@ struct Collected {
 
 ParseError parse_fields(std::string_view rest, const Limits& limits, http::HeaderMap& headers, Framing& framing,
                         Collected& collected) {
-  std::string_view nominated[8];
+  std::string_view nominated[kMaxNominated];
   size_t nominated_count = 0;
   uint32_t count = 0;
   while (true) {
@@ -124,10 +127,12 @@ ParseError parse_fields(std::string_view rest, const Limits& limits, http::Heade
             framing.keep_alive = true;
           } else if (http::equals_ignoring_case(token, "upgrade")) {
             framing.has_upgrade_token = true;
-          } else if (may_be_nominated(http::header_id(token)) && nominated_count < std::size(nominated)) {
-            nominated[nominated_count++] = token;
+          } else if (may_be_nominated(http::header_id(token))) {
+            if (nominated_count < kMaxNominated) nominated[nominated_count] = token;
+            ++nominated_count;
           }
         });
+        if (nominated_count > kMaxNominated) return bad("connection names too many headers");
         continue;
       case HeaderId::kUpgrade:
         collected.upgrade = value;
@@ -174,7 +179,9 @@ bool valid_authority(std::string_view authority) {
 
 ParseError parse_target(std::string_view target, const Limits& limits, http::RequestHead& request) {
   if (request.method_id == http::Method::kConnect) {
-    if (!valid_authority(target) || target.find(':') == std::string_view::npos) {
+    size_t colon = target.rfind(':');
+    if (!valid_authority(target) || colon == std::string_view::npos || colon == 0 || colon + 1 == target.size() ||
+        target.back() == ']') {
       return bad("the target of CONNECT is not host:port");
     }
     request.authority = target;
@@ -199,7 +206,9 @@ ParseError parse_target(std::string_view target, const Limits& limits, http::Req
     size_t authority_end = rest.find_first_of("/?#");
     request.scheme = scheme;
     request.authority = rest.substr(0, authority_end);
-    std::string_view path = authority_end == std::string_view::npos ? "/" : rest.substr(authority_end);
+    // RFC 9112, 3.2.4: OPTIONS for a URL without a path is for the server as a whole.
+    std::string_view whole = request.method_id == http::Method::kOptions ? "*" : "/";
+    std::string_view path = authority_end == std::string_view::npos ? whole : rest.substr(authority_end);
     if (path.front() == '?') path = request.headers.arena().concat("/", path);
     if (request.authority.empty() || !valid_authority(request.authority)) {
       return bad("the request target's authority is not valid");
@@ -268,6 +277,10 @@ ParseError parse_request_head(std::string_view head, const Limits& limits, http:
   if (is_11 && !collected.has_host) return bad("host is missing");
   if (collected.has_host && !valid_authority(collected.host)) return bad("host is not valid");
   if (!is_11 && framing.chunked) return bad("transfer-encoding came with HTTP/1.0");
+  // What follows a CONNECT is the tunnel's; a length of it would leave two readings (RFC 9110, 9.3.6).
+  if (request.method_id == http::Method::kConnect && (framing.chunked || framing.length != 0)) {
+    return bad("CONNECT came with a body");
+  }
   // RFC 9112, 3.2.2: the target's authority replaces Host.
   if (request.authority.empty()) request.authority = collected.host;
   if (framing.has_upgrade_token && is_11) request.upgrade = collected.upgrade;

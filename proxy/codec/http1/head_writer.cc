@@ -35,7 +35,8 @@ class Writer {
     for (; written != at_; ++written) {
       char c = *written;
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-      if (name_case == Limits::NameCase::kProper && word_start && c >= 'a' && c <= 'z') c = static_cast<char>(c & ~0x20);
+      if (name_case == Limits::NameCase::kProper && word_start && c >= 'a' && c <= 'z')
+        c = static_cast<char>(c & ~0x20);
       word_start = c == '-';
       *written = c;
     }
@@ -64,10 +65,21 @@ bool well_formed(const http::HeaderMap& headers) {
   return true;
 }
 
-void write_fields(Writer& writer, const http::HeaderMap& headers, const Limits& limits) {
+void write_length(Writer& writer, std::string_view name, uint64_t length, const Limits& limits) {
+  writer.name(name, limits.name_case);
+  writer.text(": ");
+  writer.number(length);
+  writer.text("\r\n");
+}
+
+// With `length`, content-length stands once, in the first one's place or at the end; without, not at all.
+void write_fields(Writer& writer, const http::HeaderMap& headers, const Limits& limits, const uint64_t* length) {
   for (const http::Header& header : headers) {
     switch (header.id) {
       case HeaderId::kContentLength:
+        if (length != nullptr) write_length(writer, header.name, *length, limits);
+        length = nullptr;
+        continue;
       case HeaderId::kTransferEncoding:
       case HeaderId::kConnection:
       case HeaderId::kHost:
@@ -83,6 +95,7 @@ void write_fields(Writer& writer, const http::HeaderMap& headers, const Limits& 
     writer.text(header.value);
     writer.text("\r\n");
   }
+  if (length != nullptr) write_length(writer, http::header_name(HeaderId::kContentLength), *length, limits);
 }
 
 // Room for what the writers add to the fields themselves: framing, connection, upgrade.
@@ -105,13 +118,7 @@ bool write_response_head(const http::ResponseHead& response, const ResponseFrami
   writer.text(" ");
   writer.text(reason);
   writer.text("\r\n");
-  write_fields(writer, response.headers, limits);
-  if (framing.write_length) {
-    writer.name("content-length", limits.name_case);
-    writer.text(": ");
-    writer.number(response.content_length);
-    writer.text("\r\n");
-  }
+  write_fields(writer, response.headers, limits, framing.write_length ? &response.content_length : nullptr);
   if (framing.body == BodyFraming::kChunked) {
     writer.name("transfer-encoding", limits.name_case);
     writer.text(": chunked\r\n");
@@ -136,40 +143,43 @@ bool write_response_head(const http::ResponseHead& response, const ResponseFrami
 
 bool write_request_head(const http::RequestHead& request, BodyFraming body, const Limits& limits,
                         base::Buffer& output) {
-  std::string_view target = request.method_id == http::Method::kConnect ? request.authority : request.path;
+  // RFC 8441's extended CONNECT is an Upgrade on HTTP/1.
+  bool connect = request.method_id == http::Method::kConnect;
+  bool extended_connect = connect && !request.upgrade.empty();
+  std::string_view target = connect && !extended_connect ? request.authority : request.path;
   if (!well_formed(request.headers) || !is_token(request.method) || !is_target(target) ||
       !is_field_value(request.authority) || !is_field_value(request.upgrade)) {
     return false;
   }
   Writer writer(output, most_bytes(request.headers, request.method.size() + target.size() + request.authority.size() +
                                                         request.upgrade.size()));
-  // RFC 8441's extended CONNECT is an Upgrade on HTTP/1.
-  bool extended_connect = request.method_id == http::Method::kConnect && !request.upgrade.empty();
   writer.text(extended_connect ? "GET" : request.method);
   writer.text(" ");
-  writer.text(extended_connect ? request.path : target);
+  writer.text(target);
   writer.text(" HTTP/1.1\r\n");
   writer.name("host", limits.name_case);
   writer.text(": ");
   writer.text(request.authority);
   writer.text("\r\n");
-  write_fields(writer, request.headers, limits);
-  if (body == BodyFraming::kLength) {
-    writer.name("content-length", limits.name_case);
-    writer.text(": ");
-    writer.number(request.has_content_length ? request.content_length : 0);
-    writer.text("\r\n");
-  } else if (body == BodyFraming::kChunked) {
+  uint64_t length = request.has_content_length ? request.content_length : 0;
+  write_fields(writer, request.headers, limits, body == BodyFraming::kLength ? &length : nullptr);
+  if (body == BodyFraming::kChunked) {
     writer.name("transfer-encoding", limits.name_case);
     writer.text(": chunked\r\n");
   }
-  if (request.expects_continue) writer.text("expect: 100-continue\r\n");
-  if (!request.upgrade.empty()) {
-    writer.text("connection: upgrade\r\nupgrade: ");
-    writer.text(request.upgrade);
+  auto field = [&](std::string_view name, std::string_view value) {
+    writer.name(name, limits.name_case);
+    writer.text(": ");
+    writer.text(value);
     writer.text("\r\n");
-  } else if (request.accepts_trailers) {
-    writer.text("te: trailers\r\nconnection: te\r\n");
+  };
+  if (request.expects_continue) field("expect", "100-continue");
+  if (!request.upgrade.empty()) {
+    field("connection", "upgrade");
+    field("upgrade", request.upgrade);
+  } else if (request.accepts_trailers && limits.enable_trailers) {
+    field("te", "trailers");
+    field("connection", "te");
   }
   writer.text("\r\n");
   writer.finish();
@@ -180,7 +190,7 @@ bool write_trailers(const http::HeaderMap& trailers, const Limits& limits, base:
   if (!well_formed(trailers)) return false;
   Writer writer(output, most_bytes(trailers, 0));
   writer.text(kLastChunk);
-  write_fields(writer, trailers, limits);
+  write_fields(writer, trailers, limits, nullptr);
   writer.text("\r\n");
   writer.finish();
   return true;

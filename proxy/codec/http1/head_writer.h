@@ -6,7 +6,8 @@
 #include "proxy/codec/codec.h"
 #include "proxy/http/message.h"
 
-// Heads of HTTP/1 messages to bytes. Each head is written into one piece of memory whose size is known beforehand. Pure.
+// Heads of HTTP/1 messages to bytes. Each head is written into one piece of memory whose size is known beforehand.
+// Pure.
 
 namespace weft::codec::http1 {
 
@@ -22,8 +23,7 @@ struct ResponseFraming {
 // False, with nothing written, if a name or value has a character that would break the framing.
 bool write_response_head(const http::ResponseHead& response, const ResponseFraming& framing, const Limits& limits,
                          base::Buffer& output);
-bool write_request_head(const http::RequestHead& request, BodyFraming body, const Limits& limits,
-                        base::Buffer& output);
+bool write_request_head(const http::RequestHead& request, BodyFraming body, const Limits& limits, base::Buffer& output);
 bool write_trailers(const http::HeaderMap& trailers, const Limits& limits, base::Buffer& output);
 // "1a\r\n", the data, "\r\n".
 void write_chunk(base::Buffer& data, base::Buffer& output);

@@ -72,7 +72,8 @@ FeedState ServerCodecImpl::feed_head(base::Buffer& input) {
   if (end == 0 || end > limits_.max_header_bytes) {
     if (input.size() <= limits_.max_header_bytes) return FeedState::kMore;
     bool in_first_line = bytes.find('\n') == std::string_view::npos;
-    refuse({in_first_line ? http::Cause::kUriTooLong : http::Cause::kHeadersTooLarge, "the request's head is too large"});
+    refuse(
+        {in_first_line ? http::Cause::kUriTooLong : http::Cause::kHeadersTooLarge, "the request's head is too large"});
     return FeedState::kFailed;
   }
   begin_exchange(input, end);
@@ -92,9 +93,10 @@ void ServerCodecImpl::begin_exchange(base::Buffer& input, size_t head_size) {
   http::RequestHead& request = exchange_->request_head();
   ParseError error = parse_request_head(input.front().substr(0, head_size), limits_, request, framing_);
   input.drain(head_size);
+  request_version_ = request.version;
   if (!error && request.version == http::Version::kHttp10) {
     if (!limits_.accept_http10) {
-      error = {http::Cause::kVersionNotSupported, "HTTP/1.0 is not accepted here"};
+      error = {http::Cause::kHttp10NotAccepted, "HTTP/1.0 is not accepted here"};
     } else if (request.authority.empty()) {
       request.authority = limits_.default_host_for_http10;
     }
@@ -109,7 +111,6 @@ void ServerCodecImpl::begin_exchange(base::Buffer& input, size_t head_size) {
     return;
   }
   method_ = request.method_id;
-  request_version_ = request.version;
   keep_alive_ = !framing_.close && (request.version == http::Version::kHttp11 || framing_.keep_alive);
 
   bool end = false;
@@ -255,14 +256,18 @@ void ServerCodecImpl::send_informational(const http::ResponseHead& head) {
 void ServerCodecImpl::send_head(const http::ResponseHead& head, bool end) {
   if (out_ != Out::kHead) return;
   ResponseFraming framing;
-  bool tunnel = in_ == In::kAwaitUpgrade &&
-                (head.status == 101 || (method_ == http::Method::kConnect && head.status / 100 == 2));
+  bool tunnel =
+      in_ == In::kAwaitUpgrade && (head.status == 101 || (method_ == http::Method::kConnect && head.status / 100 == 2));
   if (tunnel) {
     out_ = Out::kTunnel;
     in_ = In::kTunnel;
     ending_ = true;
     keep_alive_ = false;
     if (head.status == 101) framing.connection = ResponseFraming::Connection::kUpgrade;
+  } else if (head.status < 200) {
+    // Taken for interim by the client, it would leave the exchange without an answer.
+    error_ = {http::Cause::kInternal, "an interim status is no answer"};
+    return reset(ResetReason::kInternalError);
   } else {
     if (in_ == In::kAwaitUpgrade) {
       // What the client sent on may be the other protocol's bytes; none of it is read as a request.
@@ -293,7 +298,10 @@ void ServerCodecImpl::send_head(const http::ResponseHead& head, bool end) {
       framing.connection = ResponseFraming::Connection::kKeepAlive;
     }
   }
-  if (!write_response_head(head, framing, limits_, output_)) return reset(ResetReason::kInternalError);
+  if (!write_response_head(head, framing, limits_, output_)) {
+    error_ = {http::Cause::kInternal, "the answer has a header that cannot be sent"};
+    return reset(ResetReason::kInternalError);
+  }
   if (end) end_sending();
 }
 

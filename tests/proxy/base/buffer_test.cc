@@ -106,5 +106,20 @@ TEST_CASE("all blocks are given back") {
   CHECK(blocks_in_use() == before);
 }
 
+TEST_CASE("a piece that grows byte by byte and is made contiguous each time is copied a few times only") {
+  Buffer buffer;
+  buffer.append(std::string(Block::kDataBytes - 1, 'a'));
+  int moved = 0;
+  const char* before = buffer.front().data();
+  for (int i = 0; i < 100'000; ++i) {
+    buffer.append("b");
+    const char* now = buffer.linearize(buffer.size()).data();
+    if (now != before) ++moved;
+    before = now;
+  }
+  CHECK(moved <= 4);
+  CHECK(buffer.to_string() == std::string(Block::kDataBytes - 1, 'a') + std::string(100'000, 'b'));
+}
+
 }  // namespace
 }  // namespace weft::base

@@ -7,7 +7,8 @@ namespace weft::codec::http1 {
 namespace {
 
 struct Exchange {
-  explicit Exchange(std::string_view method = "GET", bool end = true) : codec(make_client_codec(limits)), request(events.memory) {
+  explicit Exchange(std::string_view method = "GET", bool end = true)
+      : codec(make_client_codec(limits)), request(events.memory) {
     request.method = method;
     request.method_id = http::method_of(method);
     request.authority = "a";
@@ -107,7 +108,10 @@ TEST_CASE("a connection that served before and closes unused says so") {
 
 TEST_CASE("interim answers come before the answer") {
   Exchange exchange;
-  exchange.feed("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 1);
+  exchange.feed(
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: "
+      "0\r\n\r\n",
+      1);
   CHECK(exchange.events.interim == "100 103 ");
   CHECK(exchange.events.log == "200 [Content-Length=0]");
 }
@@ -121,10 +125,11 @@ TEST_CASE("bytes after the answer, or without a request, spoil the connection") 
 }
 
 TEST_CASE("bad answers are upstream protocol errors") {
-  for (std::string bad : {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "ICY 200 OK\r\n\r\n", "HTTP/1.1 200 OK\nX: y\n\n",
-                          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
-                          "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"}) {
+  for (std::string bad :
+       {"HTTP/1.1 20 OK\r\n\r\n", "HTTP/2 200 OK\r\n\r\n", "ICY 200 OK\r\n\r\n", "HTTP/1.1 200 OK\nX: y\n\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"}) {
     INFO(bad);
     Exchange exchange;
     CHECK(exchange.feed(bad) == FeedState::kFailed);
@@ -134,7 +139,8 @@ TEST_CASE("bad answers are upstream protocol errors") {
 
 TEST_CASE("an upgrade that is accepted becomes a tunnel; one that is not is an ordinary answer") {
   Exchange accepted("UPGRADE", false);
-  CHECK(accepted.codec->output().to_string() == "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
+  CHECK(accepted.codec->output().to_string() ==
+        "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n");
   accepted.feed("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nframes");
   CHECK(accepted.events.head.status == 101);
   CHECK(accepted.events.body == "frames");
@@ -142,6 +148,97 @@ TEST_CASE("an upgrade that is accepted becomes a tunnel; one that is not is an o
   refused.feed("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
   CHECK(refused.events.body == "no");
   CHECK(refused.events.ended);
+}
+
+void send(ClientStream& stream, std::string_view bytes, bool end) {
+  base::Buffer data;
+  data.append(bytes);
+  stream.send_body(data, end);
+}
+
+TEST_CASE("nothing of a tunnel is sent before the answer that begins it") {
+  Exchange refused("UPGRADE", false);
+  std::string head = refused.codec->output().to_string();
+  send(*refused.stream, "GET /smuggled HTTP/1.1\r\n\r\n", false);
+  CHECK(refused.codec->output().to_string() == head);
+  refused.feed("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n");
+  CHECK(refused.codec->output().to_string() == head);
+  refused.codec->deliver_closed();
+  CHECK(refused.events.closed);
+
+  Exchange accepted("UPGRADE", false);
+  accepted.codec->output().clear();
+  send(*accepted.stream, "early", true);
+  CHECK_FALSE(accepted.codec->output_ended());
+  accepted.feed("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nlate");
+  CHECK(accepted.codec->output().to_string() == "early");
+  CHECK(accepted.codec->output_ended());
+  CHECK(accepted.events.body == "late");
+  CHECK_FALSE(accepted.events.ended);
+  accepted.codec->on_input_end();
+  CHECK(accepted.events.ended);
+}
+
+TEST_CASE("what waits for a tunnel has a bound") {
+  Exchange exchange("UPGRADE", false);
+  send(*exchange.stream, std::string(exchange.limits.stream_buffer_high_bytes + 1, 'x'), false);
+  CHECK_FALSE(exchange.events.blocked);
+  exchange.codec->fill_output();
+  CHECK(exchange.events.blocked);
+  exchange.feed("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+  CHECK_FALSE(exchange.events.blocked);
+}
+
+TEST_CASE("a request that cannot be sent whole is reset, and the receiver is told at the turn's end") {
+  ResponseRecorder events;
+  Limits limits;
+  auto codec = make_client_codec(limits);
+  ClientStream& stream = codec->new_stream(events);
+  http::RequestHead request(events.memory);
+  request.method = "POST";
+  request.method_id = http::Method::kPost;
+  request.authority = "a";
+  request.path = "/";
+  request.has_content_length = true;
+  request.content_length = 3;
+  stream.send_head(request, false);
+  SECTION("longer than announced") { send(stream, "four", false); }
+  SECTION("shorter than announced") { send(stream, "ab", true); }
+  CHECK_FALSE(events.reset);
+  codec->deliver_closed();
+  CHECK(events.reset);
+  CHECK(events.reason == ResetReason::kInternalError);
+  CHECK(events.closed);
+  CHECK_FALSE(codec->can_start_stream());
+}
+
+TEST_CASE("an answer that comes before its request is no answer to it") {
+  ResponseRecorder events;
+  Limits limits;
+  auto codec = make_client_codec(limits);
+  codec->new_stream(events);
+  base::Buffer input;
+  input.append("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  CHECK(codec->feed(input) == FeedState::kFailed);
+  CHECK(events.cause == http::Cause::kUpstreamProtocolError);
+}
+
+TEST_CASE("content-length keeps its name and place") {
+  ResponseRecorder events;
+  Limits limits;
+  auto codec = make_client_codec(limits);
+  http::RequestHead request(events.memory);
+  request.method = "POST";
+  request.method_id = http::Method::kPost;
+  request.authority = "a";
+  request.path = "/";
+  request.has_content_length = true;
+  request.content_length = 2;
+  request.headers.add("X-A", "1");
+  request.headers.add("Content-LENGTH", "2");
+  request.headers.add("X-B", "2");
+  codec->new_stream(events).send_head(request, false);
+  CHECK(codec->output().to_string() == "POST / HTTP/1.1\r\nhost: a\r\nX-A: 1\r\nContent-LENGTH: 2\r\nX-B: 2\r\n\r\n");
 }
 
 }  // namespace

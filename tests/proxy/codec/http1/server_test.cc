@@ -64,18 +64,23 @@ Run run_all_ways(const std::string& bytes, Limits limits = Limits()) {
 }
 
 TEST_CASE("a request's head comes out as it went in, without what belongs to the connection") {
-  Run got = run_all_ways("GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nX-One:  1 \r\nConnection: close, X-Hop\r\nX-Hop: 2\r\n\r\n");
+  Run got = run_all_ways(
+      "GET /a?b=c HTTP/1.1\r\nHost: example.com\r\nX-One:  1 \r\nConnection: close, X-Hop\r\nX-Hop: 2\r\n\r\n");
   CHECK(got.log == "GET example.com/a?b=c [X-One=1] end\n|closed");
   CHECK(got.output == "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
 }
 
 TEST_CASE("pipelined requests are answered in order") {
-  Run got = run_all_ways("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nxyzGET /3 HTTP/1.1\r\nHost: a\r\n\r\n");
+  Run got = run_all_ways(
+      "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nxyzGET /3 "
+      "HTTP/1.1\r\nHost: a\r\n\r\n");
   CHECK(got.log == "GET a/1 end\n|POST a/2 [Content-Length=3]\nxyz|GET a/3 end\n|open");
 }
 
 TEST_CASE("chunks are taken off, with extensions, and trailers only where they are wanted") {
-  std::string request = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-T: v\r\n\r\n";
+  std::string request =
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-T: "
+      "v\r\n\r\n";
   CHECK(run_all_ways(request).log == "POST a/\nabc0123456789|open");
   Limits limits;
   limits.enable_trailers = true;
@@ -83,7 +88,8 @@ TEST_CASE("chunks are taken off, with extensions, and trailers only where they a
 }
 
 TEST_CASE("an absolute target replaces Host") {
-  CHECK(run_all_ways("GET http://real.example/x HTTP/1.1\r\nHost: other\r\n\r\n").log == "GET real.example/x end\n|open");
+  CHECK(run_all_ways("GET http://real.example/x HTTP/1.1\r\nHost: other\r\n\r\n").log ==
+        "GET real.example/x end\n|open");
 }
 
 TEST_CASE("what has led to request smuggling is refused") {
@@ -138,8 +144,9 @@ TEST_CASE("what has led to request smuggling is refused") {
 
 TEST_CASE("malformed chunks end the connection") {
   const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-  for (std::string bad : {"x\r\n", "+3\r\nabc\r\n", "0x3\r\nabc\r\n", " 3\r\nabc\r\n", "3 \r\nabc\r\n", "3\nabc\r\n", "3\r\nabcd\r\n",
-                          "ffffffffffffffffff\r\n", "\r\n", "3\r\nabc\n0\r\n\r\n", "0\r\nX: a\nY: b\r\n\r\n", "0\r\n X: a\r\n\r\n"}) {
+  for (std::string bad :
+       {"x\r\n", "+3\r\nabc\r\n", "0x3\r\nabc\r\n", " 3\r\nabc\r\n", "3 \r\nabc\r\n", "3\nabc\r\n", "3\r\nabcd\r\n",
+        "ffffffffffffffffff\r\n", "\r\n", "3\r\nabc\n0\r\n\r\n", "0\r\nX: a\nY: b\r\n\r\n", "0\r\n X: a\r\n\r\n"}) {
     INFO(bad);
     Run got = run_all_ways(head + bad + "\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK(got.refused);
@@ -153,11 +160,14 @@ TEST_CASE("limits have causes of their own") {
   limits.max_header_bytes = 200;
   limits.max_target_bytes = 50;
   limits.max_header_count = 3;
-  CHECK(run_all_ways("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(300, 'x') + "\r\n\r\n", limits).cause == http::Cause::kHeadersTooLarge);
-  CHECK(run_all_ways("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n", limits).cause == http::Cause::kHeadersTooLarge);
-  CHECK(run_all_ways("GET /" + std::string(60, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n", limits).cause == http::Cause::kUriTooLong);
+  CHECK(run_all_ways("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(300, 'x') + "\r\n\r\n", limits).cause ==
+        http::Cause::kHeadersTooLarge);
+  CHECK(run_all_ways("GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n", limits).cause ==
+        http::Cause::kHeadersTooLarge);
+  CHECK(run_all_ways("GET /" + std::string(60, 'x') + " HTTP/1.1\r\nHost: a\r\n\r\n", limits).cause ==
+        http::Cause::kUriTooLong);
   CHECK(run_all_ways("GET / HTTP/2.0\r\nHost: a\r\n\r\n").cause == http::Cause::kVersionNotSupported);
-  CHECK(run_all_ways("GET / HTTP/1.0\r\n\r\n").cause == http::Cause::kVersionNotSupported);
+  CHECK(run_all_ways("GET / HTTP/1.0\r\n\r\n").cause == http::Cause::kHttp10NotAccepted);
 }
 
 TEST_CASE("an answer without length is chunked, and its end is marked") {
@@ -234,7 +244,8 @@ TEST_CASE("a tunnel begins after the 101 and not before") {
   owner.handles[0]->send_head(head, false);
   codec->feed(input);
   CHECK(owner.exchanges[0]->body == "early");
-  CHECK(codec->output().to_string() == "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+  CHECK(codec->output().to_string() ==
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
 }
 
 TEST_CASE("a paused exchange takes no body") {
@@ -251,6 +262,45 @@ TEST_CASE("a paused exchange takes no body") {
   owner.handles[0]->pause_receiving(false);
   codec->feed(input);
   CHECK(owner.exchanges[0]->body == "abcdef");
+}
+
+TEST_CASE("a tunnel's request has no body, and CONNECT a port") {
+  for (std::string bad : {"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 3\r\n\r\nabc",
+                          "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                          "CONNECT a: HTTP/1.1\r\nHost: a:\r\n\r\n", "CONNECT :1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+                          "CONNECT [::1] HTTP/1.1\r\nHost: a:1\r\n\r\n"}) {
+    INFO(bad);
+    CHECK(run_all_ways(bad).cause == http::Cause::kBadRequest);
+  }
+}
+
+TEST_CASE("Connection cannot name so many headers that some slip through") {
+  std::string names, fields;
+  for (int i = 0; i < 16; ++i) {
+    names += (i == 0 ? "x" : ", x") + std::to_string(i);
+    fields += "x" + std::to_string(i) + ": 1\r\n";
+  }
+  std::string head = "GET / HTTP/1.1\r\nHost: a\r\n" + fields;
+  CHECK(run_all_ways(head + "Connection: " + names + "\r\n\r\n").log == "GET a/ end\n|open");
+  CHECK(run_all_ways(head + "Connection: " + names + ", x16\r\n\r\n").cause == http::Cause::kBadRequest);
+}
+
+TEST_CASE("OPTIONS for a URL without a path is for the whole server") {
+  CHECK(run_all_ways("OPTIONS http://b:1 HTTP/1.1\r\nHost: a\r\n\r\n").log == "OPTIONS b:1* end\n|open");
+  CHECK(run_all_ways("OPTIONS http://b:1/ HTTP/1.1\r\nHost: a\r\n\r\n").log == "OPTIONS b:1/ end\n|open");
+}
+
+TEST_CASE("a 101 that nobody asked for is never sent") {
+  ServerOwner owner;
+  Limits limits;
+  auto codec = make_server_codec(limits, owner);
+  base::Buffer input;
+  input.append("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  codec->feed(input);
+  answer(*owner.handles[0], owner.exchanges[0]->memory, 101, "");
+  CHECK(codec->output().empty());
+  codec->deliver_closed();
+  CHECK(codec->finished());
 }
 
 }  // namespace

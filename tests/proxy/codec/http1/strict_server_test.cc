@@ -225,7 +225,7 @@ TEST_CASE("an upgrade that is refused leaves no bytes behind that could be a req
 }
 
 TEST_CASE("HTTP/1.0 is refused unless configured, and then gets its default host") {
-  CHECK(told("GET / HTTP/1.0\r\n\r\n") == "!version_not_supported");
+  CHECK(told("GET / HTTP/1.0\r\n\r\n") == "!http10_not_accepted");
   Limits limits;
   limits.accept_http10 = true;
   limits.default_host_for_http10 = "default";

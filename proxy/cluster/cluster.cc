@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "proxy/cluster/outlier.h"
 
 namespace weft::cluster {
@@ -44,12 +45,28 @@ Cluster::~Cluster() = default;
 HostSetPtr Cluster::hosts() const { return std::atomic_load(&hosts_); }
 
 void Cluster::set_hosts(std::vector<std::vector<HostPtr>> priorities) {
+  if (!config_.health_checks.empty()) await_first_check(*hosts(), priorities);
   auto set = std::make_shared<HostSet>();
   set->priorities = std::move(priorities);
   set->version = hosts_version_.load(std::memory_order_relaxed) + 1;
   if (set->version > 1) stats(0).membership_change.add();
   std::atomic_store(&hosts_, HostSetPtr(std::move(set)));
   note_health_change();
+  if (on_hosts_changed_) on_hosts_changed_();
+}
+
+void Cluster::await_first_check(const HostSet& before, const std::vector<std::vector<HostPtr>>& priorities) {
+  absl::flat_hash_set<const Host*> known;
+  for (const auto& hosts : before.priorities) {
+    for (const HostPtr& host : hosts) known.insert(host.get());
+  }
+  for (const auto& hosts : priorities) {
+    for (const HostPtr& host : hosts) {
+      if (known.contains(host.get())) continue;
+      host->set_flag(Host::kFailedActiveCheck, true);
+      host->set_flag(Host::kPendingActiveCheck, true);
+    }
+  }
 }
 
 void Cluster::report(Host& host, uint16_t status, http::Cause cause, int64_t now_ms, uint32_t worker) {
@@ -66,13 +83,7 @@ void Cluster::report(Host& host, uint16_t status, http::Cause cause, int64_t now
 }
 
 void Cluster::tick(int64_t now_ms) {
-  if (outlier_ == nullptr) return;
-  HostSetPtr set = hosts();
-  bool changed = false;
-  for (const auto& hosts : set->priorities) {
-    for (const HostPtr& host : hosts) changed |= outlier_->release_if_due(*host, now_ms, stats(0));
-  }
-  if (changed) note_health_change();
+  if (outlier_ != nullptr && outlier_->sweep(*hosts(), now_ms, stats(0))) note_health_change();
 }
 
 }  // namespace weft::cluster

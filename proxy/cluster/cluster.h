@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/base/callback.h"
 #include "proxy/cluster/host.h"
 #include "proxy/codec/codec.h"
 #include "proxy/http/cause.h"
@@ -181,6 +182,9 @@ class Cluster {
   // Replaces the endpoints (main thread). Hosts that stay must be the same objects, so that they keep their state.
   void set_hosts(std::vector<std::vector<HostPtr>> priorities);
 
+  // With active health checks, a host that is new counts as failed until its first check.
+  // Who is told after each set_hosts(); one at most. Main thread.
+  void on_hosts_changed(base::Callback<void()> listener) { on_hosts_changed_ = listener; }
   // Some host's health changed: balancers look anew. Any thread.
   void note_health_change() { hosts_version_.fetch_add(1, std::memory_order_acq_rel); }
   // Takes back ejected hosts whose time is over. Main thread, every config().outlier->interval_ms.
@@ -193,7 +197,10 @@ class Cluster {
   void report(Host& host, uint16_t status, http::Cause cause, int64_t now_ms, uint32_t worker);
 
  private:
+  static void await_first_check(const HostSet& before, const std::vector<std::vector<HostPtr>>& priorities);
+
   ClusterConfig config_;
+  base::Callback<void()> on_hosts_changed_;
   Breakers breakers_[2];
   std::shared_ptr<observe::Family<observe::ClusterStats>> stats_;
   HostSetPtr hosts_;  // Guarded by std::atomic_load/store.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace weft::cluster {
 
 bool OutlierDetector::report(Host& host, uint16_t status, size_t cluster_size, int64_t now_ms,
@@ -18,19 +20,19 @@ bool OutlierDetector::report(Host& host, uint16_t status, size_t cluster_size, i
     uint32_t local = count(host.consecutive_local_failures, local_failure);
     if (reached(policy_.consecutive_local_origin_failure, local)) {
       stats.outlier_detection_ejections_detected_consecutive_local_origin_failure.add();
-      eject_now = policy_.enforcing_consecutive_local_origin_failure_percent != 0;
+      eject_now = enforced(policy_.enforcing_consecutive_local_origin_failure_percent);
     }
     if (local_failure) return eject_now && eject(host, cluster_size, now_ms, stats);
   }
   uint32_t failures = count(host.consecutive_5xx, local_failure || status >= 500);
   if (reached(policy_.consecutive_5xx, failures)) {
     stats.outlier_detection_ejections_detected_consecutive_5xx.add();
-    eject_now |= policy_.enforcing_consecutive_5xx_percent != 0;
+    eject_now |= enforced(policy_.enforcing_consecutive_5xx_percent);
   }
   uint32_t gateway = count(host.consecutive_gateway_failures, local_failure || (status >= 502 && status <= 504));
   if (reached(policy_.consecutive_gateway_failure, gateway)) {
     stats.outlier_detection_ejections_detected_consecutive_gateway_failure.add();
-    eject_now |= policy_.enforcing_consecutive_gateway_failure_percent != 0;
+    eject_now |= enforced(policy_.enforcing_consecutive_gateway_failure_percent);
   }
   return eject_now && eject(host, cluster_size, now_ms, stats);
 }
@@ -46,6 +48,7 @@ bool OutlierDetector::eject(Host& host, size_t cluster_size, int64_t now_ms, obs
   }
   Ejection& ejection = ejections_[&host];
   ++ejection.times;
+  ejection.ejected = true;
   int64_t longest_ms = std::max(policy_.max_ejection_time_ms, policy_.base_ejection_time_ms);
   ejection.until_ms = now_ms + std::min(policy_.base_ejection_time_ms * ejection.times, longest_ms);
   host.set_flag(Host::kEjectedAsOutlier, true);
@@ -56,17 +59,44 @@ bool OutlierDetector::eject(Host& host, size_t cluster_size, int64_t now_ms, obs
   return true;
 }
 
-bool OutlierDetector::release_if_due(Host& host, int64_t now_ms, observe::ClusterStats& stats) {
+bool OutlierDetector::enforced(uint32_t percent) {
+  if (percent == 0 || percent >= 100) return percent != 0;
+  uint64_t n = decisions_.fetch_add(1, std::memory_order_relaxed);
+  return n * percent / 100 != (n + 1) * percent / 100;
+}
+
+bool OutlierDetector::sweep(const HostSet& hosts, int64_t now_ms, observe::ClusterStats& stats) {
+  if (now_ms < next_sweep_ms_) return false;
+  next_sweep_ms_ = now_ms + policy_.interval_ms;
+  absl::flat_hash_set<const Host*> present;
+  for (const auto& level : hosts.priorities) {
+    for (const HostPtr& host : level) present.insert(host.get());
+  }
   std::lock_guard<std::mutex> lock(mutex_);
-  auto found = ejections_.find(&host);
-  if (found == ejections_.end()) return false;
-  if ((host.flags() & Host::kEjectedAsOutlier) == 0) {
+  bool changed = false;
+  for (auto each = ejections_.begin(); each != ejections_.end();) {
+    auto here = each++;
+    if (!present.contains(here->first)) {
+      // It went while it was ejected; its object may be gone too.
+      if (here->second.ejected) ejected_.fetch_sub(1, std::memory_order_relaxed);
+      if (here->second.ejected) stats.outlier_detection_ejections_active.subtract();
+      ejections_.erase(here);
+      continue;
+    }
+    changed |= release_if_due(*here->first, here->second, now_ms, stats);
+    if (here->second.times == 0) ejections_.erase(here);
+  }
+  return changed;
+}
+
+bool OutlierDetector::release_if_due(Host& host, Ejection& ejection, int64_t now_ms, observe::ClusterStats& stats) {
+  if (!ejection.ejected) {
     // Each interval without an ejection makes the next one shorter again.
-    if (found->second.times > 0) --found->second.times;
-    if (found->second.times == 0) ejections_.erase(found);
+    --ejection.times;
     return false;
   }
-  if (now_ms < found->second.until_ms) return false;
+  if (now_ms < ejection.until_ms) return false;
+  ejection.ejected = false;
   host.set_flag(Host::kEjectedAsOutlier, false);
   host.consecutive_5xx.store(0, std::memory_order_relaxed);
   host.consecutive_gateway_failures.store(0, std::memory_order_relaxed);

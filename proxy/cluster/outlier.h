@@ -18,20 +18,27 @@ class OutlierDetector {
 
   // What became of one exchange; `status` 0: no answer. True if the host was ejected by it. Any worker's thread.
   bool report(Host& host, uint16_t status, size_t cluster_size, int64_t now_ms, observe::ClusterStats& stats);
-  // Takes the host back when its time is over. True if it was. Main thread.
-  bool release_if_due(Host& host, int64_t now_ms, observe::ClusterStats& stats);
+  // Once an interval, on the main thread: takes back hosts whose time is over and forgets those that left `hosts`. True
+  // if some host's health changed.
+  bool sweep(const HostSet& hosts, int64_t now_ms, observe::ClusterStats& stats);
 
  private:
   struct Ejection {
     uint32_t times = 0;
     int64_t until_ms = 0;
+    bool ejected = false;
   };
+  // Of many that could be ejected, `percent` in a hundred are, evenly spread.
+  bool enforced(uint32_t percent);
+  bool release_if_due(Host& host, Ejection& ejection, int64_t now_ms, observe::ClusterStats& stats);
   bool eject(Host& host, size_t cluster_size, int64_t now_ms, observe::ClusterStats& stats);
 
   const OutlierPolicy& policy_;
   std::atomic<uint32_t> ejected_{0};
+  std::atomic<uint64_t> decisions_{0};
+  int64_t next_sweep_ms_ = 0;
   std::mutex mutex_;
-  absl::flat_hash_map<const Host*, Ejection> ejections_;
+  absl::flat_hash_map<Host*, Ejection> ejections_;
 };
 
 }  // namespace weft::cluster

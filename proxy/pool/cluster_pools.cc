@@ -1,5 +1,6 @@
 #include "proxy/pool/cluster_pools.h"
 
+#include "absl/container/flat_hash_set.h"
 #include "proxy/pool/tcp_connect.h"
 
 namespace weft::pool {
@@ -16,6 +17,12 @@ ClusterPools::~ClusterPools() {
 }
 
 cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
+  if (hosts_version_ != cluster_.hosts_version()) {
+    hosts_version_ = cluster_.hosts_version();
+    // Not here: this may be called from within one of the pools.
+    look_over_pools_ = !pools_.empty();
+    if (look_over_pools_) owner_.loop().at_next_turn(*this);
+  }
   const cluster::HostPtr* chosen = balancer_.choose(context.avoid, context.avoid_count, context.avoid_tries);
   if (chosen == nullptr) return nullptr;
   if (balancer_.panicking()) stats_.lb_healthy_panic.add();
@@ -23,9 +30,30 @@ cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
 }
 
 void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) {
-  std::unique_ptr<HostPool>& pool = pools_[host.get()];
-  if (pool == nullptr) pool = std::make_unique<HostPool>(*this, host);
+  cluster::UpstreamProtocol protocol = cluster_.config().protocol;
+  if (protocol == cluster::UpstreamProtocol::kAsDownstream) {
+    bool http2 = waiter.downstream_version() == http::Version::kHttp2;
+    protocol = http2 ? cluster::UpstreamProtocol::kHttp2 : cluster::UpstreamProtocol::kHttp1;
+  }
+  auto& pool = pools_[{host.get(), protocol == cluster::UpstreamProtocol::kHttp2}];
+  if (pool == nullptr) pool = std::make_unique<HostPool>(*this, host, protocol);
   pool->acquire(waiter);
+}
+
+void ClusterPools::drop_pools_of_lost_hosts() {
+  look_over_pools_ = false;
+  cluster::HostSetPtr set = cluster_.hosts();
+  absl::flat_hash_set<const cluster::Host*> present;
+  for (const auto& hosts : set->priorities) {
+    for (const auto& host : hosts) present.insert(host.get());
+  }
+  for (auto each = pools_.begin(); each != pools_.end();) {
+    auto here = each++;
+    if (present.contains(here->first.first)) continue;
+    here->second->drain();
+    // Those still in use are met again at the next change.
+    if (here->second->unused()) pools_.erase(here);
+  }
 }
 
 void ClusterPools::acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) {
@@ -38,6 +66,7 @@ void ClusterPools::reconnect_later(HostPool& pool) {
 }
 
 void ClusterPools::on_next_turn() {
+  if (look_over_pools_) drop_pools_of_lost_hosts();
   while (!starved_.empty()) starved_.pop_front().connect_as_needed();
 }
 

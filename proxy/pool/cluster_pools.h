@@ -33,13 +33,18 @@ class ClusterPools final : public WorkerCluster, public event::NextTurnTask {
   void reconnect_later(HostPool& pool);
 
  private:
+  // The hosts of a cluster change: pools of those that went are drained, and go when nobody uses them.
+  void drop_pools_of_lost_hosts();
   void on_next_turn() override;
 
   Upstreams& owner_;
   cluster::Cluster& cluster_;
   observe::ClusterStats& stats_;
   cluster::Balancer balancer_;
-  absl::flat_hash_map<const cluster::Host*, std::unique_ptr<HostPool>> pools_;
+  // By host and, for clusters that speak what the client speaks, HTTP/2 or not.
+  absl::flat_hash_map<std::pair<const cluster::Host*, bool>, std::unique_ptr<HostPool>> pools_;
+  uint64_t hosts_version_ = 0;  // For which pools_ was last looked over, or will be in the next turn.
+  bool look_over_pools_ = false;
   base::IntrusiveList<HostPool, HostPool> starved_;
   base::IntrusiveList<TcpConnect, TcpConnect> tcp_connects_;
 };

@@ -67,8 +67,8 @@ void Connection::on_connected() {
     stats.ssl_handshake.add();
     if (tls->resumed) stats.ssl_session_reused.add();
   }
-  bool http2 = config.protocol == cluster::UpstreamProtocol::kHttp2 ||
-               (config.protocol == cluster::UpstreamProtocol::kAuto && stream_->alpn() == "h2");
+  bool http2 = pool_.protocol() == cluster::UpstreamProtocol::kHttp2 ||
+               (pool_.protocol() == cluster::UpstreamProtocol::kAuto && stream_->alpn() == "h2");
   if (http2) {
     codec_ = codec::http2::make_client_codec(config.codec_limits);
     stats.upstream_cx_http2_total.add();

@@ -8,7 +8,8 @@ namespace weft::pool {
 
 using http::Cause;
 
-HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host) : owner_(owner), host_(std::move(host)) {}
+HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol)
+    : owner_(owner), host_(std::move(host)), protocol_(protocol) {}
 
 HostPool::~HostPool() {
   fail_waiters(Cause::kDraining, "the cluster was removed", SIZE_MAX);
@@ -59,7 +60,7 @@ void HostPool::take_waiter(StreamWaiter& waiter) {
 }
 
 uint32_t HostPool::streams_per_connection() const {
-  return owner_.cluster().config().protocol == cluster::UpstreamProtocol::kHttp1 ? 1 : streams_seen_;
+  return protocol_ == cluster::UpstreamProtocol::kHttp1 ? 1 : streams_seen_;
 }
 
 size_t HostPool::waiting(size_t most) {

@@ -13,7 +13,8 @@ class ClusterPools;
 
 class HostPool : public base::ListNode<HostPool> {
  public:
-  HostPool(ClusterPools& owner, cluster::HostPtr host);
+  // `protocol`: kHttp1, kHttp2, or kAuto for what ALPN says.
+  HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol);
   ~HostPool();
 
   void acquire(StreamWaiter& waiter);
@@ -23,7 +24,8 @@ class HostPool : public base::ListNode<HostPool> {
 
   ClusterPools& owner() { return owner_; }
   cluster::Host& host() { return *host_; }
-  bool empty() const { return connections_ == 0; }
+  cluster::UpstreamProtocol protocol() const { return protocol_; }
+  bool unused() const { return connections_ == 0 && waiters_.empty(); }
   size_t connections() const { return connections_; }
 
  private:
@@ -48,6 +50,7 @@ class HostPool : public base::ListNode<HostPool> {
 
   ClusterPools& owner_;
   cluster::HostPtr host_;
+  cluster::UpstreamProtocol protocol_;
   base::IntrusiveList<Connection, Connection> ready_;       // Can take an exchange now; last used first.
   base::IntrusiveList<Connection, Connection> busy_;        // Cannot: full, or closing.
   base::IntrusiveList<Connection, Connection> connecting_;

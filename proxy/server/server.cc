@@ -166,6 +166,11 @@ bool Server::start() {
 bool Server::start_discovery() {
   for (const auto& [name, cluster] : config_.snapshot->clusters) {
     const auto& config = cluster->config();
+    if (!config.health_checks.empty()) {
+      ++clusters_not_ready_;
+      health_checkers_.push_back(
+          std::make_unique<cluster::HealthChecker>(loop_, random_, cluster, [this] { on_cluster_ready(); }));
+    }
     if (config.dns_endpoints.empty()) continue;
     std::string key;
     for (const auto& server : config.dns_resolvers) key += server.to_string() + ",";
@@ -179,11 +184,12 @@ bool Server::start_discovery() {
     discoveries_.push_back(std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster,
                                                                    [this] { on_cluster_ready(); }));
   }
-  if (discoveries_.empty()) {
+  if (clusters_not_ready_ == 0) {
     start_workers();
     return true;
   }
   ready_timer_.arm(kDiscoveryWaitMs);
+  for (auto& checker : health_checkers_) checker->start();
   for (auto& discovery : discoveries_) discovery->start();
   return true;
 }
@@ -194,7 +200,7 @@ void Server::on_cluster_ready() {
 
 void Server::start_workers() {
   if (state_ != State::kStarting) return;
-  if (clusters_not_ready_ != 0) base::log_warning("some names of clusters have no address yet; serving without them");
+  if (clusters_not_ready_ != 0) base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
   for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts_[i]), config_.access_logs);
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);

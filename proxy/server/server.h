@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/cluster/dns_discovery.h"
+#include "proxy/cluster/health_check.h"
 #include "proxy/config/compile/compile.h"
 #include "proxy/server/admin_server.h"
 #include "proxy/server/options.h"
@@ -49,7 +50,8 @@ class Server {
   struct Signals;
   // Opens what is listened on; false after telling why it cannot be.
   bool start();
-  // Resolves the names of DNS clusters; workers start when all were answered once, or after a bounded wait.
+  // Resolves the names of DNS clusters and checks hosts; workers start when all were answered or checked once, or after a
+  // bounded wait.
   bool start_discovery();
   void on_cluster_ready();
   void start_workers();
@@ -69,6 +71,7 @@ class Server {
   base::Random random_;
   std::map<std::string, std::unique_ptr<cluster::DnsResolver>> resolvers_;  // By their servers.
   std::vector<std::unique_ptr<cluster::DnsDiscovery>> discoveries_;
+  std::vector<std::unique_ptr<cluster::HealthChecker>> health_checkers_;
   size_t clusters_not_ready_ = 0;
   event::Timer ready_timer_;
   std::vector<std::vector<WorkerThread::ListenerStart>> starts_;

@@ -139,6 +139,7 @@ class LibeventLoop : public Loop {
     if (clock_read_) return;
     clock_read_ = true;
     read_clock();
+    timers().begin_turn(now_ms());
   }
   bool clock_read_ = false;
   struct event_base* base_;

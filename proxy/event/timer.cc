@@ -24,7 +24,7 @@ int distance_to_set(const std::array<uint64_t, 4>& bits, int from) {
 }  // namespace
 
 void Timer::arm(int64_t delay_ms) {
-  deadline_ms_ = wheel_.now_ms() + std::max<int64_t>(delay_ms, 0);
+  deadline_ms_ = std::max(wheel_.now_ms_, wheel_.turn_ms_) + std::max<int64_t>(delay_ms, 0);
   if (!armed_) {
     armed_ = true;
     ++wheel_.size_;

@@ -40,6 +40,9 @@ class TimerWheel {
   explicit TimerWheel(int64_t now_ms) : now_ms_(now_ms) {}
 
   int64_t now_ms() const { return now_ms_; }
+  // The time of the turn that begins. What its events arm counts from here, though nothing fires before advance():
+  // a loop that slept would otherwise arm from when it fell asleep.
+  void begin_turn(int64_t now_ms) { turn_ms_ = now_ms; }
   // Moves the time on and runs what is due, in order of deadline to the millisecond.
   void advance(int64_t now_ms);
   // Milliseconds until advance() may have something to do, at most `longest_ms`; 0 when something is due.
@@ -60,6 +63,7 @@ class TimerWheel {
   void run_slot();
 
   int64_t now_ms_;
+  int64_t turn_ms_ = 0;
   size_t size_ = 0;
   std::array<std::array<Slot, kSlots>, kLevels> slots_;
   // A set bit says that the slot may hold timers; it is cleared when the slot is visited.

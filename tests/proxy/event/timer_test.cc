@@ -54,6 +54,18 @@ TEST_CASE("every timer fires once, in the millisecond it was armed for, however 
   }
 }
 
+TEST_CASE("a timer armed in a turn counts from the turn's time, not from when the loop fell asleep") {
+  TimerWheel wheel(1'000);
+  Probe probe(wheel);
+  wheel.begin_turn(1'500);
+  probe.timer.arm(20);
+  wheel.advance(1'500);
+  REQUIRE(probe.fired == 0);
+  wheel.advance(1'520);
+  REQUIRE(probe.fired == 1);
+  REQUIRE(probe.fired_at == 1'520);
+}
+
 TEST_CASE("the wait is never longer than to the next timer") {
   TimerWheel wheel(0);
   CHECK(wheel.wait_ms(500) == 500);

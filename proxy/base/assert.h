@@ -9,8 +9,7 @@ namespace weft::base {
 
 }  // namespace weft::base
 
-#define WEFT_ASSERT(expression)                                              \
-  do {                                                                       \
-    if (__builtin_expect(!(expression), 0))                                  \
-      ::weft::base::assertion_failed(#expression, __FILE__, __LINE__);       \
+#define WEFT_ASSERT(expression)                                                                              \
+  do {                                                                                                       \
+    if (__builtin_expect(!(expression), 0)) ::weft::base::assertion_failed(#expression, __FILE__, __LINE__); \
   } while (false)

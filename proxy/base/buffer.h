@@ -19,7 +19,7 @@ namespace weft::base {
 struct Block {
   static constexpr size_t kDataBytes = 16 * 1024;
   uint32_t references;
-  uint32_t used_bytes;   // Bytes of `data` that some slice may see; the rest is free for the last reader to fill.
+  uint32_t used_bytes;  // Bytes of `data` that some slice may see; the rest is free for the last reader to fill.
   uint32_t capacity_bytes;
   Block* next_free;
   char data[];

@@ -192,8 +192,8 @@ class Cluster {
   // A small number of its own, by which workers find what they keep for this cluster.
   uint32_t index() const { return index_; }
 
-  // What became of an exchange with a host; feeds outlier ejection (config().outlier) and the host's counts. `status` 0:
-  // no answer came, `cause` says why (connect failure, reset, timeout). Any worker's thread.
+  // What became of an exchange with a host; feeds outlier ejection (config().outlier) and the host's counts. `status`
+  // 0: no answer came, `cause` says why (connect failure, reset, timeout). Any worker's thread.
   void report(Host& host, uint16_t status, http::Cause cause, int64_t now_ms, uint32_t worker);
 
  private:

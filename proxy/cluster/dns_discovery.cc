@@ -71,7 +71,8 @@ void DnsDiscovery::publish() {
       if (hosts.contains(key)) continue;
       auto known = hosts_.find(key);
       bool same = known != hosts_.end() && known->second->weight() == std::max(name->endpoint.weight, 1u);
-      HostPtr host = same ? known->second : std::make_shared<Host>(address, name->endpoint.hostname, name->endpoint.weight);
+      HostPtr host =
+          same ? known->second : std::make_shared<Host>(address, name->endpoint.hostname, name->endpoint.weight);
       hosts[key] = host;
       priorities[name->endpoint.priority].push_back(host);
     }

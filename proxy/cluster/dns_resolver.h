@@ -24,7 +24,8 @@ class DnsResolver {
   static absl::StatusOr<std::unique_ptr<DnsResolver>> make(event::LibeventLoop& loop,
                                                            const std::vector<transport::Address>& servers);
   virtual ~DnsResolver() = default;
-  // `done` is called once, in a later turn or at once, unless the resolver goes first. Errors: time-out, server failure.
+  // `done` is called once, in a later turn or at once, unless the resolver goes first. Errors: time-out, server
+  // failure.
   virtual void resolve(const std::string& name, DnsFamily family,
                        std::function<void(absl::StatusOr<DnsAnswer>)> done) = 0;
 };

@@ -175,9 +175,9 @@ void HealthSession::judge_answer() {
   if (policy_.kind == HealthCheckPolicy::Kind::kGrpc) {
     healthy = response_.status == 200 && grpc_status_ == 0 && grpc_serving_status(answer_) == kGrpcServing;
   } else {
-    healthy = std::any_of(policy_.expected_statuses.begin(), policy_.expected_statuses.end(), [this](const auto& range) {
-      return response_.status >= range.start && response_.status < range.end;
-    });
+    healthy = std::any_of(
+        policy_.expected_statuses.begin(), policy_.expected_statuses.end(),
+        [this](const auto& range) { return response_.status >= range.start && response_.status < range.end; });
   }
   conclude(healthy ? Verdict::kHealthy : Verdict::kUnhealthy);
 }

@@ -37,7 +37,8 @@ class HealthSession final : private transport::ByteStream::Events,
   void conclude(Verdict verdict);
   void note_healthy();
   void note_failure(Verdict verdict);
-  // Ends the connection; the stream goes at the end of the turn, as this may run inside of it. Not from within the codec.
+  // Ends the connection; the stream goes at the end of the turn, as this may run inside of it. Not from within the
+  // codec.
   void drop_connection();
   // The same at the end of the turn, from anywhere.
   void drop_at_turn_end();
@@ -82,7 +83,7 @@ class HealthSession final : private transport::ByteStream::Events,
   bool checked_ = false;
   bool reused_ = false;
   bool drop_ = false;
-  bool reconnect_ = false;  // After dropping.
+  bool reconnect_ = false;        // After dropping.
   bool counted_healthy_ = false;  // In the gauge.
 };
 

@@ -9,18 +9,19 @@
 #include "proxy/http/cause.h"
 #include "proxy/http/message.h"
 
-// What an HTTP codec is, whatever its version: bytes in, events out; events in, bytes out. A codec does no I/O and knows
-// no clock, socket or filter. Its connection (stream/ downstream, pool/ upstream) feeds it what it read, and writes out
-// what gathers in output(). Everything runs on the connection's worker thread.
+// What an HTTP codec is, whatever its version: bytes in, events out; events in, bytes out. A codec does no I/O and
+// knows no clock, socket or filter. Its connection (stream/ downstream, pool/ upstream) feeds it what it read, and
+// writes out what gathers in output(). Everything runs on the connection's worker thread.
 //
 // Order of a message: head, then body pieces, then perhaps trailers; the last of them carries or is the end. Whatever
 // ends an exchange early is told once, by on_reset(), to the receiver of the incoming half.
 //
 // Lifetime: the receiver is the owner of the exchange. A stream handle is valid from its creation until the codec has
-// told the receiver on_stream_closed(), which is always the last call and is made once: after both halves ended, or after
-// a reset by either side. Handles must not be used from within or after it. No codec calls a receiver from within a call
-// that the receiver made on the handle, except from within ServerCodec::feed / ClientCodec::feed; on_stream_closed() that
-// results from such a call is delivered by the codec at its next deliver_closed() (the connection calls it at turn end).
+// told the receiver on_stream_closed(), which is always the last call and is made once: after both halves ended, or
+// after a reset by either side. Handles must not be used from within or after it. No codec calls a receiver from within
+// a call that the receiver made on the handle, except from within ServerCodec::feed / ClientCodec::feed;
+// on_stream_closed() that results from such a call is delivered by the codec at its next deliver_closed() (the
+// connection calls it at turn end).
 
 namespace weft::codec {
 
@@ -28,12 +29,12 @@ namespace weft::codec {
 struct Limits {
   uint32_t max_header_bytes = 60 * 1024;  // Names, values and framing of one head; Envoy's max_request_headers_kb.
   uint32_t max_header_count = 100;
-  uint32_t max_target_bytes = 8 * 1024;  // HTTP/1's request target.
-  uint32_t max_chunk_extension_bytes = 1024;  // Over one body's whole life: 16 times that.
+  uint32_t max_target_bytes = 8 * 1024;            // HTTP/1's request target.
+  uint32_t max_chunk_extension_bytes = 1024;       // Over one body's whole life: 16 times that.
   uint32_t stream_buffer_high_bytes = 256 * 1024;  // Outgoing bytes held for one stream before its source is paused.
   uint32_t connection_buffer_high_bytes = 1024 * 1024;
   bool allow_absolute_form = true;
-  bool accept_http10 = false;          // HTTP/1.0 requests are answered (Envoy's accept_http_10), else 426.
+  bool accept_http10 = false;  // HTTP/1.0 requests are answered (Envoy's accept_http_10), else 426.
   std::string_view default_host_for_http10;
   // HTTP/1's TE: trailers and chunk trailers are passed on (Envoy's enable_trailers); else read and dropped.
   bool enable_trailers = false;
@@ -51,16 +52,16 @@ struct Limits {
 // Why a stream is reset, either way; maps to HTTP/2's error codes (RFC 9113, 7). HTTP/1 closes the connection.
 enum class ResetReason : uint8_t {
   kNone,
-  kCancel,            // The exchange is no longer wanted.
-  kRefused,           // REFUSED_STREAM, or above GOAWAY's last id: provably not processed.
+  kCancel,   // The exchange is no longer wanted.
+  kRefused,  // REFUSED_STREAM, or above GOAWAY's last id: provably not processed.
   kProtocolError,
   kInternalError,
   kFlowControl,
   kEnhanceYourCalm,
-  kConnectionClosed,  // The connection ended with the exchange incomplete.
+  kConnectionClosed,        // The connection ended with the exchange incomplete.
   kConnectionClosedUnused,  // ... before the first byte of an answer, on a connection that had served others before.
   kHttp11Required,
-  kMessageTooLarge,   // The head broke a limit.
+  kMessageTooLarge,  // The head broke a limit.
 };
 
 class ServerStream;
@@ -150,7 +151,8 @@ class ClientStream : public StreamHandle {
 
 enum class FeedState : uint8_t {
   kMore,    // All that could be parsed was; feed again when more bytes came (or after resuming, with what is left).
-  kPaused,  // Stopped early (a stream is paused, HTTP/1 waits for the answer of the request before): input is left over.
+  kPaused,  // Stopped early (a stream is paused, HTTP/1 waits for the answer of the request before): input is left
+            // over.
   kClose,   // The connection is of no more use: write output() out, then close.
   kFailed,  // The peer broke the protocol; output() may hold a last word. cause() says why.
 };

@@ -13,9 +13,9 @@
 #include "proxy/base/intrusive_list.h"
 #include "proxy/event/timer.h"
 
-// A worker's event loop. A turn is: wait for I/O, run its callbacks, run due timers and posted work, run the end-of-turn
-// tasks (flushing what was written in this turn, one write per connection), free what was deferred. Time is read once
-// a turn. All but post(), stop() and wake() are for the loop's own thread.
+// A worker's event loop. A turn is: wait for I/O, run its callbacks, run due timers and posted work, run the
+// end-of-turn tasks (flushing what was written in this turn, one write per connection), free what was deferred. Time is
+// read once a turn. All but post(), stop() and wake() are for the loop's own thread.
 
 struct event_base;
 
@@ -154,8 +154,8 @@ class IoEvents {
  public:
   // `readable` also covers end of stream and errors: the next read tells.
   virtual void on_io(bool readable, bool writable) = 0;
-  // Before on_io(): the peer's end of stream is in the kernel, perhaps behind bytes still to be read. No other edge will
-  // follow, so a short read does not mean that the kernel has nothing more to say. Edge-triggered watches only.
+  // Before on_io(): the peer's end of stream is in the kernel, perhaps behind bytes still to be read. No other edge
+  // will follow, so a short read does not mean that the kernel has nothing more to say. Edge-triggered watches only.
   virtual void on_peer_end() {}
 
  protected:

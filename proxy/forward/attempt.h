@@ -5,16 +5,14 @@
 #include "proxy/event/timer.h"
 #include "proxy/pool/pool.h"
 
-// One try of a request at one host: waits for a connection, owns the upstream stream, and tells its Forwarder what comes
-// back. Made from a free list of its thread; deletes itself once its stream is closed.
+// One try of a request at one host: waits for a connection, owns the upstream stream, and tells its Forwarder what
+// comes back. Made from a free list of its thread; deletes itself once its stream is closed.
 
 namespace weft::forward {
 
 class Forwarder;
 
-class Attempt final : public codec::ResponseEvents,
-                      public pool::StreamWaiter,
-                      public base::ListNode<Attempt> {
+class Attempt final : public codec::ResponseEvents, public pool::StreamWaiter, public base::ListNode<Attempt> {
  public:
   Attempt(Forwarder& owner, cluster::HostPtr host);
   ~Attempt() override;
@@ -65,7 +63,7 @@ class Attempt final : public codec::ResponseEvents,
   pool::UpstreamConnection* connection_ = nullptr;
   http::ResponseHead head_;
   event::Timer per_try_timer_;
-  bool over_ = false;       // Nothing more is wanted of it, or nothing more will come.
+  bool over_ = false;  // Nothing more is wanted of it, or nothing more will come.
   bool accounted_ = false;
   int64_t begun_ns_;
 };

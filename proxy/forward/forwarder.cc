@@ -234,7 +234,8 @@ void Forwarder::block(bool blocked) {
   if (blocked_ == blocked) return;
   blocked_ = blocked;
   auto& stats = cluster_->stats();
-  (blocked ? stats.upstream_flow_control_paused_reading_total : stats.upstream_flow_control_resumed_reading_total).add();
+  (blocked ? stats.upstream_flow_control_paused_reading_total : stats.upstream_flow_control_resumed_reading_total)
+      .add();
   events_.on_forward_blocked(blocked);
 }
 

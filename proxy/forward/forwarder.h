@@ -102,8 +102,8 @@ class Forwarder {
   ForwardPlan plan_;
   pool::WorkerCluster* cluster_ = nullptr;
 
-  Attempt* current_ = nullptr;    // The try that is waiting for a connection or an answer.
-  Attempt* committed_ = nullptr;  // The one whose answer goes to the stream.
+  Attempt* current_ = nullptr;                      // The try that is waiting for a connection or an answer.
+  Attempt* committed_ = nullptr;                    // The one whose answer goes to the stream.
   base::IntrusiveList<Attempt, Attempt> attempts_;  // Owned; each goes when its stream is closed.
 
   base::Buffer replay_;  // The request's body so far, while it may have to be sent (again).

@@ -21,8 +21,8 @@ bool never_reached_upstream(Cause cause) {
 }
 
 bool overflowed(Cause cause) {
-  return cause == Cause::kOverflowPending || cause == Cause::kOverflowConnections || cause == Cause::kOverflowRequests ||
-         cause == Cause::kNoHealthyUpstream;
+  return cause == Cause::kOverflowPending || cause == Cause::kOverflowConnections ||
+         cause == Cause::kOverflowRequests || cause == Cause::kNoHealthyUpstream;
 }
 
 bool grpc_condition_holds(uint32_t on, int grpc_status) {

@@ -6,10 +6,9 @@
 namespace weft::http {
 namespace {
 
-constexpr std::array<std::string_view, static_cast<size_t>(HeaderId::kCount)> kNames = {
-    "",
+constexpr std::array<std::string_view, static_cast<size_t>(HeaderId::kCount)> kNames = {"",
 #define X(id, name) name,
-    WEFT_HEADERS(X)
+                                                                                        WEFT_HEADERS(X)
 #undef X
 };
 

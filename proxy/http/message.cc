@@ -3,7 +3,7 @@
 namespace weft::http {
 namespace {
 
-constexpr std::string_view kMethods[] = {"",        "GET",     "HEAD",  "POST", "PUT",
+constexpr std::string_view kMethods[] = {"",       "GET",     "HEAD",    "POST",  "PUT",
                                          "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 
 }  // namespace
@@ -34,9 +34,7 @@ bool is_safe(Method method) {
   return method == Method::kGet || method == Method::kHead || method == Method::kOptions || method == Method::kTrace;
 }
 
-bool is_idempotent(Method method) {
-  return is_safe(method) || method == Method::kPut || method == Method::kDelete;
-}
+bool is_idempotent(Method method) { return is_safe(method) || method == Method::kPut || method == Method::kDelete; }
 
 bool RequestHead::is_grpc() const {
   constexpr std::string_view kGrpc = "application/grpc";
@@ -51,7 +49,7 @@ std::string_view path_only(std::string_view path_and_query) {
 
 std::string_view reason_phrase(uint16_t status) {
   switch (status) {
-    // clang-format off
+      // clang-format off
     case 100: return "Continue";
     case 101: return "Switching Protocols";
     case 102: return "Processing";
@@ -103,7 +101,7 @@ std::string_view reason_phrase(uint16_t status) {
     case 505: return "HTTP Version Not Supported";
     case 511: return "Network Authentication Required";
     default: return "Unknown";
-    // clang-format on
+      // clang-format on
   }
 }
 

@@ -17,8 +17,8 @@ constexpr size_t kMaxFormatBytes = 64 * 1024;
 absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
 
 absl::Status format_error(size_t at, std::string_view what, std::string_view name) {
-  return absl::InvalidArgumentError(absl::StrCat("access log format, character ", at + 1, ": ", to_absl(what), " \"",
-                                                 to_absl(name), "\""));
+  return absl::InvalidArgumentError(
+      absl::StrCat("access log format, character ", at + 1, ": ", to_absl(what), " \"", to_absl(name), "\""));
 }
 
 void append_number(int64_t value, std::string& out) {

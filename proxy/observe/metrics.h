@@ -136,22 +136,22 @@ class Family : public FamilyBase {
   }
 
  private:
-  void visit_one(MetricVisitor& visitor, std::string_view name, Counter Stats::*member) const {
+  void visit_one(MetricVisitor& visitor, std::string_view name, Counter Stats::* member) const {
     uint64_t total = 0;
     each([&](const Stats& stats) { total += (stats.*member).value(); });
     visitor.counter(name, total);
   }
-  void visit_one(MetricVisitor& visitor, std::string_view name, Gauge Stats::*member) const {
+  void visit_one(MetricVisitor& visitor, std::string_view name, Gauge Stats::* member) const {
     int64_t total = 0;
     each([&](const Stats& stats) { total += (stats.*member).value(); });
     visitor.gauge(name, total);
   }
-  void visit_one(MetricVisitor& visitor, std::string_view name, Histogram Stats::*member) const {
+  void visit_one(MetricVisitor& visitor, std::string_view name, Histogram Stats::* member) const {
     Histogram::Summary total;
     each([&](const Stats& stats) { total.merge(stats.*member); });
     visitor.histogram(name, total);
   }
-  void visit_one(MetricVisitor& visitor, std::string_view name, StatusCounters Stats::*member) const {
+  void visit_one(MetricVisitor& visitor, std::string_view name, StatusCounters Stats::* member) const {
     for (int status = StatusCounters::kFirst; status < StatusCounters::kFirst + StatusCounters::kCount; ++status) {
       uint64_t total = 0;
       each([&](const Stats& stats) { total += (stats.*member).value(status); });

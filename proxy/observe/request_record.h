@@ -40,8 +40,8 @@ struct RequestRecord {
   // Monotonic nanoseconds; 0: did not happen.
   int64_t start_ns = 0;
   int64_t start_wall_ns = 0;
-  int64_t request_end_ns = 0;           // Last byte of the request received.
-  int64_t upstream_first_sent_ns = 0;   // First byte of the request given to the upstream's connection.
+  int64_t request_end_ns = 0;          // Last byte of the request received.
+  int64_t upstream_first_sent_ns = 0;  // First byte of the request given to the upstream's connection.
   int64_t upstream_last_sent_ns = 0;
   int64_t upstream_first_received_ns = 0;
   int64_t upstream_last_received_ns = 0;

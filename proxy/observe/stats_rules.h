@@ -40,8 +40,8 @@ class StatsRules {
   bool default_tags() const { return default_tags_; }
 
   struct Tagged {
-    std::vector<std::pair<std::string, std::string>> labels;      // Names as Prometheus allows them.
-    std::vector<std::pair<size_t, size_t>> removed;  // [begin, end) of the name, in no order; may overlap.
+    std::vector<std::pair<std::string, std::string>> labels;  // Names as Prometheus allows them.
+    std::vector<std::pair<size_t, size_t>> removed;           // [begin, end) of the name, in no order; may overlap.
   };
   Tagged tags_of(std::string_view name) const;
 

@@ -6,10 +6,7 @@
 namespace weft::pool {
 
 ClusterPools::ClusterPools(Upstreams& owner, cluster::Cluster& cluster)
-    : owner_(owner),
-      cluster_(cluster),
-      stats_(cluster.stats(owner.worker())),
-      balancer_(cluster, owner.random()) {}
+    : owner_(owner), cluster_(cluster), stats_(cluster.stats(owner.worker())), balancer_(cluster, owner.random()) {}
 
 ClusterPools::~ClusterPools() {
   while (!tcp_connects_.empty()) tcp_connects_.front().give_up(http::Cause::kDraining, "the cluster was removed");

@@ -51,8 +51,7 @@ class ClusterPools final : public WorkerCluster, public event::NextTurnTask {
 
 class Upstreams final : public WorkerUpstreams {
  public:
-  Upstreams(event::Loop& loop, base::Random& random, uint32_t worker)
-      : loop_(loop), random_(random), worker_(worker) {}
+  Upstreams(event::Loop& loop, base::Random& random, uint32_t worker) : loop_(loop), random_(random), worker_(worker) {}
   ~Upstreams() override;
 
   WorkerCluster* find(const cluster::Cluster& cluster) override;

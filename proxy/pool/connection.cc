@@ -87,9 +87,7 @@ void Connection::on_connected() {
   schedule_flush();
 }
 
-void Connection::on_connect_failed() {
-  connect_failed(connect_cause(stream_->error_kind()), stream_->error());
-}
+void Connection::on_connect_failed() { connect_failed(connect_cause(stream_->error_kind()), stream_->error()); }
 
 void Connection::connect_failed(Cause cause, std::string_view detail) {
   if (ended_) return;

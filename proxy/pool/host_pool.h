@@ -51,8 +51,8 @@ class HostPool : public base::ListNode<HostPool> {
   ClusterPools& owner_;
   cluster::HostPtr host_;
   cluster::UpstreamProtocol protocol_;
-  base::IntrusiveList<Connection, Connection> ready_;       // Can take an exchange now; last used first.
-  base::IntrusiveList<Connection, Connection> busy_;        // Cannot: full, or closing.
+  base::IntrusiveList<Connection, Connection> ready_;  // Can take an exchange now; last used first.
+  base::IntrusiveList<Connection, Connection> busy_;   // Cannot: full, or closing.
   base::IntrusiveList<Connection, Connection> connecting_;
   base::IntrusiveList<StreamWaiter, StreamWaiter> waiters_;
   size_t connections_ = 0;

@@ -10,8 +10,8 @@ using http::Cause;
 // A connection handed out: tells breakers, metrics and host when it ends.
 class CountedStream final : public transport::ByteStream {
  public:
-  CountedStream(std::unique_ptr<transport::ByteStream> stream, cluster::Cluster& cluster,
-                observe::ClusterStats& stats, cluster::HostPtr host)
+  CountedStream(std::unique_ptr<transport::ByteStream> stream, cluster::Cluster& cluster, observe::ClusterStats& stats,
+                cluster::HostPtr host)
       : stream_(std::move(stream)), cluster_(cluster), stats_(stats), host_(std::move(host)) {}
   ~CountedStream() override {
     stats_.upstream_cx_active.subtract();
@@ -51,7 +51,9 @@ class CountedStream final : public transport::ByteStream {
 }  // namespace
 
 TcpConnect::TcpConnect(ClusterPools& owner, cluster::HostPtr host)
-    : owner_(owner), host_(std::move(host)), timer_(owner.owner().loop().timers(), base::bind<&TcpConnect::on_timeout>(this)) {}
+    : owner_(owner),
+      host_(std::move(host)),
+      timer_(owner.owner().loop().timers(), base::bind<&TcpConnect::on_timeout>(this)) {}
 
 TcpConnect::~TcpConnect() = default;
 
@@ -78,8 +80,7 @@ TcpWaiter* TcpConnect::take_waiter() { return waiter_.empty() ? nullptr : &waite
 
 void TcpConnect::on_connected() {
   if (over_) return;
-  auto counted =
-      std::make_unique<CountedStream>(std::move(stream_), owner_.cluster(), owner_.stats(), host_);
+  auto counted = std::make_unique<CountedStream>(std::move(stream_), owner_.cluster(), owner_.stats(), host_);
   cluster::HostPtr host = host_;
   TcpWaiter* waiter = take_waiter();
   over_ = true;

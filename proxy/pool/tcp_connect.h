@@ -5,8 +5,8 @@
 
 #include "proxy/pool/pool.h"
 
-// One TCP connection being made for a TcpWaiter, within the cluster's connect timeout and breakers. Owned by itself; the
-// list it is on knows which are under way. One thread.
+// One TCP connection being made for a TcpWaiter, within the cluster's connect timeout and breakers. Owned by itself;
+// the list it is on knows which are under way. One thread.
 
 namespace weft::pool {
 

@@ -138,7 +138,8 @@ AdminAnswer clusters(Server& server, const AdminRequest& request) {
     json status = {{"name", name}, {"added_via_api", false}, {"host_statuses", json::array()}};
     for (auto priority : {cluster::Priority::kDefault, cluster::Priority::kHigh}) {
       const auto& limits = cluster->breakers(priority).limits();
-      std::string head = name + (priority == cluster::Priority::kDefault ? "::default_priority::" : "::high_priority::");
+      std::string head =
+          name + (priority == cluster::Priority::kDefault ? "::default_priority::" : "::high_priority::");
       text += head + "max_connections::" + std::to_string(limits.max_connections) + "\n";
       text += head + "max_pending_requests::" + std::to_string(limits.max_pending_requests) + "\n";
       text += head + "max_requests::" + std::to_string(limits.max_requests) + "\n";
@@ -214,7 +215,8 @@ AdminAnswer certs(Server& server, const AdminRequest&) {
   json certificates = json::array();
   auto add = [&](const std::vector<transport::CertificateInfo>& infos) {
     json entry = {{"ca_cert", json::array()}, {"cert_chain", json::array()}};
-    for (const auto& info : infos) entry[info.is_ca ? "ca_cert" : "cert_chain"].push_back(certificate_json(info, now_s));
+    for (const auto& info : infos)
+      entry[info.is_ca ? "ca_cert" : "cert_chain"].push_back(certificate_json(info, now_s));
     if (!infos.empty()) certificates.push_back(entry);
   };
   for (const auto& listener : server.config().snapshot->listeners) {
@@ -264,7 +266,8 @@ AdminAnswer logging(Server&, const AdminRequest& request) {
     }
     base::set_log_level(level);
   }
-  return {200, "text/plain; charset=UTF-8", "active level: " + std::string(base::log_level_name(base::log_level())) + "\n"};
+  return {200, "text/plain; charset=UTF-8",
+          "active level: " + std::string(base::log_level_name(base::log_level())) + "\n"};
 }
 
 AdminAnswer drain_listeners(Server& server, const AdminRequest&) {
@@ -300,7 +303,8 @@ constexpr Page kPages[] = {
 };
 
 AdminAnswer index_page() {
-  std::string body = "<!doctype html><html lang=en><meta charset=utf-8><title>weft-proxy</title><h1>weft-proxy</h1><ul>";
+  std::string body =
+      "<!doctype html><html lang=en><meta charset=utf-8><title>weft-proxy</title><h1>weft-proxy</h1><ul>";
   for (const Page& page : kPages) {
     std::string path(page.path);
     body += page.changes ? "<li>" + path : "<li><a href=\"" + path.substr(1) + "\">" + path + "</a>";

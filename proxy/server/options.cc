@@ -85,8 +85,7 @@ Options parse_options(int argc, char** argv, int* exit_code) {
     return options;
   }
   if (!base::parse_log_level(level, &options.log_level)) {
-    std::cerr << "--log-level: \"" << level
-              << "\" is none of trace, debug, info, warning, error, critical, off\n";
+    std::cerr << "--log-level: \"" << level << "\" is none of trace, debug, info, warning, error, critical, off\n";
     *exit_code = 1;
   } else if (options.config_path.empty()) {
     std::cerr << "weft-proxy: -c FILE is missing (an Envoy v3 bootstrap); see --help\n";

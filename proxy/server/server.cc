@@ -181,8 +181,8 @@ bool Server::start_discovery() {
       resolver = *std::move(made);
     }
     ++clusters_not_ready_;
-    discoveries_.push_back(std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster,
-                                                                   [this] { on_cluster_ready(); }));
+    discoveries_.push_back(
+        std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster, [this] { on_cluster_ready(); }));
   }
   if (clusters_not_ready_ == 0) {
     start_workers();
@@ -200,7 +200,8 @@ void Server::on_cluster_ready() {
 
 void Server::start_workers() {
   if (state_ != State::kStarting) return;
-  if (clusters_not_ready_ != 0) base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
+  if (clusters_not_ready_ != 0)
+    base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
   for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts_[i]), config_.access_logs);
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);
@@ -236,8 +237,8 @@ void Server::shut_down() {
   if (state_ == State::kStarting) return loop_.stop();
   state_ = State::kDraining;
   drain_deadline_ms_ = loop_.now_ms() + options_.drain_time_s * 1000 + 1;
-  base::log_info(absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s,
-                              " s to end"));
+  base::log_info(
+      absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s, " s to end"));
   for (auto& worker : workers_) worker->drain();
   drain_timer_.arm(kDrainCheckMs * 2);
 }

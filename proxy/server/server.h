@@ -13,8 +13,8 @@
 #include "proxy/server/options.h"
 #include "proxy/server/worker_thread.h"
 
-// The process: compiles the bootstrap, opens what it listens on, starts the workers, and lives in the main loop with the
-// admin listener, the signals and the clusters' chores until it has drained. Main thread.
+// The process: compiles the bootstrap, opens what it listens on, starts the workers, and lives in the main loop with
+// the admin listener, the signals and the clusters' chores until it has drained. Main thread.
 
 namespace weft::server {
 
@@ -50,8 +50,8 @@ class Server {
   struct Signals;
   // Opens what is listened on; false after telling why it cannot be.
   bool start();
-  // Resolves the names of DNS clusters and checks hosts; workers start when all were answered or checked once, or after a
-  // bounded wait.
+  // Resolves the names of DNS clusters and checks hosts; workers start when all were answered or checked once, or after
+  // a bounded wait.
   bool start_discovery();
   void on_cluster_ready();
   void start_workers();

@@ -230,8 +230,9 @@ std::string stats_json(const std::vector<const observe::FamilyBase*>& families, 
     for (const auto& [name, summary] : collector.histograms) {
       nlohmann::json values = nlohmann::json::array();
       for (double quantile : kQuantiles) {
-        values.push_back({{"interval", nullptr}, {"cumulative", summary.count == 0 ? nlohmann::json(nullptr)
-                                                                                  : nlohmann::json(summary.quantile(quantile))}});
+        values.push_back({{"interval", nullptr},
+                          {"cumulative",
+                           summary.count == 0 ? nlohmann::json(nullptr) : nlohmann::json(summary.quantile(quantile))}});
       }
       computed.push_back({{"name", name}, {"values", values}});
     }

@@ -49,9 +49,9 @@ void WorkerThread::start(std::vector<ListenerStart> listeners,
 void WorkerThread::run(std::vector<ListenerStart> listeners) {
   state_ = std::make_unique<State>(*this);
   for (ListenerStart& each : listeners) {
-    state_->acceptors.push_back(std::make_unique<listener::Acceptor>(
-        loop_, index_, std::move(each.shared), std::move(each.sockets),
-        listener::Acceptor::Handlers{state_->http, state_->tcp}));
+    state_->acceptors.push_back(
+        std::make_unique<listener::Acceptor>(loop_, index_, std::move(each.shared), std::move(each.sockets),
+                                             listener::Acceptor::Handlers{state_->http, state_->tcp}));
   }
   state_->keep_house();
   loop_.run();

@@ -16,8 +16,8 @@
 #include "proxy/transport/server_tls.h"
 #include "proxy/transport/socket_options.h"
 
-// The configuration as workers run it: immutable, built by config/compile, published whole. A request keeps the pointers
-// with which it began. Times are milliseconds; 0 means none unless said otherwise.
+// The configuration as workers run it: immutable, built by config/compile, published whole. A request keeps the
+// pointers with which it began. Times are milliseconds; 0 means none unless said otherwise.
 
 namespace weft::snapshot {
 
@@ -123,10 +123,10 @@ struct Listener {
   std::vector<transport::Address> addresses;  // `address` and additional_addresses; port 0: any free one.
   bool ipv4_compat = false;
   int unix_mode = 0;
-  bool inspect_tls = false;           // tls_inspector
-  bool inspect_http = false;          // http_inspector
+  bool inspect_tls = false;               // tls_inspector
+  bool inspect_http = false;              // http_inspector
   bool use_original_destination = false;  // original_dst listener filter
-  bool proxy_protocol = false;        // proxy_protocol listener filter
+  bool proxy_protocol = false;            // proxy_protocol listener filter
   int64_t listener_filters_timeout_ms = 15'000;
   bool continue_on_listener_filters_timeout = false;
   std::optional<transport::TcpKeepalive> keepalive;  // Of accepted connections.

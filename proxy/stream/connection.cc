@@ -55,8 +55,9 @@ void Connection::start() {
 void Connection::render_peer() {
   const transport::ConnectionInfo& info = stream_->info();
   peer_.connection_id = worker_.next_connection_id();
-  std::string_view* views[] = {&peer_.remote_ip,     &peer_.remote_address, &peer_.direct_remote_ip,
-                               &peer_.direct_remote_address, &peer_.local_ip, &peer_.local_address};
+  std::string_view* views[] = {&peer_.remote_ip,        &peer_.remote_address,
+                               &peer_.direct_remote_ip, &peer_.direct_remote_address,
+                               &peer_.local_ip,         &peer_.local_address};
   std::string texts[6];
   texts[0] = info.remote.ip_text();
   texts[1] = info.remote.to_string();
@@ -261,8 +262,7 @@ void Connection::write_output() {
   bool blocked = output_blocked_ ? waiting > high / 2 : waiting > high;
   if (blocked == output_blocked_) return;
   output_blocked_ = blocked;
-  (blocked ? stats_.downstream_flow_control_paused_reading_total
-           : stats_.downstream_flow_control_resumed_reading_total)
+  (blocked ? stats_.downstream_flow_control_paused_reading_total : stats_.downstream_flow_control_resumed_reading_total)
       .add();
   codec_->on_output_blocked(blocked);
 }
@@ -313,8 +313,8 @@ void Connection::end(CloseKind kind) {
   if (ended_) return;
   if (codec_ != nullptr && codec_->open_streams() != 0) {
     codec_->on_connection_lost(codec::ResetReason::kConnectionClosed, codec_->cause() != http::Cause::kNone
-                                                                           ? codec_->cause()
-                                                                           : http::Cause::kDownstreamClosed);
+                                                                          ? codec_->cause()
+                                                                          : http::Cause::kDownstreamClosed);
     codec_->deliver_closed();
   }
   ended_ = true;

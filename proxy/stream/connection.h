@@ -79,16 +79,16 @@ class Connection final : public transport::ByteStream::Events,
   event::Timer lifetime_timer_;
   int64_t started_ns_;
   uint32_t requests_ = 0;
-  bool readable_ = true;      // The socket may have more.
+  bool readable_ = true;  // The socket may have more.
   bool input_ended_ = false;
-  bool end_told_ = false;     // The codec knows of input_ended_.
+  bool end_told_ = false;  // The codec knows of input_ended_.
   bool write_blocked_ = false;
   bool output_blocked_ = false;
   bool draining_ = false;
-  bool lingering_ = false;    // Our half is closed; waiting for the peer's.
+  bool lingering_ = false;  // Our half is closed; waiting for the peer's.
   bool ended_ = false;
   observe::PeerTexts peer_;
-  std::string peer_texts_;    // What peer_ points into.
+  std::string peer_texts_;  // What peer_ points into.
 };
 
 }  // namespace weft::stream

@@ -217,7 +217,8 @@ void Exchange::forward_request(const route::ClusterAction& action) {
   forward::ForwardPlan plan;
   plan.action = &action;
   plan.destination = destination_;
-  plan.deadlines = forward::deadlines_of(action, request, http.max_stream_duration_ms, http.respect_expected_rq_timeout);
+  plan.deadlines =
+      forward::deadlines_of(action, request, http.max_stream_duration_ms, http.respect_expected_rq_timeout);
   plan.replay_limit_bytes = route_->has_per_request_buffer_limit ? route_->per_request_buffer_limit_bytes
                                                                  : http.limits.connection_buffer_high_bytes;
   plan.send_expected_timeout = !http.suppress_envoy_headers;

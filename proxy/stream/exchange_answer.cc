@@ -234,8 +234,8 @@ void Exchange::answer_with(http::Cause cause, std::string_view detail, uint16_t 
   head.status = status != 0 ? status : info.http_status != 0 ? info.http_status : 500;
   std::string_view text = info.sentence;
   if (!detail.empty()) text = arena_.concat(text, " (", detail, ")");
-  bool overloaded = cause == Cause::kOverflowPending || cause == Cause::kOverflowRequests ||
-                    cause == Cause::kOverflowConnections;
+  bool overloaded =
+      cause == Cause::kOverflowPending || cause == Cause::kOverflowRequests || cause == Cause::kOverflowConnections;
   if (overloaded && !connection_->http().suppress_envoy_headers) {
     head.headers.add_static(HeaderId::kXEnvoyOverloaded, "true");
   }

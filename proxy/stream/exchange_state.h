@@ -19,12 +19,12 @@ enum class State : uint8_t {
 };
 
 enum class Event : uint8_t {
-  kHead,         // The request's head is complete.
-  kForward,      // All filters let it pass.
-  kReply,        // The proxy answers itself.
-  kAnswerHead,   // The upstream's final head.
-  kAnswerEnd,    // The end of the upstream's or the proxy's answer.
-  kReset,        // The downstream reset or was lost, or we reset it.
+  kHead,        // The request's head is complete.
+  kForward,     // All filters let it pass.
+  kReply,       // The proxy answers itself.
+  kAnswerHead,  // The upstream's final head.
+  kAnswerEnd,   // The end of the upstream's or the proxy's answer.
+  kReset,       // The downstream reset or was lost, or we reset it.
   kCount,
 };
 

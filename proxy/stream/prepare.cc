@@ -101,8 +101,7 @@ void sanitize(const snapshot::HttpConnectionManager& http, http::HeaderMap& head
   for (HeaderId id : {HeaderId::kXEnvoyInternal, HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn,
                       HeaderId::kXEnvoyMaxRetries, HeaderId::kXEnvoyUpstreamRqTimeoutMs,
                       HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs, HeaderId::kXEnvoyDecoratorOperation,
-                      HeaderId::kXEnvoyExternalAddress, HeaderId::kXEnvoyOriginalPath,
-                      HeaderId::kXEnvoyAttemptCount}) {
+                      HeaderId::kXEnvoyExternalAddress, HeaderId::kXEnvoyOriginalPath, HeaderId::kXEnvoyAttemptCount}) {
     headers.remove(id);
   }
   if (!http.respect_expected_rq_timeout) headers.remove(HeaderId::kXEnvoyExpectedRqTimeoutMs);

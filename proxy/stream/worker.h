@@ -23,7 +23,8 @@ class Worker final : public snapshot::ConnectionHandler {
   ~Worker();
 
   void on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
-                     const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) override;
+                     const snapshot::FilterChain& chain, base::Buffer early,
+                     snapshot::ConnectionTicket ticket) override;
 
   // No connection gets another request: HTTP/1 answers say `connection: close`, HTTP/2 gets GOAWAY, idle ones close.
   void drain();

@@ -1,6 +1,6 @@
-// Fuzzes the order of what an HTTP/2 codec of either side tells. The first byte says which side, how the rest is cut, and
-// what the receivers do with what they are told: answer, reset, pause, send trailers. Every stream must be told closed
-// exactly once, nothing may come after it, nor body after a message's end.
+// Fuzzes the order of what an HTTP/2 codec of either side tells. The first byte says which side, how the rest is cut,
+// and what the receivers do with what they are told: answer, reset, pause, send trailers. Every stream must be told
+// closed exactly once, nothing may come after it, nor body after a message's end.
 #include <algorithm>
 #include <cstdint>
 #include <list>

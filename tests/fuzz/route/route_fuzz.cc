@@ -103,7 +103,8 @@ void run(std::string_view text) {
     text = rest;
     if (line.size() >= 2) read_line(line[0], line.substr(2), input);
   }
-  auto table = RouteTable::build("fuzz", std::move(input.hosts), {.ignore_port_in_host = input.authority.size() % 2 == 1});
+  auto table =
+      RouteTable::build("fuzz", std::move(input.hosts), {.ignore_port_in_host = input.authority.size() % 2 == 1});
   if (!table.ok()) return;
 
   base::Arena arena;

@@ -12,7 +12,10 @@ namespace {
 
 struct Probe {
   Probe(TimerWheel& wheel) : wheel(wheel), timer(wheel, base::bind<&Probe::fire>(this)) {}
-  void fire() { fired_at = wheel.now_ms(); ++fired; }
+  void fire() {
+    fired_at = wheel.now_ms();
+    ++fired;
+  }
   TimerWheel& wheel;
   Timer timer;
   int64_t expected = -1;

@@ -54,14 +54,16 @@ TEST_CASE("a retry never repeats a POST that was written") {
   CHECK(post.answered(On::k5xx, 503) == RetryVerdict::kNo);
   post.policy.on = On::k5xx | On::kReset;
   CHECK(post.failed(&post.policy, ResetReason::kConnectionClosed, Cause::kUpstreamClosed, true) == RetryVerdict::kNo);
-  CHECK(post.failed(&post.policy, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, true) == RetryVerdict::kNo);
+  CHECK(post.failed(&post.policy, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, true) ==
+        RetryVerdict::kNo);
   CHECK(post.failed(&post.policy, ResetReason::kCancel, Cause::kUpstreamReset, true) == RetryVerdict::kNo);
 }
 
 TEST_CASE("what was provably not processed is repeated freely, whatever the method and policy") {
   Asked post("POST");
   CHECK(post.failed(nullptr, ResetReason::kRefused, Cause::kUpstreamRefusedStream, true) == RetryVerdict::kFree);
-  CHECK(post.failed(nullptr, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, false) == RetryVerdict::kFree);
+  CHECK(post.failed(nullptr, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, false) ==
+        RetryVerdict::kFree);
 }
 
 TEST_CASE("the keep-alive race costs an idempotent request nothing") {
@@ -119,7 +121,8 @@ TEST_CASE("grpc-timeout is read in all its units and refused when malformed") {
   CHECK(parse_grpc_timeout_ms("4m") == 4);
   CHECK(parse_grpc_timeout_ms("1u") == 1);
   CHECK(parse_grpc_timeout_ms("1n") == 1);
-  for (std::string_view bad : {"", "S", "1", "-1S", "1s", "123456789S", "1 S", "x1S"}) CHECK_FALSE(parse_grpc_timeout_ms(bad));
+  for (std::string_view bad : {"", "S", "1", "-1S", "1s", "123456789S", "1 S", "x1S"})
+    CHECK_FALSE(parse_grpc_timeout_ms(bad));
 }
 
 TEST_CASE("a caller's grpc-timeout counts up to the route's bound") {

@@ -16,7 +16,8 @@ struct RequestRecorder final : RequestEvents {
   http::RequestHead& request_head() override { return head; }
   void on_request_head(bool end) override {
     log += std::string(head.method) + " " + std::string(head.authority) + std::string(head.path);
-    for (const auto& header : head.headers) log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
+    for (const auto& header : head.headers)
+      log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
     if (!head.upgrade.empty()) log += " upgrade=" + std::string(head.upgrade);
     log += end ? " end\n" : "\n";
     ended = end;
@@ -53,7 +54,8 @@ struct ResponseRecorder final : ResponseEvents {
   void on_informational() override { interim += std::to_string(head.status) + " "; }
   void on_response_head(bool end) override {
     log = std::to_string(head.status);
-    for (const auto& header : head.headers) log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
+    for (const auto& header : head.headers)
+      log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
     ended = end;
   }
   void on_body(base::Buffer& data, bool end) override {

@@ -11,7 +11,10 @@ namespace {
 // A client and a server whose bytes go to each other in pieces of random size.
 struct Pair {
   explicit Pair(uint64_t seed = 1, Limits server_limits = Limits())
-      : limits(server_limits), random(seed), client(make_client_codec(client_limits)), server(make_server_codec(limits, owner)) {}
+      : limits(server_limits),
+        random(seed),
+        client(make_client_codec(client_limits)),
+        server(make_server_codec(limits, owner)) {}
 
   static bool transfer(Codec& from, Codec& to, base::Buffer& wire, base::Random& random) {
     from.fill_output();
@@ -268,7 +271,9 @@ struct Fed {
   FeedState state = FeedState::kMore;
 };
 
-const std::string kGet = "\x82\x86\x84\x41\x01" "a";  // HPACK: GET http / with authority a
+const std::string kGet =
+    "\x82\x86\x84\x41\x01"
+    "a";  // HPACK: GET http / with authority a
 
 TEST_CASE("a peer that goes on with a stream it had ended is told STREAM_CLOSED, however the bytes are cut") {
   size_t cut = GENERATE(size_t{1}, size_t{7}, size_t{1000});
@@ -343,12 +348,16 @@ int repeats_until_refused(const std::function<std::string(int)>& make, http::Cau
 TEST_CASE("floods run into the work budget") {
   http::Cause cause = http::Cause::kNone;
   std::string detail;
-  const std::string get = "\x82\x86\x84\x41\x01" "a";  // HPACK: GET http / with authority a
+  const std::string get =
+      "\x82\x86\x84\x41\x01"
+      "a";  // HPACK: GET http / with authority a
   SECTION("rapid reset") {
-    int at = repeats_until_refused([&](int i) {
-      uint32_t id = static_cast<uint32_t>(i) * 2 + 1;
-      return frame(1, 5, id, get) + frame(3, 0, id, std::string("\0\0\0\x8", 4));
-    }, &cause, &detail);
+    int at = repeats_until_refused(
+        [&](int i) {
+          uint32_t id = static_cast<uint32_t>(i) * 2 + 1;
+          return frame(1, 5, id, get) + frame(3, 0, id, std::string("\0\0\0\x8", 4));
+        },
+        &cause, &detail);
     CHECK(at >= 0);
     CHECK(detail == "too many stream resets");
   }
@@ -361,7 +370,8 @@ TEST_CASE("floods run into the work budget") {
     CHECK(detail == "too many PING frames");
   }
   SECTION("PRIORITY") {
-    CHECK(repeats_until_refused([](int) { return frame(2, 0, 1, std::string("\0\0\0\0\1", 5)); }, &cause, &detail) >= 0);
+    CHECK(repeats_until_refused([](int) { return frame(2, 0, 1, std::string("\0\0\0\0\1", 5)); }, &cause, &detail) >=
+          0);
     CHECK(detail == "too many PRIORITY frames");
   }
   SECTION("small window updates") {
@@ -369,11 +379,19 @@ TEST_CASE("floods run into the work budget") {
     CHECK(detail == "too many small window updates");
   }
   SECTION("empty DATA frames") {
-    CHECK(repeats_until_refused([&](int i) { return i == 0 ? frame(1, 4, 1, "\x83\x86\x84\x41\x01" "a") : frame(0, 0, 1, ""); }, &cause, &detail) >= 0);
+    CHECK(repeats_until_refused(
+              [&](int i) {
+                return i == 0 ? frame(1, 4, 1,
+                                      "\x83\x86\x84\x41\x01"
+                                      "a")
+                              : frame(0, 0, 1, "");
+              },
+              &cause, &detail) >= 0);
     CHECK(detail == "too many empty frames");
   }
   SECTION("CONTINUATION") {
-    CHECK(repeats_until_refused([&](int i) { return i == 0 ? frame(1, 0, 1, get) : frame(9, 0, 1, ""); }, &cause, &detail) >= 0);
+    CHECK(repeats_until_refused([&](int i) { return i == 0 ? frame(1, 0, 1, get) : frame(9, 0, 1, ""); }, &cause,
+                                &detail) >= 0);
     // nghttp2 refuses the first few beyond its own bound already.
     CHECK(cause == http::Cause::kDownstreamProtocolError);
     return;

@@ -202,6 +202,8 @@ class ServerCodec : public Codec {
   // and by finish_drain() (a round trip or a moment later) the real last one. kClose once no stream is open.
   virtual void start_drain() = 0;
   virtual void finish_drain() = 0;
+  // A head that began did not end in time: its exchange begins now, as one that is not valid (HTTP/1; else no effect).
+  virtual void give_up_head() {}
 };
 
 class ClientCodec : public Codec {

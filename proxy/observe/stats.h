@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "proxy/observe/metrics.h"
@@ -9,8 +10,18 @@
 
 namespace weft::observe {
 
+// Envoy groups some metrics by a dot, which a member's name cannot have: outlier_detection.ejections_active.
+inline std::string exposed_name(std::string_view name) {
+  for (std::string_view group : {"outlier_detection", "health_check", "ssl", "cors"}) {
+    if (name.size() > group.size() && name.starts_with(group) && name[group.size()] == '_') {
+      return std::string(group) + "." + std::string(name.substr(group.size() + 1));
+    }
+  }
+  return std::string(name);
+}
+
 #define WEFT_DECLARE_METRIC(type, name) type name;
-#define WEFT_VISIT_METRIC(type, name) f(#name, &Self::name);
+#define WEFT_VISIT_METRIC(type, name) f(exposed_name(#name), &Self::name);
 #define WEFT_STATS(Name, METRICS) \
   struct Name {                   \
     using Self = Name;            \

@@ -354,7 +354,9 @@ void Connection::on_idle() {
 
 void Connection::on_head_timeout() {
   stats_.downstream_rq_header_timeout.add();
-  lost(codec::ResetReason::kConnectionClosed, http::Cause::kRequestHeadersTimeout);
+  codec_->give_up_head();
+  input_.clear();
+  schedule_flush();
 }
 
 void Connection::on_lifetime_over() {

@@ -329,7 +329,7 @@ void Exchange::on_turn_end() {
 void Exchange::on_idle_timeout() {
   connection_->stats().downstream_rq_idle_timeout.add();
   if (state_->forwarder.started()) state_->forwarder.cancel();
-  answer_with(Cause::kStreamIdleTimeout, {});
+  answer_with(Cause::kStreamIdleTimeout, {}, request_ended_ ? 504 : 408);
 }
 
 void Exchange::on_request_timeout() {

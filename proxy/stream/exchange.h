@@ -79,6 +79,7 @@ class Exchange final : public codec::RequestEvents,
   void note_sent_end();
   // An answer of the proxy's own, in words; or, if an answer has begun, a reset.
   void answer_with(http::Cause cause, std::string_view detail, uint16_t status = 0);
+  void make_grpc_answer(http::ResponseHead& head, int grpc_status, std::string_view text);
   void abort(http::Cause cause);
   void touch();
   void pause(bool paused);

@@ -206,6 +206,16 @@ void Exchange::on_forward_failed(http::Cause cause, std::string_view detail) {
   abort(cause);
 }
 
+void Exchange::make_grpc_answer(http::ResponseHead& head, int grpc_status, std::string_view text) {
+  // A trailers-only answer: gRPC clients look at grpc-status, not at the HTTP status.
+  head.status = 200;
+  head.headers.set(HeaderId::kContentType, "application/grpc");
+  char code[12];
+  char* end = std::to_chars(code, code + sizeof(code), grpc_status).ptr;
+  head.headers.set(HeaderId::kGrpcStatus, {code, static_cast<size_t>(end - code)});
+  head.headers.set(HeaderId::kGrpcMessage, percent_encode(text, arena_));
+}
+
 void Exchange::reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
                      std::string_view detail) {
   record_.cause = cause;
@@ -213,6 +223,10 @@ void Exchange::reply(const http::ResponseHead& head, std::string_view body, http
   step(Event::kReply);
   http::ResponseHead& response = state_->response;
   response = head;
+  if (state_->request.is_grpc() && !head.headers.has(HeaderId::kGrpcStatus)) {
+    make_grpc_answer(response, http::grpc_status_of(head.status), body);
+    body = {};
+  }
   response.has_content_length = true;
   response.content_length = body.size();
   apply_response_mutations(response);
@@ -240,13 +254,7 @@ void Exchange::answer_with(http::Cause cause, std::string_view detail, uint16_t 
     head.headers.add_static(HeaderId::kXEnvoyOverloaded, "true");
   }
   if (state_->request.is_grpc()) {
-    // A trailers-only answer: gRPC clients look at grpc-status, not at the HTTP status.
-    head.status = 200;
-    head.headers.add_static(HeaderId::kContentType, "application/grpc");
-    char code[12];
-    char* end = std::to_chars(code, code + sizeof(code), info.grpc_status).ptr;
-    head.headers.add(HeaderId::kGrpcStatus, {code, static_cast<size_t>(end - code)});
-    head.headers.add_static(HeaderId::kGrpcMessage, percent_encode(text, arena_));
+    make_grpc_answer(head, info.grpc_status, text);
     return reply(head, {}, cause, detail);
   }
   head.headers.add_static(HeaderId::kContentType, "text/plain");

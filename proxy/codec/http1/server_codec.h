@@ -27,6 +27,11 @@ class ServerCodecImpl final : public ServerCodec, public ServerStream {
   http::Version version() const override { return http::Version::kHttp11; }
   bool finished() const override { return ending_ && exchange_ == nullptr; }
   bool must_reset() const override { return must_reset_; }
+  void give_up_head() override {
+    if (exchange_ == nullptr && !ending_) {
+      refuse({http::Cause::kRequestHeadersTimeout, "the request's head did not arrive in time"});
+    }
+  }
   void start_drain() override { draining_ = true; }
   void finish_drain() override {
     draining_ = true;

@@ -272,6 +272,9 @@ void Connection::finish_if_done() {
     if (input_ended_) end(CloseKind::kGraceful);
     return;
   }
+  // A peer that broke the protocol and does not read what we say to that is not waited for.
+  bool gave_up = codec_->version() == http::Version::kHttp2 && codec_->cause() != http::Cause::kNone;
+  if (codec_->finished() && gave_up && write_blocked_) return end(CloseKind::kReset);
   if (!codec_->finished() || !codec_->output().empty() || stream_->unsent_bytes() != 0) return;
   if (codec_->must_reset()) return end(CloseKind::kReset);
   bool all_read = input_ended_ || (input_.empty() && !readable_ && codec_->cause() == http::Cause::kNone);

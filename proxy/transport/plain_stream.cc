@@ -62,6 +62,7 @@ PlainStream::PlainStream(event::LibeventLoop& loop, Descriptor fd, Address remot
     : loop_(loop), fd_(std::move(fd)), state_(State::kOpen) {
   info_.direct_remote = remote;
   info_.remote = std::move(remote);
+  first_read_ = true;
   local_known_ = local.family != Address::Family::kNone;
   info_.local = std::move(local);
 }
@@ -151,7 +152,9 @@ IoResult PlainStream::read(base::Buffer& into, size_t max_bytes) {
     received_bytes_ += bytes;
     read_was_full_ = bytes == room.size();
     // With the FIN already here no edge follows the last byte, so the owner reads until it is told the end.
-    bool drained = !read_was_full_ && !peer_ended_;
+    // The first edge of an accepted connection may hold bytes and their reset at once, and no edge follows that either.
+    bool drained = !read_was_full_ && !peer_ended_ && !first_read_;
+    first_read_ = false;
     if (drained) may_read_ = false;
     return {IoResult::State::kOk, bytes, drained};
   }

@@ -52,6 +52,7 @@ class PlainStream final : public ByteStream, private event::IoEvents, private ev
   State state_;
   bool may_read_ = false;       // An edge came and its bytes were not all read.
   bool write_blocked_ = false;  // A write() was not complete; the owner waits for on_writable().
+  bool first_read_ = false;     // Of an accepted connection: nothing was read yet.
   bool peer_ended_ = false;     // The kernel has the peer's FIN: no further edge will tell of it.
   bool read_was_full_ = false;  // The last read filled its room, so the next one asks for more at once.
   bool local_known_ = false;

@@ -195,7 +195,8 @@ class Admin(unittest.TestCase):
         self.assertEqual("LIVE", self.proxy.get_admin("/ready").strip())
 
     def test_memory_certificates_and_logging(self):
-        self.assertGreater(int(json.loads(self.proxy.get_admin("/memory"))["allocated"]), 0)
+        # Sanitizers have an allocator of their own, of which mallinfo knows nothing.
+        self.assertGreater(int(json.loads(self.proxy.get_admin("/memory"))["total_physical_bytes"]), 0)
         self.assertIn("certificates", json.loads(self.proxy.get_admin("/certs")))
         self.assertTrue(self.proxy.get_admin("/logging?level=info", method="POST"))
 

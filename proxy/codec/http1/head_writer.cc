@@ -23,6 +23,7 @@ class Writer {
     }
   }
   void text(std::string_view bytes) {
+    if (bytes.empty()) return;  // memcpy takes no null pointer, whatever the size.
     std::memcpy(at_, bytes.data(), bytes.size());
     at_ += bytes.size();
   }

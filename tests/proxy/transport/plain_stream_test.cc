@@ -71,12 +71,15 @@ TEST_CASE("bytes go both ways and both ends know their addresses") {
   CHECK(pair.client.stream->received_bytes() == 6);
 }
 
-TEST_CASE("a message that is there costs one read") {
+TEST_CASE("a message that is there costs one read, after the first, which looks for a reset behind it") {
   Pair pair;
   pair.client.send("request");
   pair.server.own(std::move(pair.accepted));
   REQUIRE(pair.driver.run_until([&] { return pair.server.received.size() == 7; }));
-  CHECK(pair.server.reads == 1);
+  CHECK(pair.server.reads == 2);
+  pair.client.send("another");
+  REQUIRE(pair.driver.run_until([&] { return pair.server.received.size() == 14; }));
+  CHECK(pair.server.reads == 3);
 }
 
 TEST_CASE("an end that came together with the last bytes is told, though only one edge came") {

@@ -168,6 +168,8 @@ void Forwarder::send_request(Attempt& attempt) {
   stream.send_head(request_, request_ended_ && !body_held && trailers_ == nullptr);
   if (body_held && attempt.open()) {
     base::Buffer body;
+    // What waited for the connection and is more than may be replayed is sent once; else its source would stay paused.
+    if (replay_.size() > plan_.replay_limit_bytes) replayable_ = false;
     if (replayable_) {
       body.share_from(replay_);
     } else {

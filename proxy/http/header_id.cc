@@ -63,12 +63,25 @@ HeaderId header_id(std::string_view name) {
   HeaderId id = kTable[slot_of(name, kSeed)];
   std::string_view known = kNames[static_cast<size_t>(id)];
   if (known.size() != name.size()) return HeaderId::kOther;
-  for (size_t i = 0; i < name.size(); ++i) {
-    char c = name[i];
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    if (c != known[i]) return HeaderId::kOther;
+  // In lower case by one bit, eight bytes at a time: for the characters that a name may have, none but a capital letter
+  // becomes a character of a known name by it.
+  auto differs = [&](size_t at) {
+    uint64_t given, wanted;
+    std::memcpy(&given, name.data() + at, 8);
+    std::memcpy(&wanted, known.data() + at, 8);
+    return (given | 0x2020202020202020) != wanted;
+  };
+  size_t size = name.size();
+  if (size < 8) {
+    for (size_t i = 0; i < size; ++i) {
+      if (static_cast<char>(name[i] | 0x20) != known[i]) return HeaderId::kOther;
+    }
+    return id;
   }
-  return id;
+  for (size_t i = 0; i + 8 < size; i += 8) {
+    if (differs(i)) return HeaderId::kOther;
+  }
+  return differs(size - 8) ? HeaderId::kOther : id;
 }
 
 std::string_view header_name(HeaderId id) { return kNames[static_cast<size_t>(id)]; }

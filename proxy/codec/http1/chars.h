@@ -32,13 +32,22 @@ inline bool is_field_value(std::string_view text) {
   const char* at = text.data();
   size_t left = text.size();
   const __m128i space = _mm_set1_epi8(0x20), tab = _mm_set1_epi8(0x09), del = _mm_set1_epi8(0x7f);
-  for (; left >= 16; at += 16, left -= 16) {
-    __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  auto valid = [&](__m128i bytes) {
     // Unsigned "below 0x20": equal to the minimum of itself and 0x1f.
     __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_sub_epi8(space, _mm_set1_epi8(1))), bytes);
     __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
-    if (_mm_movemask_epi8(bad) != 0) return false;
+    return _mm_movemask_epi8(bad) == 0;
+  };
+  auto sixteen = [](const char* from) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)); };
+  auto eight = [](const char* from) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)); };
+  // The last bytes are looked at by a load that overlaps the one before.
+  if (left >= 16) {
+    for (; left > 16; at += 16, left -= 16) {
+      if (!valid(sixteen(at))) return false;
+    }
+    return valid(sixteen(at + left - 16));
   }
+  if (left >= 8) return valid(_mm_unpacklo_epi64(eight(at), eight(at + left - 8)));
   for (; left != 0; ++at, --left) {
     auto c = static_cast<unsigned char>(*at);
     if ((c < 0x20 && c != '\t') || c == 0x7f) return false;

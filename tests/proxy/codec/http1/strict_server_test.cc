@@ -132,6 +132,21 @@ TEST_CASE("heads that are not strictly HTTP/1 are refused") {
   }
 }
 
+TEST_CASE("a control character in a value is refused at every place of every length") {
+  for (size_t size = 1; size <= 40; ++size) {
+    std::string value(size, 'v');
+    auto head = [&] { return "GET / HTTP/1.1\r\nHost: a\r\nX: " + value + "\r\n\r\n"; };
+    CHECK_FALSE(is_refused(head()));
+    for (char& c : value) {
+      for (char bad : {'\x01', '\x0b', '\x7f'}) {
+        c = bad;
+        CHECK(is_refused(head()));
+      }
+      c = 'v';
+    }
+  }
+}
+
 TEST_CASE("a NUL is refused wherever it stands") {
   using namespace std::string_view_literals;
   CHECK(is_refused("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n"sv));

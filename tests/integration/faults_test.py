@@ -103,7 +103,6 @@ class Memory(unittest.TestCase):
                 peak = max(peak, rss_bytes(proxy.process.pid))
         self.assertLess(peak - base, self.ROOM)
 
-    @unittest.skip("open: an upload of 1 GB stalls on a loaded machine")
     def test_a_gigabyte_up_with_flat_memory(self):
         backend = Stream()
         proxy = self.start(backend)

@@ -117,9 +117,8 @@ def build_proxy(tally, config):
     return copy
 
 
-def run_module(tally, path, environment, label, tries=3):
-    """One Python test module in a process of its own; counts its cases. One that fails is run again: a time-out case is open that
-    fails now and then (see tests/README.md), and each failure is printed."""
+def run_module(tally, path, environment, label):
+    """One Python test module in a process of its own; counts its cases."""
     start = time.monotonic()
     module = str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
     with tempfile.NamedTemporaryFile("r", suffix=".json") as report:
@@ -132,9 +131,6 @@ def run_module(tally, path, environment, label, tries=3):
         except subprocess.TimeoutExpired as error:
             output = (error.stdout or b"").decode(errors="replace") + f"\n{module} did not end within {MODULE_TIME_LIMIT_S} s"
             counts = {"passed": 0, "failed": 1}
-    if counts["failed"] and tries > 1:
-        print(f"again {module}{label}: {counts['failed']} failed\n{output.rstrip()}", flush=True)
-        return run_module(tally, path, environment, label, tries - 1)
     tally.add(f"{module}{label}", counts["passed"], counts["failed"], time.monotonic() - start, output)
 
 

@@ -17,6 +17,8 @@ void drain_wake_fd(int fd, short, void*) {
   }
 }
 
+void forget_wait(int, short, void* waiting_until_ms) { *static_cast<int64_t*>(waiting_until_ms) = 0; }
+
 }  // namespace
 
 LibeventLoop::LibeventLoop(base::Clock& clock) : Loop(clock) {
@@ -46,10 +48,11 @@ void LibeventLoop::wake() {
 }
 
 void LibeventLoop::run() {
-  // libevent itself is given no timers but this one, which bounds its wait for the wheel's sake.
+  // libevent itself is given no timers but this one, which bounds its wait for the wheel's sake. It may fire a few
+  // milliseconds early, by libevent's coarse clock; the rest of the wait then needs it again.
   struct event wait_event;
-  event_assign(&wait_event, base_, -1, 0, [](int, short, void*) {}, nullptr);
   int64_t waiting_until_ms = 0;
+  event_assign(&wait_event, base_, -1, 0, forget_wait, &waiting_until_ms);
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ms = has_work() ? 0 : timers().wait_ms(kLongestWaitMs);
     int flags = EVLOOP_ONCE;

@@ -272,7 +272,6 @@ class Slow(unittest.TestCase):
                 self.assertEqual(408, client.response().status)
             until(lambda: proxy.counter("cluster.x.upstream_rq_active") == 0, "the request is gone")
 
-    @unittest.skip("open: the idle time-out of a kept upstream connection is not dependable")
     def test_a_kept_upstream_connection_is_closed_when_idle(self):
         with Backend() as backend:
             options = {bootstrap.HTTP_OPTIONS_NAME: {"@type": bootstrap.HTTP_OPTIONS, "explicit_http_config": {"http_protocol_options": {}},

@@ -229,7 +229,6 @@ class Quit(unittest.TestCase):
 class Causes(unittest.TestCase):
     """A local answer says why, in a sentence, and %CAUSE% names it."""
 
-    @unittest.skip("open: now and then a time-out fires late")
     def test_each_local_answer_says_its_cause(self):
         gone = socket.create_server(("127.0.0.1", 0))
         address = gone.getsockname()

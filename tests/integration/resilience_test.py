@@ -86,7 +86,6 @@ class TimeOuts(One):
         self.assertEqual(504, self.ask("per-try").status)
         self.assertEqual(3, len(self.silent.accepted) - before)
 
-    @unittest.skip("open: now and then a time-out fires late")
     def test_an_idle_stream_ends(self):
         self.assertEqual(504, self.ask("idle").status)
 

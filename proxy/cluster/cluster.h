@@ -129,6 +129,7 @@ struct ClusterConfig {
 // What is in flight for one priority, over all workers (Envoy's circuit breakers).
 class Breakers {
  public:
+  // The limits must outlive it.
   explicit Breakers(const BreakerLimits& limits) : limits_(limits) {}
   // Each try_ takes one if the limit allows; what was taken must be given back.
   bool try_request() { return try_take(requests_, limits_.max_requests); }
@@ -156,7 +157,7 @@ class Breakers {
     count.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
-  BreakerLimits limits_;
+  const BreakerLimits& limits_;
   std::atomic<uint32_t> requests_{0};
   std::atomic<uint32_t> pending_{0};
   std::atomic<uint32_t> connections_{0};

@@ -97,27 +97,30 @@ class MetricVisitor {
 // The same set of metrics for every worker, under one prefix: a cluster's, a listener's, an HTTP connection manager's.
 class FamilyBase {
  public:
-  FamilyBase(std::string prefix, std::string tag_name, std::string tag_value)
-      : prefix_(std::move(prefix)), tag_name_(std::move(tag_name)), tag_value_(std::move(tag_value)) {}
+  // `tag_name` is a literal: it is not copied.
+  FamilyBase(std::string prefix, std::string_view tag_name, std::string tag_value)
+      : prefix_(std::move(prefix)), tag_name_(tag_name), tag_value_(std::move(tag_value)) {}
   virtual ~FamilyBase() = default;
   // "cluster.backend." - the metric's full name is prefix + name.
   const std::string& prefix() const { return prefix_; }
   // What Prometheus gets as a label instead of as a part of the name: envoy_cluster_name = backend.
-  const std::string& tag_name() const { return tag_name_; }
+  std::string_view tag_name() const { return tag_name_; }
   const std::string& tag_value() const { return tag_value_; }
   // Any thread.
   virtual void visit(MetricVisitor& visitor) const = 0;
 
  private:
-  std::string prefix_, tag_name_, tag_value_;
+  std::string prefix_;
+  std::string_view tag_name_;
+  std::string tag_value_;
 };
 
 // Stats is a struct of metrics with a static `for_each(f)` that calls f(name, &Stats::member) for each of them.
 template <typename Stats>
 class Family : public FamilyBase {
  public:
-  Family(std::string prefix, std::string tag_name, std::string tag_value, uint32_t workers)
-      : FamilyBase(std::move(prefix), std::move(tag_name), std::move(tag_value)), workers_(workers) {}
+  Family(std::string prefix, std::string_view tag_name, std::string tag_value, uint32_t workers)
+      : FamilyBase(std::move(prefix), tag_name, std::move(tag_value)), workers_(workers) {}
 
   // The worker's own words, made at first use. Called on that worker's thread (worker 0 is the main thread).
   Stats& of_worker(uint32_t worker) {

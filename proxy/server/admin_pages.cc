@@ -88,7 +88,8 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
 }
 
 AdminAnswer config_dump(Server& server, const AdminRequest&) {
-  const auto& bootstrap = *server.config().bootstrap;
+  envoy::config::bootstrap::v3::Bootstrap bootstrap;
+  bootstrap.ParseFromString(server.config().bootstrap);
   text::PrintOptions options;
   options.redact_secrets = true;
   constexpr char kType[] = "type.googleapis.com/envoy.admin.v3.";

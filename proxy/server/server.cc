@@ -1,5 +1,6 @@
 #include "proxy/server/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -95,17 +96,18 @@ int Server::run() {
   signal(SIGPIPE, SIG_IGN);
   absl::StatusOr<std::string> text = read_file(options_.config_path);
   if (!text.ok()) return fail(text.status());
-  config_text_ = *std::move(text);
   uint32_t workers = options_.concurrency != 0 ? options_.concurrency : available_cpus();
 
   config::CompileOptions compile;
   compile.workers = workers + 1;
   compile.allow_unsupported = options_.allow_unsupported;
   compile.open_files = !options_.validate;
-  absl::StatusOr<config::CompiledBootstrap> config =
-      config::compile_bootstrap(config_text_, options_.config_path, compile);
+  absl::StatusOr<config::CompiledBootstrap> config = config::compile_bootstrap(*text, options_.config_path, compile);
   if (!config.ok()) return fail(config.status());
   config_ = *std::move(config);
+  text = std::string();
+  // What parsing and compiling needed is several times what is left of them.
+  malloc_trim(0);
   for (const std::string& warning : config_.warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
   if (options_.validate) {
     say(absl::StrCat("configuration '", options_.config_path, "' OK"));

@@ -39,7 +39,6 @@ class Server {
   size_t open_connections() const;
   int64_t uptime_s() const { return (loop_.now_ms() - started_ms_) / 1000; }
   int64_t start_wall_s() const { return start_wall_s_; }
-  const std::string& config_text() const { return config_text_; }
 
   // Stops listening; open connections end as their exchanges do.
   void drain_listeners();
@@ -61,7 +60,6 @@ class Server {
 
   Options options_;
   event::LibeventLoop loop_;
-  std::string config_text_;
   config::CompiledBootstrap config_;
   std::shared_ptr<listener::ConnectionLimit> global_connections_;
   std::vector<BoundListener> bound_;

@@ -146,7 +146,7 @@ class Exposition final : public observe::MetricVisitor {
       // A tag of the same name that the configuration asks for comes first.
       bool taken = false;
       for (const auto& [label, value] : tagged.labels) taken |= label == family_->tag_name();
-      if (!taken) tagged.labels.emplace_back(family_->tag_name(), family_->tag_value());
+      if (!taken) tagged.labels.emplace_back(std::string(family_->tag_name()), family_->tag_value());
     }
     labels_.clear();
     for (const auto& [label, value] : tagged.labels) {

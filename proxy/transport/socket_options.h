@@ -15,6 +15,7 @@ struct TcpKeepalive {
   uint32_t probes = 0;
   uint32_t time_s = 0;
   uint32_t interval_s = 0;
+  bool operator==(const TcpKeepalive&) const = default;
 };
 
 struct SocketOptions {
@@ -24,6 +25,7 @@ struct SocketOptions {
   bool transparent = false;               // IP_TRANSPARENT; needs CAP_NET_ADMIN.
   uint32_t mark = 0;                      // SO_MARK; 0: none.
   uint32_t user_timeout_ms = 0;           // TCP_USER_TIMEOUT; 0: the system's.
+  bool operator==(const SocketOptions&) const = default;
 };
 
 // Stateless; may be shared by all workers. Its streams need an event::LibeventLoop.

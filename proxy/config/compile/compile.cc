@@ -61,27 +61,27 @@ void compile_admin(Context& context, CompiledBootstrap& result) {
 
 absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::string_view file_name,
                                                     const CompileOptions& options) {
-  auto bootstrap = std::make_shared<bootstrap_v3::Bootstrap>();
+  bootstrap_v3::Bootstrap bootstrap;
   text::Source source;
   text::ParseOptions parse_options;
   parse_options.keep_unknown_types = true;
-  absl::Status parsed = text::parse(text, file_name, bootstrap.get(), parse_options, &source);
+  absl::Status parsed = text::parse(text, file_name, &bootstrap, parse_options, &source);
   if (!parsed.ok()) return parsed;
 
   CompiledBootstrap result;
   std::vector<std::string> refused;
-  for (text::Unsupported& each : text::find_unsupported(*bootstrap, supported_fields(), &source.positions)) {
+  for (text::Unsupported& each : text::find_unsupported(bootstrap, supported_fields(), &source.positions)) {
     refused.push_back(std::move(each.message));
   }
 
-  Context context(*bootstrap, source, options);
+  Context context(bootstrap, source, options);
   // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
   // often is what another part lacks, so then only the refusals are certain.
   compile_clusters(context);
   compile_listeners(context);
   compile_admin(context, result);
-  if (bootstrap->has_stats_config()) {
-    result.stats_rules = compile_stats_config(context, bootstrap->stats_config(), "stats_config");
+  if (bootstrap.has_stats_config()) {
+    result.stats_rules = compile_stats_config(context, bootstrap.stats_config(), "stats_config");
   }
   if (options.allow_unsupported) {
     result.warnings = std::move(refused);
@@ -90,14 +90,14 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   if (!refused.empty()) return absl::InvalidArgumentError(join_lines(refused));
   if (!context.errors().empty()) return absl::InvalidArgumentError(join_lines(context.errors()));
 
-  result.node_id = bootstrap->node().id();
-  result.node_cluster = bootstrap->node().cluster();
-  result.node_zone = bootstrap->node().locality().zone();
+  result.node_id = bootstrap.node().id();
+  result.node_cluster = bootstrap.node().cluster();
+  result.node_zone = bootstrap.node().locality().zone();
   result.access_logs = std::move(context.access_logs);
   result.log_writer = std::move(context.log_writer);
   context.snapshot.version = 1;
   result.snapshot = std::make_shared<const snapshot::Snapshot>(std::move(context.snapshot));
-  result.bootstrap = std::move(bootstrap);
+  result.bootstrap = bootstrap.SerializeAsString();
   return result;
 }
 

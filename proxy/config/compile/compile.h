@@ -15,10 +15,6 @@
 // From an Envoy v3 bootstrap to what the proxy runs. Main thread. Nothing is half done: an error means that nothing of
 // the file is in force.
 
-namespace envoy::config::bootstrap::v3 {
-class Bootstrap;
-}
-
 namespace weft::config {
 
 struct CompileOptions {
@@ -29,7 +25,7 @@ struct CompileOptions {
 
 struct CompiledBootstrap {
   snapshot::SnapshotPtr snapshot;
-  std::shared_ptr<const envoy::config::bootstrap::v3::Bootstrap> bootstrap;  // As given, for /config_dump.
+  std::string bootstrap;  // As given, serialised (a tenth of the message's memory): for /config_dump.
   bool has_admin = false;
   transport::Address admin_address;
   std::vector<std::shared_ptr<observe::AccessLog>> admin_access_logs;

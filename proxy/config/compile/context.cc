@@ -6,6 +6,13 @@ void Context::error(std::string_view path, std::string_view what) {
   errors_.push_back(text::cat(source_.positions.locate(path), ": ", what));
 }
 
+std::shared_ptr<transport::Connector> Context::plain_connector(const transport::SocketOptions& options) {
+  for (const auto& [known, connector] : plain_connectors_) {
+    if (known == options) return connector;
+  }
+  return plain_connectors_.emplace_back(options, transport::make_plain_connector(options)).second;
+}
+
 cluster::ClusterPtr Context::find_cluster(const std::string& name) const {
   auto found = snapshot.clusters.find(name);
   return found == snapshot.clusters.end() ? nullptr : found->second;

@@ -63,7 +63,7 @@ class Context {
 
   // Metrics with one prefix are one family, however many listeners use it.
   template <typename Stats>
-  std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, const std::string& tag_name,
+  std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, std::string_view tag_name,
                                                  const std::string& tag_value) {
     std::shared_ptr<observe::FamilyBase>& slot = families_[prefix];
     if (slot == nullptr) {
@@ -76,6 +76,9 @@ class Context {
   cluster::ClusterPtr cluster(const std::string& name, std::string_view path);
   cluster::ClusterPtr find_cluster(const std::string& name) const;
 
+  // One for all clusters that ask for the same.
+  std::shared_ptr<transport::Connector> plain_connector(const transport::SocketOptions& options);
+
   snapshot::Snapshot snapshot;
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
   std::map<std::string, std::shared_ptr<observe::AccessLog>> access_logs_by_key;
@@ -87,6 +90,7 @@ class Context {
   const CompileOptions& options_;
   std::vector<std::string> errors_;
   std::map<std::string, std::shared_ptr<observe::FamilyBase>> families_;
+  std::vector<std::pair<transport::SocketOptions, std::shared_ptr<transport::Connector>>> plain_connectors_;
 };
 
 // Milliseconds, rounded up, so that what is not nothing does not become "none".

@@ -185,12 +185,12 @@ ClientTransport compile_client_transport(Context& context, const core_v3::Transp
                                          const std::vector<std::string>& alpn) {
   ClientTransport result;
   if (socket == nullptr || socket->typed_config().Is<raw_v3::RawBuffer>()) {
-    result.connector = transport::make_plain_connector(options);
+    result.connector = context.plain_connector(options);
     return result;
   }
   std::string here = field_path(path, "typed_config");
   tls_v3::UpstreamTlsContext tls;
-  result.connector = transport::make_plain_connector(options);
+  result.connector = context.plain_connector(options);
   if (!context.unpack(socket->typed_config(), &tls, here)) return result;
   const tls_v3::CommonTlsContext& common = tls.common_tls_context();
   std::string at_common = field_path(here, "common_tls_context");

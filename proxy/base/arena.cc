@@ -1,48 +1,22 @@
 #include "proxy/base/arena.h"
 
 #include <algorithm>
-#include <cstdlib>
+
+#include "proxy/base/free_list.h"
 
 namespace weft::base {
 namespace {
 
 constexpr size_t kChunkBytes = 4096;
-constexpr size_t kMaxFreeChunks = 512;
-
-struct FreeChunks {
-  void* head = nullptr;
-  size_t count = 0;
-  ~FreeChunks() {
-    while (head != nullptr) {
-      void* next = *static_cast<void**>(head);
-      std::free(head);
-      head = next;
-    }
-    count = kMaxFreeChunks;
-  }
-};
-thread_local FreeChunks free_chunks;
+constexpr size_t kMostKeptChunks = 512;
+thread_local FreeList<kChunkBytes, kMostKeptChunks> free_chunks;
 
 void* take_chunk(size_t size_bytes) {
-  if (size_bytes == kChunkBytes && free_chunks.head != nullptr) {
-    void* chunk = free_chunks.head;
-    free_chunks.head = *static_cast<void**>(chunk);
-    --free_chunks.count;
-    return chunk;
-  }
-  void* chunk = std::malloc(size_bytes);
-  WEFT_ASSERT(chunk != nullptr);
-  return chunk;
+  return size_bytes == kChunkBytes ? free_chunks.take() : ::operator new(size_bytes);
 }
 
 void give_chunk(void* chunk, size_t size_bytes) {
-  if (size_bytes != kChunkBytes || free_chunks.count >= kMaxFreeChunks) {
-    std::free(chunk);
-    return;
-  }
-  *static_cast<void**>(chunk) = free_chunks.head;
-  free_chunks.head = chunk;
-  ++free_chunks.count;
+  size_bytes == kChunkBytes ? free_chunks.give(chunk) : ::operator delete(chunk);
 }
 
 }  // namespace

@@ -1,48 +1,30 @@
 #include "proxy/base/buffer.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <new>
+
+#include "proxy/base/free_list.h"
 
 namespace weft::base {
 namespace {
 
 // At most 4 MiB of free blocks are kept by a thread; beyond that they go back to the allocator.
-constexpr size_t kMaxFreeBlocks = 256;
-
-struct FreeBlocks {
-  Block* head = nullptr;
-  size_t count = 0;
-  size_t in_use = 0;
-  ~FreeBlocks() {
-    while (head != nullptr) {
-      Block* next = head->next_free;
-      std::free(head);
-      head = next;
-    }
-    count = kMaxFreeBlocks;  // Blocks released after the thread's end go straight to the allocator.
-  }
-};
-thread_local FreeBlocks free_blocks;
+constexpr size_t kMostKeptBlocks = 256;
+thread_local FreeList<sizeof(Block) + Block::kDataBytes, kMostKeptBlocks> free_blocks;
+thread_local size_t used_blocks = 0;
 
 }  // namespace
 
 Block* Block::make(size_t capacity_bytes) {
-  Block* block;
+  void* memory;
   if (capacity_bytes == kDataBytes) {
-    ++free_blocks.in_use;
-    if (free_blocks.head != nullptr) {
-      block = free_blocks.head;
-      free_blocks.head = block->next_free;
-      --free_blocks.count;
-      block->references = 1;
-      block->used_bytes = 0;
-      return block;
-    }
+    ++used_blocks;
+    memory = free_blocks.take();
+  } else {
+    memory = ::operator new(sizeof(Block) + capacity_bytes);
   }
-  block = static_cast<Block*>(std::malloc(sizeof(Block) + capacity_bytes));
-  WEFT_ASSERT(block != nullptr);
+  auto* block = static_cast<Block*>(memory);
   block->references = 1;
   block->used_bytes = 0;
   block->capacity_bytes = static_cast<uint32_t>(capacity_bytes);
@@ -50,21 +32,12 @@ Block* Block::make(size_t capacity_bytes) {
 }
 
 void Block::recycle(Block* block) {
-  if (block->capacity_bytes != kDataBytes) {
-    std::free(block);
-    return;
-  }
-  --free_blocks.in_use;
-  if (free_blocks.count >= kMaxFreeBlocks) {
-    std::free(block);
-    return;
-  }
-  block->next_free = free_blocks.head;
-  free_blocks.head = block;
-  ++free_blocks.count;
+  if (block->capacity_bytes != kDataBytes) return ::operator delete(block);
+  --used_blocks;
+  free_blocks.give(block);
 }
 
-size_t blocks_in_use() { return free_blocks.in_use; }
+size_t blocks_in_use() { return used_blocks; }
 
 void Buffer::take(Buffer& other) noexcept {
   if (other.slices_ == other.inline_slices_) {

@@ -21,8 +21,7 @@ struct Block {
   uint32_t references;
   uint32_t used_bytes;  // Bytes of `data` that some slice may see; the rest is free for the last reader to fill.
   uint32_t capacity_bytes;
-  Block* next_free;
-  char data[];
+  alignas(16) char data[];
 
   static Block* make(size_t capacity_bytes = kDataBytes);
   void retain() { ++references; }

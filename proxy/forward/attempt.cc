@@ -1,45 +1,19 @@
 #include "proxy/forward/attempt.h"
 
+#include "proxy/base/free_list.h"
 #include "proxy/forward/forwarder.h"
 
 namespace weft::forward {
 namespace {
 
-// Attempts are made and freed once per request: a thread keeps some for the next.
-constexpr size_t kMaxFreeAttempts = 256;
-struct FreeAttempts {
-  void* head = nullptr;
-  size_t count = 0;
-  ~FreeAttempts() {
-    while (head != nullptr) {
-      void* next = *static_cast<void**>(head);
-      ::operator delete(head);
-      head = next;
-    }
-    count = kMaxFreeAttempts;
-  }
-};
-thread_local FreeAttempts free_attempts;
+constexpr size_t kMostKeptAttempts = 256;
+thread_local base::FreeList<sizeof(Attempt), kMostKeptAttempts> free_attempts;
 
 }  // namespace
 
-void* Attempt::operator new(size_t size) {
-  if (free_attempts.head == nullptr) return ::operator new(size);
-  void* memory = free_attempts.head;
-  free_attempts.head = *static_cast<void**>(memory);
-  --free_attempts.count;
-  return memory;
-}
+void* Attempt::operator new(size_t) { return free_attempts.take(); }
 
-void Attempt::operator delete(void* memory, size_t) {
-  if (free_attempts.count >= kMaxFreeAttempts) {
-    ::operator delete(memory);
-    return;
-  }
-  *static_cast<void**>(memory) = free_attempts.head;
-  free_attempts.head = memory;
-  ++free_attempts.count;
-}
+void Attempt::operator delete(void* memory, size_t) { free_attempts.give(memory); }
 
 Attempt::Attempt(Forwarder& owner, cluster::HostPtr host)
     : owner_(owner),

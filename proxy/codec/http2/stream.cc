@@ -1,44 +1,19 @@
 #include "proxy/codec/http2/stream.h"
 
+#include "proxy/base/free_list.h"
 #include "proxy/codec/http2/session.h"
 
 namespace weft::codec::http2 {
 namespace {
 
-constexpr size_t kMaxFreeStreams = 1024;
-struct FreeStreams {
-  void* head = nullptr;
-  size_t count = 0;
-  ~FreeStreams() {
-    while (head != nullptr) {
-      void* next = *static_cast<void**>(head);
-      ::operator delete(head);
-      head = next;
-    }
-    count = kMaxFreeStreams;
-  }
-};
-thread_local FreeStreams free_streams;
+constexpr size_t kMostKeptStreams = 1024;
+thread_local base::FreeList<sizeof(Stream), kMostKeptStreams> free_streams;
 
 }  // namespace
 
-void* Stream::operator new(size_t size) {
-  if (free_streams.head == nullptr) return ::operator new(size);
-  void* memory = free_streams.head;
-  free_streams.head = *static_cast<void**>(memory);
-  --free_streams.count;
-  return memory;
-}
+void* Stream::operator new(size_t) { return free_streams.take(); }
 
-void Stream::operator delete(void* memory, size_t) {
-  if (free_streams.count >= kMaxFreeStreams) {
-    ::operator delete(memory);
-    return;
-  }
-  *static_cast<void**>(memory) = free_streams.head;
-  free_streams.head = memory;
-  ++free_streams.count;
-}
+void Stream::operator delete(void* memory, size_t) { free_streams.give(memory); }
 
 void Stream::deliver_body(bool end) {
   if (over || (incoming.empty() && !end)) return;

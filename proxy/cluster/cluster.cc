@@ -50,6 +50,7 @@ void Cluster::set_hosts(std::vector<std::vector<HostPtr>> priorities) {
   set->priorities = std::move(priorities);
   set->version = hosts_version_.load(std::memory_order_relaxed) + 1;
   if (set->version > 1) stats(0).membership_change.add();
+  host_count_.store(set->size(), std::memory_order_relaxed);
   std::atomic_store(&hosts_, HostSetPtr(std::move(set)));
   note_health_change();
   if (on_hosts_changed_) on_hosts_changed_();
@@ -79,7 +80,8 @@ void Cluster::report(Host& host, uint16_t status, http::Cause cause, int64_t now
     host.timeouts.fetch_add(1, std::memory_order_relaxed);
   }
   if (outlier_ == nullptr) return;
-  if (outlier_->report(host, status, hosts()->size(), now_ms, stats(worker))) note_health_change();
+  if (outlier_->report(host, status, host_count_.load(std::memory_order_relaxed), now_ms, stats(worker)))
+    note_health_change();
 }
 
 void Cluster::tick(int64_t now_ms) {

@@ -204,7 +204,8 @@ class Cluster {
   base::Callback<void()> on_hosts_changed_;
   Breakers breakers_[2];
   std::shared_ptr<observe::Family<observe::ClusterStats>> stats_;
-  HostSetPtr hosts_;  // Guarded by std::atomic_load/store.
+  HostSetPtr hosts_;                   // Guarded by std::atomic_load/store.
+  std::atomic<size_t> host_count_{0};  // Of hosts_: what each answer asks, without taking hosts_.
   std::atomic<uint64_t> hosts_version_{0};
   std::unique_ptr<OutlierDetector> outlier_;
   uint32_t index_ = 0;

@@ -60,7 +60,4 @@ class LogWriter {
 absl::StatusOr<std::shared_ptr<AccessLog>> make_access_log(const AccessLogConfig& config, uint32_t workers,
                                                            std::shared_ptr<LogWriter> writer);
 
-// Expands Envoy's command operators in header values; the text lives in `arena`. `format` was checked when configured.
-std::string_view expand_operators(std::string_view format, const RequestRecord& record, base::Arena& arena);
-
 }  // namespace weft::observe

@@ -453,12 +453,11 @@ bool Format::render_value(const RequestRecord& record, std::string& out) const {
   return found;
 }
 
-std::string_view expand_operators(std::string_view format, const RequestRecord& record, base::Arena& arena) {
-  // Compiled anew each time: such headers are few, and the text was found valid when it was configured.
-  absl::StatusOr<Format> compiled = Format::compile(format);
-  if (!compiled.ok()) return {};
-  std::string text;
-  compiled->render(record, true, text);
+std::string_view Format::render(const RequestRecord& record, base::Arena& arena) const {
+  // Keeps its storage, so that a request costs no allocation.
+  thread_local std::string text;
+  text.clear();
+  render(record, true, text);
   return arena.copy(text);
 }
 

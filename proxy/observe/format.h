@@ -21,6 +21,8 @@ class Format {
 
   // Appends the rendered text. A value that is absent is "-", or nothing where `omit_empty`.
   void render(const RequestRecord& record, bool omit_empty, std::string& out) const;
+  // The rendered text as a header's value, in `arena`; what is absent is nothing.
+  std::string_view render(const RequestRecord& record, base::Arena& arena) const;
   // One operator and nothing else, of a numeric kind: JSON writes it as a number.
   bool is_number() const;
   // As render(), of a format that is one operator: false if the value is absent.

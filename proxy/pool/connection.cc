@@ -13,9 +13,6 @@ namespace {
 using CloseKind = transport::ByteStream::CloseKind;
 using http::Cause;
 
-constexpr size_t kTurnReadBytes = 256 * 1024;
-constexpr size_t kReadBytes = 64 * 1024;
-
 Cause connect_cause(transport::ByteStream::ErrorKind kind) {
   using Kind = transport::ByteStream::ErrorKind;
   switch (kind) {
@@ -52,8 +49,8 @@ Connection::~Connection() = default;
 void Connection::connect() {
   const auto& config = pool_.owner().cluster().config();
   timer_.arm(config.connect_timeout_ms);
-  stream_ = config.connector->connect(pool_.owner().owner().loop(), pool_.host().address());
-  stream_->attach(*this);
+  io_.stream = config.connector->connect(pool_.owner().owner().loop(), pool_.host().address());
+  io_.stream->attach(*this);
 }
 
 void Connection::on_connected() {
@@ -63,12 +60,12 @@ void Connection::on_connected() {
   auto& stats = pool_.owner().stats();
   auto& loop = pool_.owner().owner().loop();
   stats.upstream_cx_connect_ms.record(static_cast<uint64_t>((loop.now_ns() - begun_ns_) / 1'000'000));
-  if (const transport::TlsInfo* tls = stream_->info().tls) {
+  if (const transport::TlsInfo* tls = io_.stream->info().tls) {
     stats.ssl_handshake.add();
     if (tls->resumed) stats.ssl_session_reused.add();
   }
   bool http2 = pool_.protocol() == cluster::UpstreamProtocol::kHttp2 ||
-               (pool_.protocol() == cluster::UpstreamProtocol::kAuto && stream_->alpn() == "h2");
+               (pool_.protocol() == cluster::UpstreamProtocol::kAuto && io_.stream->alpn() == "h2");
   if (http2) {
     codec_ = codec::http2::make_client_codec(config.codec_limits);
     stats.upstream_cx_http2_total.add();
@@ -87,14 +84,14 @@ void Connection::on_connected() {
   schedule_flush();
 }
 
-void Connection::on_connect_failed() { connect_failed(connect_cause(stream_->error_kind()), stream_->error()); }
+void Connection::on_connect_failed() { connect_failed(connect_cause(io_.stream->error_kind()), io_.stream->error()); }
 
 void Connection::connect_failed(Cause cause, std::string_view detail) {
   if (ended_) return;
   auto& stats = pool_.owner().stats();
   stats.upstream_cx_connect_fail.add();
   if (cause == Cause::kConnectTimeout) stats.upstream_cx_connect_timeout.add();
-  if (cause == Cause::kUpstreamTlsFailed) count_tls_failure(stats, stream_->tls_failure());
+  if (cause == Cause::kUpstreamTlsFailed) count_tls_failure(stats, io_.stream->tls_failure());
   std::string text(detail);
   // The waiters are told after the connection has gone from the pool, so that a retry finds it as it then is.
   HostPool& pool = pool_;
@@ -107,7 +104,7 @@ void Connection::schedule_flush() {
 }
 
 bool Connection::can_start_stream() const {
-  if (ended_ || draining_ || input_ended_ || codec_ == nullptr || !codec_->can_start_stream()) return false;
+  if (ended_ || draining_ || io_.input_ended || codec_ == nullptr || !codec_->can_start_stream()) return false;
   uint32_t most = pool_.owner().cluster().config().max_requests_per_connection;
   return most == 0 || started_streams_ < most;
 }
@@ -129,22 +126,22 @@ bool Connection::request_bytes_written(const codec::ClientStream& stream) const 
 }
 
 std::string_view Connection::local_address_text() const {
-  if (local_address_.empty()) local_address_ = stream_->info().local.to_string();
+  if (local_address_.empty()) local_address_ = io_.stream->info().local.to_string();
   return local_address_;
 }
 
 void Connection::on_readable() {
   if (ended_ || codec_ == nullptr) {
-    readable_ = true;
+    io_.readable = true;
     return;
   }
-  readable_ = true;
+  io_.readable = true;
   receive();
   schedule_flush();
 }
 
 void Connection::on_writable() {
-  write_blocked_ = false;
+  io_.write_blocked = false;
   schedule_flush();
 }
 
@@ -155,10 +152,10 @@ void Connection::on_next_turn() {
 }
 
 void Connection::receive() {
-  size_t budget = kTurnReadBytes;
+  size_t budget = codec::ConnectionIo::kTurnReadBytes;
   while (!ended_) {
-    if (!input_.empty()) {
-      codec::FeedState state = codec_->feed(input_);
+    if (!io_.input.empty()) {
+      codec::FeedState state = codec_->feed(io_.input);
       if (state == codec::FeedState::kPaused) break;
       if (state == codec::FeedState::kFailed || state == codec::FeedState::kClose) {
         draining_ = true;
@@ -166,41 +163,29 @@ void Connection::receive() {
         break;
       }
     }
-    if (input_ended_) {
+    if (io_.input_ended) {
       codec_->on_input_end();
       draining_ = true;
       break;
     }
-    if (!readable_) break;
+    if (!io_.readable) break;
     if (budget == 0) {
       pool_.owner().owner().loop().at_next_turn(*this);
       break;
     }
-    transport::IoResult result = stream_->read(input_, std::min(budget, kReadBytes));
-    budget -= std::min(budget, result.bytes);
-    switch (result.state) {
-      case transport::IoResult::State::kOk:
-        readable_ = !result.drained;
-        break;
-      case transport::IoResult::State::kBlocked:
-        readable_ = false;
-        break;
-      case transport::IoResult::State::kEnd:
-        input_ended_ = true;
-        break;
-      case transport::IoResult::State::kError:
-        // What arrived before the error still counts: a whole answer is a whole answer.
-        if (!input_.empty() && codec_->feed(input_) == codec::FeedState::kPaused) input_.clear();
-        return lost(Cause::kUpstreamClosed, stream_->error());
+    if (!io_.read(budget)) {
+      // What arrived before the error still counts: a whole answer is a whole answer.
+      if (!io_.input.empty() && codec_->feed(io_.input) == codec::FeedState::kPaused) io_.input.clear();
+      return lost(Cause::kUpstreamClosed, io_.stream->error());
     }
   }
-  if (input_.empty()) input_.trim();
+  if (io_.input.empty()) io_.input.trim();
 }
 
 void Connection::on_turn_end() {
   if (ended_ || codec_ == nullptr) return;
   codec_->deliver_closed();
-  if (!input_.empty() || readable_) {
+  if (!io_.input.empty() || io_.readable) {
     receive();
     if (ended_) return;
     codec_->deliver_closed();
@@ -215,33 +200,19 @@ void Connection::on_turn_end() {
     if (idle_ms != 0) timer_.arm(idle_ms);
   }
   bool over = codec_->finished() || (draining_ && codec_->open_streams() == 0);
-  if (over && (codec_->output().empty() || input_ended_)) return end(CloseKind::kGraceful);
+  if (over && (codec_->output().empty() || io_.input_ended)) return end(CloseKind::kGraceful);
   pool_.on_stream_closed(*this);
 }
 
 void Connection::write_output() {
-  base::Buffer& output = codec_->output();
-  codec_->fill_output();
-  while (!output.empty() && !write_blocked_) {
-    transport::IoResult result = stream_->write(output);
-    if (result.bytes != 0) written_streams_ = started_streams_;
-    if (result.state == transport::IoResult::State::kError) return lost(Cause::kUpstreamClosed, stream_->error());
-    if (result.state == transport::IoResult::State::kBlocked || (result.drained && !output.empty())) {
-      write_blocked_ = true;
-    }
-    codec_->fill_output();
-  }
-  if (output.empty()) output.trim();
-  if (output.empty() && codec_->output_ended() && !write_shut_) {
+  codec::ConnectionIo::Written written = io_.write(*codec_);
+  if (written.bytes != 0) written_streams_ = started_streams_;
+  if (written.lost) return lost(Cause::kUpstreamClosed, io_.stream->error());
+  if (codec_->output().empty() && codec_->output_ended() && !write_shut_) {
     write_shut_ = true;
-    stream_->shutdown_write();
+    io_.stream->shutdown_write();
   }
-  size_t waiting = output.size() + stream_->unsent_bytes();
-  uint32_t high = pool_.owner().cluster().config().per_connection_buffer_limit_bytes;
-  bool blocked = output_blocked_ ? waiting > high / 2 : waiting > high;
-  if (blocked == output_blocked_) return;
-  output_blocked_ = blocked;
-  codec_->on_output_blocked(blocked);
+  io_.update_output_blocked(*codec_, pool_.owner().cluster().config().per_connection_buffer_limit_bytes);
 }
 
 void Connection::lost(Cause cause, std::string_view) {
@@ -282,15 +253,15 @@ void Connection::end(CloseKind kind) {
   auto& loop = pool_.owner().owner().loop();
   auto& stats = pool_.owner().stats();
   stats.upstream_cx_destroy.add();
-  stats.upstream_cx_rx_bytes_total.add(stream_->received_bytes());
-  stats.upstream_cx_tx_bytes_total.add(stream_->sent_bytes());
+  stats.upstream_cx_rx_bytes_total.add(io_.stream->received_bytes());
+  stats.upstream_cx_tx_bytes_total.add(io_.stream->sent_bytes());
   stats.upstream_cx_length_ms.record(static_cast<uint64_t>((loop.now_ns() - begun_ns_) / 1'000'000));
   timer_.disarm();
   ping_timer_.disarm();
   lifetime_timer_.disarm();
   base::ListNode<event::TurnEndTask>::unlink();
   base::ListNode<event::NextTurnTask>::unlink();
-  stream_->close(kind);
+  io_.stream->close(kind);
   pool_.on_ended(*this);
   loop.destroy_later(std::unique_ptr<event::Deferred>(this));
 }

@@ -5,6 +5,7 @@
 
 #include "proxy/base/intrusive_list.h"
 #include "proxy/codec/codec.h"
+#include "proxy/codec/connection_io.h"
 #include "proxy/event/loop.h"
 #include "proxy/pool/pool.h"
 
@@ -36,7 +37,7 @@ class Connection final : public transport::ByteStream::Events,
   void close_now(codec::ResetReason reason, http::Cause cause);
 
   // UpstreamConnection
-  const transport::ConnectionInfo& info() const override { return stream_->info(); }
+  const transport::ConnectionInfo& info() const override { return io_.stream->info(); }
   uint64_t id() const override { return id_; }
   http::Version version() const override { return codec_->version(); }
   bool reused() const override { return started_streams_ > 1; }
@@ -62,9 +63,8 @@ class Connection final : public transport::ByteStream::Events,
   void on_lifetime_over();
 
   HostPool& pool_;
-  std::unique_ptr<transport::ByteStream> stream_;
+  codec::ConnectionIo io_;
   std::unique_ptr<codec::ClientCodec> codec_;
-  base::Buffer input_;
   event::Timer timer_;  // Connecting: the connect timeout. Afterwards: the idle timeout.
   event::Timer ping_timer_;
   event::Timer lifetime_timer_;
@@ -72,11 +72,7 @@ class Connection final : public transport::ByteStream::Events,
   int64_t begun_ns_;
   uint32_t started_streams_ = 0;
   uint32_t written_streams_ = 0;  // How many had begun when bytes were last written.
-  bool readable_ = true;
-  bool input_ended_ = false;
-  bool write_blocked_ = false;
-  bool write_shut_ = false;  // The tunnel that it carries has ended its sending half.
-  bool output_blocked_ = false;
+  bool write_shut_ = false;       // The tunnel that it carries has ended its sending half.
   bool draining_ = false;
   bool ended_ = false;
   bool was_busy_ = false;

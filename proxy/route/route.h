@@ -17,19 +17,23 @@ namespace weft::cluster {
 class Cluster;
 }
 
+namespace weft::observe {
+class Format;
+}
+
 namespace weft::route {
 
 class Regex;
 
-// A header to add or to change. `value` may hold Envoy's command operators (%REQ(x)%, %DOWNSTREAM_REMOTE_ADDRESS% ...),
-// which the stream expands; `has_operators` spares the look.
+// A header to add or to change. A value with Envoy's command operators (%REQ(x)%, %DOWNSTREAM_REMOTE_ADDRESS% ...) is a
+// `format` that the stream renders for each request; `value` is then empty.
 struct HeaderValue {
   enum class Action : uint8_t { kAppend, kAddIfAbsent, kOverwrite, kOverwriteIfExists };
   std::string name;
   std::string value;
   Action action = Action::kAppend;
   bool keep_empty = false;
-  bool has_operators = false;
+  std::shared_ptr<const observe::Format> format;
 };
 
 // Applied in this order: remove, then add.

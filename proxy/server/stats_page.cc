@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "proxy/cluster/cluster.h"
+
 namespace weft::server {
 namespace {
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "proxy/cluster/cluster.h"
 #include "proxy/codec/codec.h"
 #include "proxy/filter/filter.h"
 #include "proxy/observe/access_log.h"
@@ -18,6 +17,10 @@
 
 // The configuration as workers run it: immutable, built by config/compile, published whole. A request keeps the
 // pointers with which it began. Times are milliseconds; 0 means none unless said otherwise.
+
+namespace weft::cluster {
+class Cluster;
+}
 
 namespace weft::snapshot {
 
@@ -78,7 +81,7 @@ struct TcpProxy {
   std::string stat_prefix;
   struct Destination {
     std::string name;
-    cluster::ClusterPtr cluster;
+    std::shared_ptr<cluster::Cluster> cluster;
     uint32_t weight = 1;
   };
   std::vector<Destination> destinations;
@@ -146,7 +149,7 @@ struct Listener {
 struct Snapshot {
   uint64_t version = 0;
   std::vector<std::shared_ptr<const Listener>> listeners;
-  absl::flat_hash_map<std::string, cluster::ClusterPtr> clusters;
+  absl::flat_hash_map<std::string, std::shared_ptr<cluster::Cluster>> clusters;
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

@@ -11,9 +11,6 @@ namespace {
 
 using CloseKind = transport::ByteStream::CloseKind;
 
-// What one connection may take of a turn before others get theirs.
-constexpr size_t kTurnReadBytes = 256 * 1024;
-constexpr size_t kReadBytes = 64 * 1024;
 constexpr int kTurnExchanges = 32;
 // RFC 9113, 3.4: what an HTTP/2 client says first.
 constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -23,11 +20,10 @@ constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 Connection::Connection(Worker& worker, std::unique_ptr<transport::ByteStream> stream,
                        const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket)
     : worker_(worker),
-      stream_(std::move(stream)),
+      io_{.stream = std::move(stream), .input = std::move(early)},
       chain_(chain),
       ticket_(std::move(ticket)),
       stats_(chain.http->stats->of_worker(worker.context().worker)),
-      input_(std::move(early)),
       idle_timer_(worker.context().loop.timers(), base::bind<&Connection::on_idle>(this)),
       head_timer_(worker.context().loop.timers(), base::bind<&Connection::on_head_timeout>(this)),
       lifetime_timer_(worker.context().loop.timers(), base::bind<&Connection::on_lifetime_over>(this)),
@@ -45,15 +41,15 @@ void Connection::start() {
   render_peer();
   if (http().idle_timeout_ms != 0) idle_timer_.arm(http().idle_timeout_ms);
   if (http().max_connection_duration_ms != 0) lifetime_timer_.arm(http().max_connection_duration_ms);
-  stream_->attach(*this);
-  if (!input_.empty()) {
+  io_.stream->attach(*this);
+  if (!io_.input.empty()) {
     receive();
     schedule_flush();
   }
 }
 
 void Connection::render_peer() {
-  const transport::ConnectionInfo& info = stream_->info();
+  const transport::ConnectionInfo& info = io_.stream->info();
   peer_.connection_id = worker_.next_connection_id();
   std::string_view* views[] = {&peer_.remote_ip,        &peer_.remote_address,
                                &peer_.direct_remote_ip, &peer_.direct_remote_address,
@@ -103,15 +99,15 @@ void Connection::render_peer() {
 bool Connection::choose_codec() {
   snapshot::CodecType type = http().codec_type;
   if (type == snapshot::CodecType::kAuto) {
-    std::string_view alpn = stream_->alpn();
+    std::string_view alpn = io_.stream->alpn();
     if (alpn == "h2") {
       type = snapshot::CodecType::kHttp2;
     } else if (!alpn.empty()) {
       type = snapshot::CodecType::kHttp1;
     } else {
-      size_t n = std::min(input_.size(), kPreface.size());
+      size_t n = std::min(io_.input.size(), kPreface.size());
       if (n == 0) return false;
-      if (input_.linearize(n) != kPreface.substr(0, n)) {
+      if (io_.input.linearize(n) != kPreface.substr(0, n)) {
         type = snapshot::CodecType::kHttp1;
       } else if (n == kPreface.size()) {
         type = snapshot::CodecType::kHttp2;
@@ -134,13 +130,13 @@ bool Connection::choose_codec() {
 }
 
 void Connection::on_readable() {
-  readable_ = true;
+  io_.readable = true;
   receive();
   schedule_flush();
 }
 
 void Connection::on_writable() {
-  write_blocked_ = false;
+  io_.write_blocked = false;
   schedule_flush();
 }
 
@@ -152,47 +148,33 @@ void Connection::on_next_turn() {
 }
 
 void Connection::receive() {
-  size_t budget = kTurnReadBytes;
+  size_t budget = codec::ConnectionIo::kTurnReadBytes;
   while (!ended_) {
     if (codec_ == nullptr && choose_codec()) continue;
-    if (lingering_) input_.clear();
+    if (lingering_) io_.input.clear();
     if (codec_ != nullptr && !lingering_) {
-      if (!input_.empty()) {
-        codec::FeedState state = codec_->feed(input_);
+      if (!io_.input.empty()) {
+        codec::FeedState state = codec_->feed(io_.input);
         if (state == codec::FeedState::kPaused || state == codec::FeedState::kFailed) break;
       }
-      if (input_ended_ && !end_told_ && input_.empty()) {
+      if (io_.input_ended && !end_told_ && io_.input.empty()) {
         end_told_ = true;
         codec_->on_input_end();
         break;
       }
     }
-    if (!readable_ || input_ended_) break;
+    if (!io_.readable || io_.input_ended) break;
     if (budget == 0) {
       worker_.context().loop.at_next_turn(*this);
       break;
     }
-    transport::IoResult result = stream_->read(input_, std::min(budget, kReadBytes));
-    budget -= std::min(budget, result.bytes);
-    switch (result.state) {
-      case transport::IoResult::State::kOk:
-        readable_ = !result.drained;
-        break;
-      case transport::IoResult::State::kBlocked:
-        readable_ = false;
-        break;
-      case transport::IoResult::State::kEnd:
-        input_ended_ = true;
-        if (codec_ == nullptr && !choose_codec()) return end(CloseKind::kGraceful);
-        break;
-      case transport::IoResult::State::kError:
-        return lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
-    }
+    if (!io_.read(budget)) return lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
+    if (io_.input_ended && codec_ == nullptr && !choose_codec()) return end(CloseKind::kGraceful);
   }
-  if (input_.empty()) input_.trim();
+  if (io_.input.empty()) io_.input.trim();
   if (http().request_headers_timeout_ms == 0 || codec_ == nullptr) return;
   // Bytes that are left over while no exchange is open are a head that is not complete.
-  bool partial_head = !input_.empty() && codec_->open_streams() == 0;
+  bool partial_head = !io_.input.empty() && codec_->open_streams() == 0;
   if (!partial_head) {
     head_timer_.disarm();
   } else if (!head_timer_.armed()) {
@@ -222,15 +204,15 @@ void Connection::on_turn_end() {
   if (codec_ == nullptr) return;
   for (int i = 0;; ++i) {
     codec_->deliver_closed();
-    size_t before = input_.size();
-    if (before == 0 && !readable_ && (!input_ended_ || end_told_)) break;
+    size_t before = io_.input.size();
+    if (before == 0 && !io_.readable && (!io_.input_ended || end_told_)) break;
     if (i == kTurnExchanges) {
       worker_.context().loop.at_next_turn(*this);
       break;
     }
     receive();
     if (ended_) return;
-    if (input_.size() == before) break;
+    if (io_.input.size() == before) break;
   }
   codec_->deliver_closed();
   write_output();
@@ -238,55 +220,39 @@ void Connection::on_turn_end() {
   // Sending can be what ends an exchange, and the last one's end can be what lets a GOAWAY go.
   codec_->deliver_closed();
   codec_->fill_output();
-  if (!codec_->output().empty() && !write_blocked_) write_output();
+  if (!codec_->output().empty() && !io_.write_blocked) write_output();
   if (ended_) return;
   finish_if_done();
 }
 
 void Connection::write_output() {
-  base::Buffer& output = codec_->output();
-  codec_->fill_output();
-  while (!output.empty() && !write_blocked_) {
-    transport::IoResult result = stream_->write(output);
-    if (result.state == transport::IoResult::State::kError) {
-      return lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
-    }
-    if (result.state == transport::IoResult::State::kBlocked || (result.drained && !output.empty())) {
-      write_blocked_ = true;
-    }
-    codec_->fill_output();
-  }
-  if (output.empty()) output.trim();
-  size_t waiting = output.size() + stream_->unsent_bytes();
-  uint32_t high = http().limits.connection_buffer_high_bytes;
-  bool blocked = output_blocked_ ? waiting > high / 2 : waiting > high;
-  if (blocked == output_blocked_) return;
-  output_blocked_ = blocked;
-  (blocked ? stats_.downstream_flow_control_paused_reading_total : stats_.downstream_flow_control_resumed_reading_total)
+  if (io_.write(*codec_).lost) return lost(codec::ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
+  if (!io_.update_output_blocked(*codec_, http().limits.connection_buffer_high_bytes)) return;
+  (io_.output_blocked ? stats_.downstream_flow_control_paused_reading_total
+                      : stats_.downstream_flow_control_resumed_reading_total)
       .add();
-  codec_->on_output_blocked(blocked);
 }
 
 void Connection::finish_if_done() {
   if (lingering_) {
-    if (input_ended_) end(CloseKind::kGraceful);
+    if (io_.input_ended) end(CloseKind::kGraceful);
     return;
   }
   // A peer that broke the protocol and does not read what we say to that is not waited for.
   bool gave_up = codec_->version() == http::Version::kHttp2 && codec_->cause() != http::Cause::kNone;
-  if (codec_->finished() && gave_up && write_blocked_) return end(CloseKind::kReset);
-  if (!codec_->finished() || !codec_->output().empty() || stream_->unsent_bytes() != 0) return;
+  if (codec_->finished() && gave_up && io_.write_blocked) return end(CloseKind::kReset);
+  if (!codec_->finished() || !codec_->output().empty() || io_.stream->unsent_bytes() != 0) return;
   if (codec_->must_reset()) return end(CloseKind::kReset);
-  bool all_read = input_ended_ || (input_.empty() && !readable_ && codec_->cause() == http::Cause::kNone);
+  bool all_read = io_.input_ended || (io_.input.empty() && !io_.readable && codec_->cause() == http::Cause::kNone);
   if (all_read || http().delayed_close_timeout_ms == 0) return end(CloseKind::kGraceful);
   // Closing with unread bytes would reset the connection and might destroy the answer on its way (RFC 9112, 9.6).
   lingering_ = true;
-  stream_->shutdown_write();
+  io_.stream->shutdown_write();
   head_timer_.disarm();
   idle_timer_.disarm();
   idle_timer_.arm(http().delayed_close_timeout_ms);
   receive();
-  if (!ended_ && input_ended_) end(CloseKind::kGraceful);
+  if (!ended_ && io_.input_ended) end(CloseKind::kGraceful);
 }
 
 void Connection::drain() {
@@ -329,8 +295,8 @@ void Connection::end(CloseKind kind) {
     (http2 ? stats_.downstream_cx_http2_active : stats_.downstream_cx_http1_active).subtract();
     if (codec_->cause() != http::Cause::kNone) stats_.downstream_cx_protocol_error.add();
   }
-  stats_.downstream_cx_rx_bytes_total.add(stream_->received_bytes());
-  stats_.downstream_cx_tx_bytes_total.add(stream_->sent_bytes());
+  stats_.downstream_cx_rx_bytes_total.add(io_.stream->received_bytes());
+  stats_.downstream_cx_tx_bytes_total.add(io_.stream->sent_bytes());
   auto& loop = worker_.context().loop;
   stats_.downstream_cx_length_ms.record(static_cast<uint64_t>((loop.now_ns() - started_ns_) / 1'000'000));
   idle_timer_.disarm();
@@ -339,7 +305,7 @@ void Connection::end(CloseKind kind) {
   base::ListNode<event::TurnEndTask>::unlink();
   base::ListNode<event::NextTurnTask>::unlink();
   base::ListNode<Connection>::unlink();
-  stream_->close(kind);
+  io_.stream->close(kind);
   ticket_.release();
   worker_.connection_closed();
   loop.destroy_later(std::unique_ptr<event::Deferred>(this));
@@ -358,7 +324,7 @@ void Connection::on_idle() {
 void Connection::on_head_timeout() {
   stats_.downstream_rq_header_timeout.add();
   codec_->give_up_head();
-  input_.clear();
+  io_.input.clear();
   schedule_flush();
 }
 

@@ -6,6 +6,7 @@
 #include "proxy/base/buffer.h"
 #include "proxy/base/intrusive_list.h"
 #include "proxy/codec/codec.h"
+#include "proxy/codec/connection_io.h"
 #include "proxy/event/loop.h"
 #include "proxy/observe/request_record.h"
 #include "proxy/snapshot/connection_handler.h"
@@ -39,7 +40,7 @@ class Connection final : public transport::ByteStream::Events,
   const snapshot::HttpConnectionManager& http() const { return *chain_.http; }
   observe::HttpStats& stats() { return stats_; }
   const snapshot::FilterChain& chain() const { return chain_; }
-  const transport::ConnectionInfo& info() const { return stream_->info(); }
+  const transport::ConnectionInfo& info() const { return io_.stream->info(); }
   bool is_tls() const { return chain_.tls != nullptr; }
   const observe::PeerTexts& peer() const { return peer_; }
   http::Version version() const { return codec_->version(); }
@@ -68,22 +69,17 @@ class Connection final : public transport::ByteStream::Events,
   void render_peer();
 
   Worker& worker_;
-  std::unique_ptr<transport::ByteStream> stream_;
+  codec::ConnectionIo io_;
   const snapshot::FilterChain& chain_;
   snapshot::ConnectionTicket ticket_;
   observe::HttpStats& stats_;
   std::unique_ptr<codec::ServerCodec> codec_;
-  base::Buffer input_;
   event::Timer idle_timer_;
   event::Timer head_timer_;
   event::Timer lifetime_timer_;
   int64_t started_ns_;
   uint32_t requests_ = 0;
-  bool readable_ = true;  // The socket may have more.
-  bool input_ended_ = false;
-  bool end_told_ = false;  // The codec knows of input_ended_.
-  bool write_blocked_ = false;
-  bool output_blocked_ = false;
+  bool end_told_ = false;  // The codec knows of the input's end.
   bool draining_ = false;
   bool lingering_ = false;  // Our half is closed; waiting for the peer's.
   bool ended_ = false;

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "proxy/observe/access_log.h"
+#include "proxy/observe/format.h"
 #include "proxy/route/rewrite.h"
 #include "proxy/stream/exchange.h"
 
@@ -16,8 +17,7 @@ void apply(const route::HeaderMutations& mutations, http::HeaderMap& headers, co
   if (mutations.empty()) return;
   for (const std::string& name : mutations.remove) headers.remove(name);
   for (const route::HeaderValue& each : mutations.add) {
-    std::string_view value =
-        each.has_operators ? observe::expand_operators(each.value, record, headers.arena()) : each.value;
+    std::string_view value = each.format != nullptr ? each.format->render(record, headers.arena()) : each.value;
     if (value.empty() && !each.keep_empty) continue;
     using Action = route::HeaderValue::Action;
     bool present = headers.find(each.name) != nullptr;

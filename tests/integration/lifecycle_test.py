@@ -185,15 +185,7 @@ class Draining(unittest.TestCase):
                     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                     self.assertTrue(backend.wait_for(lambda requests: len(requests) == 1))
                     proxy.process.send_signal(signal.SIGTERM)
-                    pause = threading.Event()
-                    for _ in range(1000):
-                        try:
-                            socket.create_connection(proxy.addresses["http"], 1).close()
-                        except OSError:
-                            break
-                        pause.wait(0.01)
-                    else:
-                        self.fail("it still accepts")
+                    self.assertTrue(proxy.wait_until_refusing("http"))
                     release.set()
                     got = client.response()
                     self.assertEqual((200, "close"), (got.status, got.get("connection")))
@@ -223,13 +215,7 @@ class Draining(unittest.TestCase):
                     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                     self.assertTrue(backend.wait_for(lambda requests: len(requests) == 1))
                     proxy.process.send_signal(signal.SIGTERM)
-                    pause = threading.Event()
-                    for _ in range(1000):
-                        try:
-                            socket.create_connection(proxy.addresses["http"], 1).close()
-                        except OSError:
-                            break
-                        pause.wait(0.01)
+                    self.assertTrue(proxy.wait_until_refusing("http"))
                     self.assertIsNone(proxy.process.poll())
                     proxy.process.send_signal(signal.SIGTERM)
                     proxy.process.wait(5)

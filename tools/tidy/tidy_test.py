@@ -24,6 +24,7 @@ class Layering(unittest.TestCase):
     def test_a_folder_does_not_include_what_stands_to_its_right(self):
         self.assertEqual(["layering"], self.check("proxy/base/buffer.h", '"proxy/event/loop.h"'))
         self.assertEqual(["layering"], self.check("proxy/filter/filter.h", '"proxy/forward/forward.h"'))
+        self.assertEqual(["layering"], self.check("proxy/snapshot/snapshot.h", '"proxy/cluster/cluster.h"'))
 
     def test_folders_of_one_row_do_not_know_each_other(self):
         self.assertEqual(["layering"], self.check("proxy/forward/a.cc", '"proxy/tcp/b.h"'))

@@ -5,16 +5,11 @@
 namespace weft::codec::http2 {
 namespace {
 
-class Server final : public ServerCodec {
+// What both sides are to their connection.
+template <typename Side>
+class SessionCodec : public Side {
  public:
-  Server(const Limits& limits, ServerCodec::Events& events) : session_(limits, true) {
-    session_.server_events = &events;
-  }
-  FeedState feed(base::Buffer& input) override { return session_.feed(input); }
-  FeedState on_input_end() override {
-    session_.lose_all(ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
-    return FeedState::kClose;
-  }
+  SessionCodec(const Limits& limits, bool server) : session_(limits, server) {}
   void on_connection_lost(ResetReason reason, http::Cause cause) override { session_.lose_all(reason, cause); }
   base::Buffer& output() override { return session_.output; }
   void fill_output() override { session_.fill_output(); }
@@ -24,6 +19,21 @@ class Server final : public ServerCodec {
   http::Cause cause() const override { return session_.cause; }
   std::string_view detail() const override { return session_.detail; }
   http::Version version() const override { return http::Version::kHttp2; }
+
+ protected:
+  Session session_;
+};
+
+class Server final : public SessionCodec<ServerCodec> {
+ public:
+  Server(const Limits& limits, ServerCodec::Events& events) : SessionCodec(limits, true) {
+    session_.server_events = &events;
+  }
+  FeedState feed(base::Buffer& input) override { return session_.feed(input); }
+  FeedState on_input_end() override {
+    session_.lose_all(ResetReason::kConnectionClosed, http::Cause::kDownstreamClosed);
+    return FeedState::kClose;
+  }
   bool finished() const override {
     if (session_.failed) return true;
     return session_.open == 0 && (final_goaway_ || session_.goaway_received) &&
@@ -38,13 +48,12 @@ class Server final : public ServerCodec {
   }
 
  private:
-  Session session_;
   bool final_goaway_ = false;
 };
 
-class Client final : public ClientCodec {
+class Client final : public SessionCodec<ClientCodec> {
  public:
-  explicit Client(const Limits& limits) : session_(limits, false) {}
+  explicit Client(const Limits& limits) : SessionCodec(limits, false) {}
   FeedState feed(base::Buffer& input) override {
     FeedState state = session_.feed(input);
     if (state == FeedState::kMore && closing() && session_.open == 0) return FeedState::kClose;
@@ -54,15 +63,6 @@ class Client final : public ClientCodec {
     session_.lose_all(ResetReason::kConnectionClosed, http::Cause::kUpstreamClosed);
     return FeedState::kClose;
   }
-  void on_connection_lost(ResetReason reason, http::Cause cause) override { session_.lose_all(reason, cause); }
-  base::Buffer& output() override { return session_.output; }
-  void fill_output() override { session_.fill_output(); }
-  void on_output_blocked(bool blocked) override { session_.on_output_blocked(blocked); }
-  void deliver_closed() override { session_.deliver_closed(); }
-  size_t open_streams() const override { return session_.open; }
-  http::Cause cause() const override { return session_.cause; }
-  std::string_view detail() const override { return session_.detail; }
-  http::Version version() const override { return http::Version::kHttp2; }
   bool finished() const override { return session_.failed || (session_.open == 0 && closing()); }
   ClientStream& new_stream(ResponseEvents& events) override { return session_.new_client_stream(events); }
   bool can_start_stream() const override { return !closing() && session_.open < max_concurrent_streams(); }
@@ -78,9 +78,6 @@ class Client final : public ClientCodec {
     return nghttp2_submit_ping(session_.ng, NGHTTP2_FLAG_NONE, nullptr) == 0;
   }
   bool ping_outstanding() const override { return session_.ping_outstanding; }
-
- private:
-  Session session_;
 };
 
 }  // namespace

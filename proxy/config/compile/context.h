@@ -17,6 +17,7 @@
 #include "envoy/config/core/v3/address.pb.h"
 #include "envoy/type/matcher/v3/regex.pb.h"
 #include "envoy/type/matcher/v3/string.pb.h"
+#include "proxy/cluster/cluster.h"
 #include "proxy/config/compile/compile.h"
 #include "proxy/observe/stats.h"
 #include "proxy/route/matcher.h"

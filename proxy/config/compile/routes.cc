@@ -247,16 +247,18 @@ route::HeaderMutations compile_mutations(Context& context,
     std::string here = field_path(at(path, text::cat(field, "_to_add"), i), "header");
     route::HeaderValue value;
     value.name = absl::AsciiStrToLower(option.header().key());
-    value.value = option.header().raw_value().empty() ? option.header().value() : option.header().raw_value();
+    std::string text = option.header().raw_value().empty() ? option.header().value() : option.header().raw_value();
     value.keep_empty = option.keep_empty_value();
     value.action = static_cast<Action>(option.append_action());
     // The former spelling: a boolean.
     if (option.has_append() && !option.append().value()) value.action = Action::kOverwrite;
     if (value.name.empty()) context.error(field_path(here, "key"), "a header needs a name");
-    value.has_operators = value.value.find('%') != std::string::npos;
-    if (value.has_operators) {
-      auto format = observe::Format::compile(value.value);
-      if (!format.ok()) context.error(field_path(here, "value"), std::string(format.status().message()));
+    if (text.find('%') == std::string::npos) {
+      value.value = std::move(text);
+    } else if (auto format = observe::Format::compile(text); format.ok()) {
+      value.format = std::make_shared<const observe::Format>(*std::move(format));
+    } else {
+      context.error(field_path(here, "value"), std::string(format.status().message()));
     }
     result.add.push_back(std::move(value));
   }

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -137,6 +138,18 @@ class Proxy:
                 pass
             pause.wait(0.02)
         raise AssertionError("envoy did not start:\n" + self.output.text())
+
+    def wait_until_refusing(self, listener, limit_s=STOP_LIMIT_S):
+        """Waits until the listener takes no new connection; says whether that came to be."""
+        pause = threading.Event()
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(self.addresses[listener], 1).close()
+            except OSError:
+                return True
+            pause.wait(0.01)
+        return False
 
     def get_admin(self, path, method="GET"):
         request = urllib.request.Request(f"http://{self.admin[0]}:{self.admin[1]}{path}", method=method)

@@ -1,4 +1,5 @@
 #include "proxy/config/compile/compile.h"
+#include "proxy/cluster/cluster.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

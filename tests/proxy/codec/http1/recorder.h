@@ -10,18 +10,11 @@
 
 namespace weft::codec {
 
-struct RequestRecorder final : RequestEvents {
-  RequestRecorder() : head(memory) {}
+// What both halves of an exchange have in common: Events is one of them, Head its head.
+template <typename Events, typename Head>
+struct Recorder : Events {
+  Recorder() : head(memory) {}
   base::Arena& arena() override { return memory; }
-  http::RequestHead& request_head() override { return head; }
-  void on_request_head(bool end) override {
-    log += std::string(head.method) + " " + std::string(head.authority) + std::string(head.path);
-    for (const auto& header : head.headers)
-      log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
-    if (!head.upgrade.empty()) log += " upgrade=" + std::string(head.upgrade);
-    log += end ? " end\n" : "\n";
-    ended = end;
-  }
   void on_body(base::Buffer& data, bool end) override {
     body += data.to_string();
     data.clear();
@@ -39,48 +32,40 @@ struct RequestRecorder final : RequestEvents {
   void on_send_blocked(bool now) override { blocked = now; }
   void on_stream_closed() override { closed = true; }
 
+  void log_headers() {
+    for (const auto& header : head.headers)
+      log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
+  }
+
   base::Arena memory;
-  http::RequestHead head;
+  Head head;
   std::string log, body;
   bool ended = false, reset = false, closed = false, blocked = false;
   ResetReason reason = ResetReason::kNone;
   http::Cause cause = http::Cause::kNone;
 };
 
-struct ResponseRecorder final : ResponseEvents {
-  ResponseRecorder() : head(memory) {}
-  base::Arena& arena() override { return memory; }
+struct RequestRecorder final : Recorder<RequestEvents, http::RequestHead> {
+  http::RequestHead& request_head() override { return head; }
+  void on_request_head(bool end) override {
+    log += std::string(head.method) + " " + std::string(head.authority) + std::string(head.path);
+    log_headers();
+    if (!head.upgrade.empty()) log += " upgrade=" + std::string(head.upgrade);
+    log += end ? " end\n" : "\n";
+    ended = end;
+  }
+};
+
+struct ResponseRecorder final : Recorder<ResponseEvents, http::ResponseHead> {
   http::ResponseHead& response_head() override { return head; }
   void on_informational() override { interim += std::to_string(head.status) + " "; }
   void on_response_head(bool end) override {
     log = std::to_string(head.status);
-    for (const auto& header : head.headers)
-      log += " [" + std::string(header.name) + "=" + std::string(header.value) + "]";
+    log_headers();
     ended = end;
   }
-  void on_body(base::Buffer& data, bool end) override {
-    body += data.to_string();
-    data.clear();
-    ended = ended || end;
-  }
-  void on_trailers(http::HeaderMap& trailers) override {
-    for (const auto& header : trailers) body += "{" + std::string(header.name) + "=" + std::string(header.value) + "}";
-    ended = true;
-  }
-  void on_reset(ResetReason why, http::Cause what) override {
-    reset = true;
-    reason = why;
-    cause = what;
-  }
-  void on_send_blocked(bool now) override { blocked = now; }
-  void on_stream_closed() override { closed = true; }
 
-  base::Arena memory;
-  http::ResponseHead head;
-  std::string log, interim, body;
-  bool ended = false, reset = false, closed = false, blocked = false;
-  ResetReason reason = ResetReason::kNone;
-  http::Cause cause = http::Cause::kNone;
+  std::string interim;
 };
 
 // A server's owner: keeps every exchange, and answers as told.

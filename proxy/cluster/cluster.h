@@ -166,7 +166,7 @@ class Breakers {
 
 class OutlierDetector;
 
-class Cluster {
+class Cluster : public std::enable_shared_from_this<Cluster> {
  public:
   Cluster(ClusterConfig config, uint32_t workers);
   ~Cluster();

@@ -6,11 +6,15 @@
 namespace weft::pool {
 
 ClusterPools::ClusterPools(Upstreams& owner, cluster::Cluster& cluster)
-    : owner_(owner), cluster_(cluster), stats_(cluster.stats(owner.worker())), balancer_(cluster, owner.random()) {}
+    : owner_(owner),
+      cluster_(cluster),
+      alive_(cluster.weak_from_this()),
+      stats_(cluster.stats(owner.worker())),
+      balancer_(cluster, owner.random()) {}
 
 ClusterPools::~ClusterPools() {
   while (!tcp_connects_.empty()) tcp_connects_.front().give_up(http::Cause::kDraining, "the cluster was removed");
-  while (!starved_.empty()) starved_.pop_front();
+  while (!unattended_.empty()) unattended_.pop_front();
 }
 
 cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
@@ -32,39 +36,59 @@ void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& wa
     bool http2 = waiter.downstream_version() == http::Version::kHttp2;
     protocol = http2 ? cluster::UpstreamProtocol::kHttp2 : cluster::UpstreamProtocol::kHttp1;
   }
-  auto& pool = pools_[{host.get(), protocol == cluster::UpstreamProtocol::kHttp2}];
-  if (pool == nullptr) pool = std::make_unique<HostPool>(*this, host, protocol);
+  auto& pool = pools_[HostPool::key_of(*host, protocol)];
+  if (pool == nullptr) {
+    pool = std::make_unique<HostPool>(*this, host, protocol);
+    if (retired_) retire_pool(*pool);
+  }
   pool->acquire(waiter);
 }
 
-void ClusterPools::drop_pools_of_lost_hosts() {
+void ClusterPools::retire_pools_of_lost_hosts() {
   look_over_pools_ = false;
   cluster::HostSetPtr set = cluster_.hosts();
   absl::flat_hash_set<const cluster::Host*> present;
   for (const auto& hosts : set->priorities) {
     for (const auto& host : hosts) present.insert(host.get());
   }
-  for (auto each = pools_.begin(); each != pools_.end();) {
-    auto here = each++;
-    if (present.contains(here->first.first)) continue;
-    here->second->drain();
-    // Those still in use are met again at the next change.
-    if (here->second->unused()) pools_.erase(here);
+  for (auto& [key, pool] : pools_) {
+    if (!present.contains(key.first)) {
+      retire_pool(*pool);
+    } else if (!retired_) {
+      pool->take_back();
+    }
   }
+}
+
+void ClusterPools::retire() {
+  retired_ = true;
+  for (auto& [key, pool] : pools_) retire_pool(*pool);
+}
+
+void ClusterPools::retire_pool(HostPool& pool) {
+  pool.retire();
+  attend_later(pool);
 }
 
 void ClusterPools::acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) {
   TcpConnect::start(*this, host, waiter, tcp_connects_);
 }
 
-void ClusterPools::reconnect_later(HostPool& pool) {
-  if (!pool.base::ListNode<HostPool>::linked()) starved_.push_back(pool);
+void ClusterPools::attend_later(HostPool& pool) {
+  if (!pool.base::ListNode<HostPool>::linked()) unattended_.push_back(pool);
   owner_.loop().at_next_turn(*this);
 }
 
 void ClusterPools::on_next_turn() {
-  if (look_over_pools_) drop_pools_of_lost_hosts();
-  while (!starved_.empty()) starved_.pop_front().connect_as_needed();
+  if (look_over_pools_) retire_pools_of_lost_hosts();
+  while (!unattended_.empty()) {
+    HostPool& pool = unattended_.pop_front();
+    if (pool.retired() && pool.unused()) {
+      pools_.erase(pool.key());
+    } else {
+      pool.connect_as_needed();
+    }
+  }
 }
 
 void ClusterPools::drain() {
@@ -84,6 +108,26 @@ WorkerCluster* Upstreams::find(const cluster::Cluster& cluster) {
   std::unique_ptr<ClusterPools>& found = clusters_[cluster.index()];
   if (found == nullptr) found = std::make_unique<ClusterPools>(*this, const_cast<cluster::Cluster&>(cluster));
   return found.get();
+}
+
+void Upstreams::remove(const cluster::Cluster& cluster) {
+  forget_removed();
+  if (cluster.index() >= clusters_.size() || clusters_[cluster.index()] == nullptr) return;
+  clusters_[cluster.index()]->retire();
+  removed_.push_back(cluster.index());
+}
+
+void Upstreams::forget_removed() {
+  std::erase_if(removed_, [this](uint32_t index) {
+    if (!clusters_[index]->gone()) return false;
+    clusters_[index] = nullptr;
+    return true;
+  });
+}
+
+void Upstreams::drop_lost_hosts(const cluster::Cluster& cluster) {
+  if (cluster.index() >= clusters_.size() || clusters_[cluster.index()] == nullptr) return;
+  clusters_[cluster.index()]->retire_pools_of_lost_hosts();
 }
 
 void Upstreams::drain() {

@@ -28,24 +28,30 @@ class ClusterPools final : public WorkerCluster, public event::NextTurnTask {
 
   Upstreams& owner() { return owner_; }
   void drain();
+  // The cluster was removed: every pool is retired, also those that are made yet.
+  void retire();
+  // Nobody can ask for this cluster again, and no pool of it is left.
+  bool gone() const { return alive_.expired(); }
+  // The hosts of the cluster changed: pools of those that went are retired.
+  void retire_pools_of_lost_hosts();
   size_t open_connections() const;
-  // The pool lost a connection while some wait: it makes another in the next turn.
-  void reconnect_later(HostPool& pool);
+  // In the next turn: it makes the connections that its waiters need, or goes if it is retired and unused.
+  void attend_later(HostPool& pool);
 
  private:
-  // The hosts of a cluster change: pools of those that went are drained, and go when nobody uses them.
-  void drop_pools_of_lost_hosts();
   void on_next_turn() override;
+  void retire_pool(HostPool& pool);
 
   Upstreams& owner_;
   cluster::Cluster& cluster_;
+  std::weak_ptr<cluster::Cluster> alive_;  // Pools hold the cluster; without any it may go before this does.
   observe::ClusterStats& stats_;
   cluster::Balancer balancer_;
-  // By host and, for clusters that speak what the client speaks, HTTP/2 or not.
-  absl::flat_hash_map<std::pair<const cluster::Host*, bool>, std::unique_ptr<HostPool>> pools_;
+  absl::flat_hash_map<HostPool::Key, std::unique_ptr<HostPool>> pools_;
   uint64_t hosts_version_ = 0;  // For which pools_ was last looked over, or will be in the next turn.
   bool look_over_pools_ = false;
-  base::IntrusiveList<HostPool, HostPool> starved_;
+  bool retired_ = false;
+  base::IntrusiveList<HostPool, HostPool> unattended_;
   base::IntrusiveList<TcpConnect, TcpConnect> tcp_connects_;
 };
 
@@ -55,6 +61,8 @@ class Upstreams final : public WorkerUpstreams {
   ~Upstreams() override;
 
   WorkerCluster* find(const cluster::Cluster& cluster) override;
+  void remove(const cluster::Cluster& cluster) override;
+  void drop_lost_hosts(const cluster::Cluster& cluster) override;
   void drain() override;
   size_t open_connections() const override;
 
@@ -68,7 +76,10 @@ class Upstreams final : public WorkerUpstreams {
   base::Random& random_;
   uint32_t worker_;
   uint64_t last_connection_id_ = 0;
+  void forget_removed();
+
   std::vector<std::unique_ptr<ClusterPools>> clusters_;  // By Cluster::index().
+  std::vector<uint32_t> removed_;                        // Indices of those that were removed and are not gone yet.
 };
 
 }  // namespace weft::pool

@@ -8,8 +8,16 @@ namespace weft::pool {
 
 using http::Cause;
 
+namespace {
+
+// What an HTTP/2 peer is taken to allow until its SETTINGS come, unless we allow ourselves less: what RFC 9113 (6.5.2)
+// asks peers to allow at the least.
+constexpr uint32_t kAssumedStreams = 100;
+
+}  // namespace
+
 HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol)
-    : owner_(owner), host_(std::move(host)), protocol_(protocol) {}
+    : owner_(owner), cluster_(owner.cluster().weak_from_this().lock()), host_(std::move(host)), protocol_(protocol) {}
 
 HostPool::~HostPool() {
   fail_waiters(Cause::kDraining, "the cluster was removed", SIZE_MAX);
@@ -60,7 +68,13 @@ void HostPool::take_waiter(StreamWaiter& waiter) {
 }
 
 uint32_t HostPool::streams_per_connection() const {
-  return protocol_ == cluster::UpstreamProtocol::kHttp1 ? 1 : streams_seen_;
+  if (protocol_ == cluster::UpstreamProtocol::kHttp1) return 1;
+  if (peer_streams_ != 0) return peer_streams_;
+  return std::clamp(owner_.cluster().config().codec_limits.h2_max_concurrent_streams, 1u, kAssumedStreams);
+}
+
+void HostPool::learn_streams(const Connection& connection) {
+  peer_streams_ = std::max(connection.max_concurrent_streams(), 1u);
 }
 
 size_t HostPool::waiting(size_t most) {
@@ -97,8 +111,11 @@ bool HostPool::start_connection() {
 
 void HostPool::on_connected(Connection& connection) {
   --connecting_count_;
+  learn_streams(connection);
   place(connection);
   serve_waiters(connection);
+  // It may take fewer than were expected to share it: ALPN chose HTTP/1.
+  if (!waiters_.empty()) connect_as_needed();
 }
 
 void HostPool::set_aside(Connection& connection) {
@@ -112,9 +129,11 @@ void HostPool::serve_waiters(Connection& connection) {
 
 void HostPool::on_stream_closed(Connection& connection) {
   // Full, or not to be used again: out of the way of those who look for a ready one.
+  learn_streams(connection);
   if (!connection.can_start_stream()) return set_aside(connection);
   place(connection);
   serve_waiters(connection);
+  if (retired_ && connection.open_streams() == 0) connection.drain();
 }
 
 void HostPool::on_connect_failed(Connection&, Cause cause, std::string_view detail) {
@@ -145,13 +164,20 @@ void HostPool::on_ended(Connection& connection) {
   owner_.stats().upstream_cx_active.subtract();
   host_->active_connections.fetch_sub(1, std::memory_order_relaxed);
   owner_.cluster().breakers(cluster::Priority::kDefault).connection_done();
-  if (!waiters_.empty()) owner_.reconnect_later(*this);
+  if (!waiters_.empty() || retired_) owner_.attend_later(*this);
 }
 
 void HostPool::drain() {
   for (auto* list : {&ready_, &busy_}) {
     for (Connection& connection : *list) connection.drain();
   }
+}
+
+void HostPool::retire() {
+  retired_ = true;
+  drain();
+  if (!waiters_.empty()) return;
+  while (!connecting_.empty()) connecting_.front().close_now(codec::ResetReason::kConnectionClosed, Cause::kDraining);
 }
 
 }  // namespace weft::pool

@@ -5,7 +5,8 @@
 #include "proxy/pool/pool.h"
 
 // A worker's connections to one host of one cluster, and those who wait for one. The last connection that became idle
-// is used first, so that what is not needed ages out. Owned by the WorkerCluster; one thread.
+// is used first, so that what is not needed ages out. A retired pool keeps no idle connection, and goes once it has
+// none at all. Owned by its ClusterPools, and keeps the cluster alive; one thread.
 
 namespace weft::pool {
 
@@ -13,16 +14,27 @@ class ClusterPools;
 
 class HostPool : public base::ListNode<HostPool> {
  public:
+  // The host and, for clusters that speak what the client speaks, HTTP/2 or not.
+  using Key = std::pair<const cluster::Host*, bool>;
+  static Key key_of(const cluster::Host& host, cluster::UpstreamProtocol protocol) {
+    return {&host, protocol == cluster::UpstreamProtocol::kHttp2};
+  }
+
   // `protocol`: kHttp1, kHttp2, or kAuto for what ALPN says.
   HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol);
   ~HostPool();
 
   void acquire(StreamWaiter& waiter);
   void drain();
+  // Its host or cluster was removed: idle connections close now, others with their last exchange. Who waits is served.
+  void retire();
+  void take_back() { retired_ = false; }
+  bool retired() const { return retired_; }
   // Starts connections for waiters that none is being made for.
   void connect_as_needed();
 
   ClusterPools& owner() { return owner_; }
+  Key key() const { return key_of(*host_, protocol_); }
   cluster::Host& host() { return *host_; }
   cluster::UpstreamProtocol protocol() const { return protocol_; }
   bool unused() const { return connections_ == 0 && waiters_.empty(); }
@@ -44,11 +56,14 @@ class HostPool : public base::ListNode<HostPool> {
   size_t waiting(size_t most);
   void place(Connection& connection);
   void set_aside(Connection& connection);
+  // How many streams a connection being made is expected to take at once.
   uint32_t streams_per_connection() const;
+  void learn_streams(const Connection& connection);
   void take_waiter(StreamWaiter& waiter);
   void fail_waiters(http::Cause cause, std::string_view detail, size_t most);
 
   ClusterPools& owner_;
+  cluster::ClusterPtr cluster_;
   cluster::HostPtr host_;
   cluster::UpstreamProtocol protocol_;
   base::IntrusiveList<Connection, Connection> ready_;  // Can take an exchange now; last used first.
@@ -57,7 +72,8 @@ class HostPool : public base::ListNode<HostPool> {
   base::IntrusiveList<StreamWaiter, StreamWaiter> waiters_;
   size_t connections_ = 0;
   size_t connecting_count_ = 0;
-  uint32_t streams_seen_ = 1;  // What the last HTTP/2 peer allowed at once.
+  uint32_t peer_streams_ = 0;  // What the last connection's peer allowed at once; 0: not known yet.
+  bool retired_ = false;
 };
 
 }  // namespace weft::pool

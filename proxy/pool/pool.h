@@ -105,9 +105,14 @@ class WorkerCluster {
 class WorkerUpstreams {
  public:
   virtual ~WorkerUpstreams() = default;
-  // nullptr if the snapshot that this worker runs has no such cluster. The pointer holds until the cluster is removed
-  // and its last exchange ended; keep the request's snapshot to be safe.
+  // Never nullptr. The pointer holds as long as somebody keeps the Cluster, as the snapshot of a request does.
   virtual WorkerCluster* find(const cluster::Cluster& cluster) = 0;
+  // The configuration has no such cluster any more: its idle connections close now, others with their last exchange.
+  // Requests that began before and still wait, or come to it yet, are served; nothing is kept open after them.
+  virtual void remove(const cluster::Cluster& cluster) = 0;
+  // The cluster's endpoints changed: connections to hosts that went end as by remove(). Without this call they do when
+  // the next host is chosen.
+  virtual void drop_lost_hosts(const cluster::Cluster& cluster) = 0;
   // Graceful end: idle connections close now, others with their last exchange.
   virtual void drain() = 0;
   virtual size_t open_connections() const = 0;

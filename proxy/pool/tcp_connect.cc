@@ -10,16 +10,16 @@ using http::Cause;
 // A connection handed out: tells breakers, metrics and host when it ends.
 class CountedStream final : public transport::ByteStream {
  public:
-  CountedStream(std::unique_ptr<transport::ByteStream> stream, cluster::Cluster& cluster, observe::ClusterStats& stats,
-                cluster::HostPtr host)
-      : stream_(std::move(stream)), cluster_(cluster), stats_(stats), host_(std::move(host)) {}
+  CountedStream(std::unique_ptr<transport::ByteStream> stream, cluster::ClusterPtr cluster,
+                observe::ClusterStats& stats, cluster::HostPtr host)
+      : stream_(std::move(stream)), cluster_(std::move(cluster)), stats_(stats), host_(std::move(host)) {}
   ~CountedStream() override {
     stats_.upstream_cx_active.subtract();
     stats_.upstream_cx_destroy.add();
     stats_.upstream_cx_rx_bytes_total.add(stream_->received_bytes());
     stats_.upstream_cx_tx_bytes_total.add(stream_->sent_bytes());
     host_->active_connections.fetch_sub(1, std::memory_order_relaxed);
-    cluster_.breakers(cluster::Priority::kDefault).connection_done();
+    cluster_->breakers(cluster::Priority::kDefault).connection_done();
   }
   void attach(Events& events) override { stream_->attach(events); }
   bool connected() const override { return stream_->connected(); }
@@ -43,7 +43,7 @@ class CountedStream final : public transport::ByteStream {
 
  private:
   std::unique_ptr<transport::ByteStream> stream_;
-  cluster::Cluster& cluster_;
+  cluster::ClusterPtr cluster_;
   observe::ClusterStats& stats_;
   cluster::HostPtr host_;
 };
@@ -52,6 +52,7 @@ class CountedStream final : public transport::ByteStream {
 
 TcpConnect::TcpConnect(ClusterPools& owner, cluster::HostPtr host)
     : owner_(owner),
+      cluster_(owner.cluster().shared_from_this()),
       host_(std::move(host)),
       timer_(owner.owner().loop().timers(), base::bind<&TcpConnect::on_timeout>(this)) {}
 
@@ -80,7 +81,7 @@ TcpWaiter* TcpConnect::take_waiter() { return waiter_.empty() ? nullptr : &waite
 
 void TcpConnect::on_connected() {
   if (over_) return;
-  auto counted = std::make_unique<CountedStream>(std::move(stream_), owner_.cluster(), owner_.stats(), host_);
+  auto counted = std::make_unique<CountedStream>(std::move(stream_), cluster_, owner_.stats(), host_);
   cluster::HostPtr host = host_;
   TcpWaiter* waiter = take_waiter();
   over_ = true;

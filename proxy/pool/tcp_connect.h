@@ -33,6 +33,7 @@ class TcpConnect final : public transport::ByteStream::Events,
   void finish();
 
   ClusterPools& owner_;
+  cluster::ClusterPtr cluster_;
   cluster::HostPtr host_;
   // At most one: a waiter that goes away unlinks itself.
   base::IntrusiveList<TcpWaiter, TcpWaiter> waiter_;

@@ -7,7 +7,7 @@ namespace weft::cluster {
 DnsDiscovery::Name::Name(DnsDiscovery& owner, const DnsEndpoint& endpoint)
     : owner(owner), endpoint(endpoint), timer(owner.loop_.timers(), base::bind<&Name::on_timer>(this)) {}
 
-DnsDiscovery::DnsDiscovery(event::LibeventLoop& loop, base::Random& random, DnsResolver& resolver, ClusterPtr cluster,
+DnsDiscovery::DnsDiscovery(event::Loop& loop, base::Random& random, DnsResolver& resolver, ClusterPtr cluster,
                            std::function<void()> on_ready)
     : loop_(loop), random_(random), resolver_(resolver), cluster_(std::move(cluster)), on_ready_(std::move(on_ready)) {}
 

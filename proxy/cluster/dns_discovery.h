@@ -16,7 +16,7 @@ namespace weft::cluster {
 class DnsDiscovery {
  public:
   // `on_ready` is called once, when every name was answered or failed for the first time.
-  DnsDiscovery(event::LibeventLoop& loop, base::Random& random, DnsResolver& resolver, ClusterPtr cluster,
+  DnsDiscovery(event::Loop& loop, base::Random& random, DnsResolver& resolver, ClusterPtr cluster,
                std::function<void()> on_ready);
   void start();
 
@@ -35,7 +35,7 @@ class DnsDiscovery {
   void on_answer(Name& name, absl::StatusOr<DnsAnswer> answer);
   void publish();
 
-  event::LibeventLoop& loop_;
+  event::Loop& loop_;
   base::Random& random_;
   DnsResolver& resolver_;
   ClusterPtr cluster_;

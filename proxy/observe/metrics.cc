@@ -28,7 +28,6 @@ void Histogram::record(uint64_t value) {
   auto increase = [](auto& word, auto n) {
     word.store(word.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
   };
-  increase(buckets->count, uint64_t{1});
   increase(buckets->sum, value);
   increase(buckets->buckets[bucket_of(value)], 1u);
 }

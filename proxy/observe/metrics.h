@@ -58,7 +58,6 @@ class Histogram {
 
  private:
   struct Buckets {
-    std::atomic<uint64_t> count{0};
     std::atomic<uint64_t> sum{0};
     std::atomic<uint32_t> buckets[kBuckets] = {};
   };

@@ -19,11 +19,22 @@ bool is_unreserved(char c) {
          c == '_' || c == '~';
 }
 
+// The byte that a '%' at `i` stands for; -1 if no two hex digits follow.
+int escaped_byte(std::string_view path, size_t i) {
+  if (i + 2 >= path.size()) return -1;
+  int high = hex_value(path[i + 1]), low = hex_value(path[i + 2]);
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+bool is_escaped_slash(std::string_view path, size_t i) {
+  if (path[i] != '%') return false;
+  int value = escaped_byte(path, i);
+  return value == '/' || value == '\\';
+}
+
 bool has_escaped_slash(std::string_view path) {
-  for (size_t i = 0; i + 2 < path.size(); ++i) {
-    if (path[i] != '%') continue;
-    int value = hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]);
-    if (value == '/' || value == '\\') return true;
+  for (size_t i = 0; i < path.size(); ++i) {
+    if (is_escaped_slash(path, i)) return true;
   }
   return false;
 }
@@ -32,15 +43,9 @@ std::string_view unescape_slashes(std::string_view path, base::Arena& arena) {
   char* out = static_cast<char*>(arena.allocate(path.size(), 1));
   size_t size = 0;
   for (size_t i = 0; i < path.size(); ++i) {
-    char c = path[i];
-    if (c == '%' && i + 2 < path.size()) {
-      int value = hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]);
-      if (value == '/' || value == '\\') {
-        c = static_cast<char>(value);
-        i += 2;
-      }
-    }
-    out[size++] = c;
+    bool escaped = is_escaped_slash(path, i);
+    out[size++] = escaped ? static_cast<char>(escaped_byte(path, i)) : path[i];
+    if (escaped) i += 2;
   }
   return {out, size};
 }
@@ -160,11 +165,9 @@ std::string_view normalize_path(std::string_view path, base::Arena& arena) {
     char c = only[i];
     if (c == '\\') c = '/';
     if (c == '%') {
-      if (i + 2 >= only.size()) return {};
-      int high = hex_value(only[i + 1]), low = hex_value(only[i + 2]);
-      if (high < 0 || low < 0) return {};
-      auto value = static_cast<char>(high * 16 + low);
-      if (value == 0) return {};
+      int byte = escaped_byte(only, i);
+      if (byte <= 0) return {};
+      auto value = static_cast<char>(byte);
       if (is_unreserved(value)) {
         c = value;
         i += 2;

@@ -47,7 +47,10 @@ snapshot::FilterChainMatch compile_match(Context& context, const listener_v3::Fi
   result.direct_source_ranges =
       compile_ranges(context, proto.direct_source_prefix_ranges(), path, "direct_source_prefix_ranges");
   result.source_type = static_cast<snapshot::FilterChainMatch::SourceType>(proto.source_type());
-  for (uint32_t port : proto.source_ports()) result.source_ports.push_back(static_cast<uint16_t>(port));
+  for (int i = 0; i < proto.source_ports_size(); ++i) {
+    if (proto.source_ports(i) > 65535) context.error(at(path, "source_ports", i), "a port is at most 65535");
+    result.source_ports.push_back(static_cast<uint16_t>(proto.source_ports(i)));
+  }
   for (int i = 0; i < proto.server_names_size(); ++i) {
     std::string name = absl::AsciiStrToLower(proto.server_names(i));
     bool wildcard = name.size() > 2 && name[0] == '*' && name[1] == '.';

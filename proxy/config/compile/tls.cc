@@ -121,7 +121,11 @@ void compile_common_validation(Context& context, const tls_v3::CommonTlsContext&
     if (combined.has_validation_context_sds_secret_config()) {
       const tls_v3::Secret* secret = find_secret(context, combined.validation_context_sds_secret_config(),
                                                  field_path(here, "validation_context_sds_secret_config"));
-      if (secret != nullptr) merged.MergeFrom(secret->validation_context());
+      if (secret != nullptr && !secret->has_validation_context()) {
+        context.error(here, "the secret it names is no validation_context");
+      } else if (secret != nullptr) {
+        merged.MergeFrom(secret->validation_context());
+      }
     }
     compile_validation(context, merged, here, result);
   }

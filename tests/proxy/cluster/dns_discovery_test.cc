@@ -51,7 +51,7 @@ struct Fixture {
     std::string text;
     HostSetPtr set = cluster->hosts();
     for (const auto& level : set->priorities) {
-      for (const HostPtr& host : level) text += (text.empty() ? "" : " ") + host->address_text();
+      for (const HostPtr& host : level) text += host->address_text() + " ";
       text += "|";
     }
     return text;
@@ -72,18 +72,18 @@ TEST_CASE("every address of every name is an endpoint, with its port and priorit
     config.dns_endpoints = {{"one.test", 80, 1, 0}, {"two.test", 81, 1, 0}, {"spare.test", 82, 1, 1}};
   });
   fixture.resolver.answer("one.test", addresses({"10.0.0.2", "10.0.0.1"}));
-  CHECK(fixture.hosts() == "10.0.0.1:80 10.0.0.2:80||");
+  CHECK(fixture.hosts() == "10.0.0.1:80 10.0.0.2:80 ||");
   fixture.resolver.answer("two.test", addresses({"10.0.0.1"}));
   CHECK(fixture.ready == 0);
   fixture.resolver.answer("spare.test", addresses({"10.0.0.9"}));
-  CHECK(fixture.hosts() == "10.0.0.1:80 10.0.0.2:80 10.0.0.1:81|10.0.0.9:82|");
+  CHECK(fixture.hosts() == "10.0.0.1:80 10.0.0.2:80 10.0.0.1:81 |10.0.0.9:82 |");
   CHECK(fixture.ready == 1);
 }
 
 TEST_CASE("a logical cluster has the first address of its answer") {
   Fixture fixture([](auto& config) { config.discovery = DiscoveryType::kLogicalDns; });
   fixture.resolver.answer("one.test", addresses({"10.0.0.2", "10.0.0.1"}));
-  CHECK(fixture.hosts() == "10.0.0.2:80|");
+  CHECK(fixture.hosts() == "10.0.0.2:80 |");
 }
 
 TEST_CASE("a cluster is ready when each name was answered or failed, once") {
@@ -102,10 +102,10 @@ TEST_CASE("a failure and an empty answer leave the last one in force") {
   fixture.resolver.answer("one.test", addresses({"10.0.0.1"}));
   fixture.loop.advance_ms(5'000);
   fixture.resolver.answer("one.test", absl::UnavailableError("one.test: server failure"));
-  CHECK(fixture.hosts() == "10.0.0.1:80|");
+  CHECK(fixture.hosts() == "10.0.0.1:80 |");
   fixture.loop.advance_ms(5'000);
   fixture.resolver.answer("one.test", addresses({}));
-  CHECK(fixture.hosts() == "10.0.0.1:80|");
+  CHECK(fixture.hosts() == "10.0.0.1:80 |");
   auto& stats = fixture.cluster->stats(0);
   CHECK(stats.update_attempt.value() == 3);
   CHECK(stats.update_success.value() == 1);
@@ -160,7 +160,7 @@ TEST_CASE("hosts that stay in the answer are the same objects, and the same answ
   CHECK(fixture.cluster->stats(0).update_no_rebuild.value() == 1);
   fixture.loop.advance_ms(5'000);
   fixture.resolver.answer("one.test", addresses({"10.0.0.2", "10.0.0.3"}));
-  CHECK(fixture.hosts() == "10.0.0.2:80 10.0.0.3:80|");
+  CHECK(fixture.hosts() == "10.0.0.2:80 10.0.0.3:80 |");
   CHECK(fixture.cluster->hosts()->priorities[0][0] == kept);
 }
 

@@ -1,9 +1,9 @@
 #include "proxy/config/compile/compile.h"
-#include "proxy/cluster/cluster.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 
+#include "proxy/cluster/cluster.h"
 #include "tests/proxy/config/bootstraps.h"
 
 namespace weft::config {

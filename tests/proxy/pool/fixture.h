@@ -91,8 +91,8 @@ struct Fixture {
   std::shared_ptr<fake::Connector> connector = std::make_shared<fake::Connector>();
   cluster::ClusterPtr cluster;
   std::vector<cluster::HostPtr> hosts;
-  std::unique_ptr<WorkerUpstreams> upstreams;
   std::vector<std::unique_ptr<Request>> requests;
+  std::unique_ptr<WorkerUpstreams> upstreams;
 };
 
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

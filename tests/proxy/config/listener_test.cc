@@ -8,17 +8,6 @@
 namespace weft::config {
 namespace {
 
-constexpr std::string_view kTcpFilter = R"([ { name: tcp, typed_config: {
-      "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy,
-      stat_prefix: t, cluster: backend } } ])";
-
-// A bootstrap whose one listener has `listener`, YAML lines of its own fields; FILTERS stands for a TCP proxy.
-std::string bootstrap_with(std::string listener, std::string_view more = {}) {
-  for (size_t at; (at = listener.find("FILTERS")) != std::string::npos;) listener.replace(at, 7, kTcpFilter);
-  std::string text = "static_resources:\n  listeners:\n  - address: { socket_address: { address: 127.0.0.1, port_value: 80 } }\n";
-  return text + listener + "\n  clusters:" + std::string(kBackend) + std::string(more);
-}
-
 std::shared_ptr<const snapshot::Listener> listener_of(const std::string& listener) {
   auto compiled = compile(bootstrap_with(listener));
   INFO(compiled.status().ToString());
@@ -36,8 +25,6 @@ std::string error_of(const std::string& listener, std::string_view more = {}) {
 std::string match_error(std::string_view match) {
   return error_of("    filter_chains: [ { filter_chain_match: { " + std::string(match) + " }, filters: FILTERS } ]");
 }
-
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 TEST_CASE("a listener without a name is called after its address, and has Envoy's defaults") {
   auto listener = listener_of("    filter_chains: [ { filters: FILTERS } ]");
@@ -105,10 +92,10 @@ TEST_CASE("every criterion of a filter chain's match is taken over") {
 }
 
 TEST_CASE("the ClientHello is read where a chain asks for what only it tells") {
-  for (std::string_view match : {"server_names: [ a.example ]", "transport_protocol: tls",
-                                 "application_protocols: [ h2 ]"}) {
-    auto listener = listener_of("    filter_chains: [ { filter_chain_match: { " + std::string(match) +
-                                " }, filters: FILTERS } ]");
+  for (std::string_view match :
+       {"server_names: [ a.example ]", "transport_protocol: tls", "application_protocols: [ h2 ]"}) {
+    auto listener =
+        listener_of("    filter_chains: [ { filter_chain_match: { " + std::string(match) + " }, filters: FILTERS } ]");
     CHECK(listener->inspect_tls);
   }
 }

@@ -1,0 +1,148 @@
+#include <catch2/catch.hpp>
+
+#include "proxy/cluster/cluster.h"
+#include "tests/proxy/config/bootstraps.h"
+#include "tests/proxy/transport/test_certificates.h"
+
+// TLS of listeners and clusters, as compiled from a bootstrap.
+
+namespace weft::config {
+namespace {
+
+using transport::testing::KeyKind;
+using transport::testing::TestCertificate;
+
+std::string quoted(std::string text) {
+  for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.replace(at, 1, "\\n");
+  return '"' + text + '"';
+}
+
+struct Files {
+  TestCertificate ca{"ca", "", nullptr, KeyKind::kEcdsa, true};
+  TestCertificate leaf{"leaf", "DNS:a.example", &ca, KeyKind::kEcdsa};
+  TestCertificate other{"other", "DNS:b.example", &ca, KeyKind::kEcdsa};
+  std::string certificate(const TestCertificate& of) const { return certificate(of.pem(), of.key_pem()); }
+  static std::string certificate(const std::string& chain, const std::string& key) {
+    return "{ certificate_chain: { inline_string: " + quoted(chain) +
+           " }, private_key: { inline_string: " + quoted(key) + " } }";
+  }
+  std::string trusted() const { return "trusted_ca: { inline_string: " + quoted(ca.pem()) + " }"; }
+};
+
+// A transport socket whose CommonTlsContext is `common`, with `more` beside it.
+std::string socket(std::string_view side, const std::string& common, const std::string& more = "") {
+  return "transport_socket: { name: tls, typed_config: { \"@type\": "
+         "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3." +
+         std::string(side) + "TlsContext, common_tls_context: { " + common + " }" + more + " } }";
+}
+
+std::string server(const std::string& common, const std::string& more = "") {
+  return bootstrap_with("    filter_chains: [ { filters: FILTERS, " + socket("Downstream", common, more) + " } ]");
+}
+std::string client(const std::string& common, const std::string& more = "", const std::string& name = "secure") {
+  return "  - name: " + name + "\n    " + socket("Upstream", common, more) + "\n";
+}
+std::string with_clusters(const std::string& clusters) {
+  return bootstrap_with("    filter_chains: [ { filters: FILTERS } ]", clusters);
+}
+
+std::string error_of(const std::string& bootstrap) {
+  auto compiled = compile(bootstrap);
+  REQUIRE_FALSE(compiled.ok());
+  return std::string(compiled.status().message());
+}
+CompiledBootstrap good(const std::string& bootstrap) {
+  auto compiled = compile(bootstrap);
+  INFO(compiled.status().ToString());
+  REQUIRE(compiled.ok());
+  return *std::move(compiled);
+}
+
+TEST_CASE("a listener with a certificate serves TLS") {
+  Files files;
+  auto compiled = good(server("tls_certificates: [ " + files.certificate(files.leaf) + " ]"));
+  CHECK(compiled.snapshot->listeners[0]->filter_chains[0]->tls != nullptr);
+}
+
+TEST_CASE("a raw_buffer transport socket is plain text") {
+  auto compiled =
+      good(bootstrap_with(R"(    filter_chains: [ { filters: FILTERS, transport_socket: { name: raw, typed_config: {
+      "@type": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer } } } ])"));
+  CHECK(compiled.snapshot->listeners[0]->filter_chains[0]->tls == nullptr);
+}
+
+TEST_CASE("a server without a certificate, or with one that cannot be used, is an error at its place") {
+  Files files;
+  CHECK(contains(error_of(server("")), "common_tls_context: a server needs tls_certificates"));
+  for (const std::string& certificate :
+       {files.certificate("no certificate", files.leaf.key_pem()), files.certificate(files.leaf.pem(), "no key"),
+        files.certificate(files.leaf.pem(), files.other.key_pem())}) {
+    CHECK(contains(error_of(server("tls_certificates: [ " + certificate + " ]")), "common_tls_context"));
+  }
+  CHECK(contains(error_of(server("tls_certificates: [ { certificate_chain: { filename: /no/such/file } } ]")),
+                 "/no/such/file"));
+}
+
+TEST_CASE("names are matched only where their certificate is verified, and need their type") {
+  Files files;
+  std::string certificate = "tls_certificates: [ " + files.certificate(files.leaf) + " ], ";
+  std::string names = "match_typed_subject_alt_names: [ { san_type: DNS, matcher: { exact: a.example } } ]";
+  good(server(certificate + "validation_context: { " + files.trusted() + ", " + names + " }"));
+  CHECK(contains(error_of(server(certificate + "validation_context: { " + names + " }")), "no trusted_ca verifies"));
+  CHECK(contains(error_of(server(certificate + "validation_context: { " + files.trusted() +
+                                 ", match_typed_subject_alt_names: [ { matcher: { exact: a } } ] }")),
+                 "match_typed_subject_alt_names[0].san_type: expected EMAIL, DNS, URI or IP_ADDRESS"));
+}
+
+TEST_CASE("certificates and CAs may be named secrets; one that is missing or of another kind is an error") {
+  Files files;
+  auto with_secrets = [&](const std::string& common) {
+    return server(common) + "\n  secrets:\n  - { name: mine, tls_certificate: " + files.certificate(files.leaf) +
+           " }\n  - { name: theirs, validation_context: { " + files.trusted() + " } }\n";
+  };
+  std::string mine = "tls_certificate_sds_secret_configs: [ { name: mine } ]";
+  std::string names = "match_typed_subject_alt_names: [ { san_type: DNS, matcher: { exact: a.example } } ]";
+  CHECK(good(with_secrets(mine)).snapshot->listeners[0]->filter_chains[0]->tls != nullptr);
+  good(with_secrets(mine + ", validation_context_sds_secret_config: { name: theirs }"));
+  // The names stand in the default part, the CA that verifies them in the named one.
+  good(with_secrets(mine + ", combined_validation_context: { default_validation_context: { " + names +
+                    " }, validation_context_sds_secret_config: { name: theirs } }"));
+
+  CHECK(contains(error_of(with_secrets("tls_certificate_sds_secret_configs: [ { name: gone } ]")),
+                 "there is no secret \"gone\""));
+  CHECK(contains(error_of(with_secrets("tls_certificate_sds_secret_configs: [ { name: theirs } ]")),
+                 "the secret it names is no tls_certificate"));
+  for (const char* validation :
+       {", validation_context_sds_secret_config: { name: mine }",
+        ", combined_validation_context: { validation_context_sds_secret_config: { name: mine } }"}) {
+    CHECK(contains(error_of(with_secrets(mine + validation)), "the secret it names is no validation_context"));
+  }
+}
+
+TEST_CASE("clusters have equal identities exactly when their handshakes are equal") {
+  Files files;
+  auto compiled =
+      good(with_clusters(client("validation_context: { " + files.trusted() + " }", ", sni: a.example") +
+                         client("validation_context: { " + files.trusted() + " }", ", sni: a.example", "same") +
+                         client("validation_context: { " + files.trusted() + " }", ", sni: b.example", "sni") +
+                         client("", ", sni: a.example", "unverified")));
+  auto identity = [&](const char* name) { return compiled.snapshot->clusters.at(name)->config().transport_identity; };
+  CHECK(identity("backend").empty());
+  CHECK_FALSE(identity("secure").empty());
+  CHECK(identity("secure") == identity("same"));
+  CHECK(identity("secure") != identity("sni"));
+  CHECK(identity("secure") != identity("unverified"));
+  CHECK(compiled.snapshot->clusters.at("secure")->config().tls);
+  CHECK_FALSE(compiled.snapshot->clusters.at("backend")->config().tls);
+}
+
+TEST_CASE("a client shows one certificate at the most") {
+  Files files;
+  std::string two =
+      "tls_certificates: [ " + files.certificate(files.leaf) + ", " + files.certificate(files.other) + " ]";
+  good(with_clusters(client("tls_certificates: [ " + files.certificate(files.leaf) + " ]")));
+  CHECK(contains(error_of(with_clusters(client(two))), "a client shows one certificate only"));
+}
+
+}  // namespace
+}  // namespace weft::config

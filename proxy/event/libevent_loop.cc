@@ -23,8 +23,8 @@ void forget_wait(int, short, void* waiting_until_ms) { *static_cast<int64_t*>(wa
 
 LibeventLoop::LibeventLoop(base::Clock& clock) : Loop(clock) {
   struct event_config* config = event_config_new();
-  // Changes to a descriptor's interest are kept in user space until the wait; we make one in its life.
-  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+  // No change list: it would tell epoll of a descriptor's end when its number may already be another thread's.
+  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
   event_config_require_features(config, EV_FEATURE_ET);
   base_ = event_base_new_with_config(config);
   event_config_free(config);

@@ -59,6 +59,7 @@ void WorkerThread::run(std::vector<ListenerStart> listeners) {
   state_->acceptors.clear();
   state_->http.close_all();
   state_->tcp.close_all();
+  state_->upstreams->drain();
   loop_.run_until_quiet();
   state_->flush_logs();
   state_.reset();

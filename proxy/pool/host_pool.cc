@@ -67,8 +67,13 @@ void HostPool::take_waiter(StreamWaiter& waiter) {
   connect_as_needed();
 }
 
-uint32_t HostPool::streams_per_connection() const {
+uint32_t HostPool::streams_per_connection() {
   if (protocol_ == cluster::UpstreamProtocol::kHttp1) return 1;
+  if (!ready_.empty()) {
+    learn_streams(ready_.front());
+  } else if (!busy_.empty()) {
+    learn_streams(busy_.back());
+  }
   if (peer_streams_ != 0) return peer_streams_;
   return std::clamp(owner_.cluster().config().codec_limits.h2_max_concurrent_streams, 1u, kAssumedStreams);
 }
@@ -111,7 +116,6 @@ bool HostPool::start_connection() {
 
 void HostPool::on_connected(Connection& connection) {
   --connecting_count_;
-  learn_streams(connection);
   place(connection);
   serve_waiters(connection);
   // It may take fewer than were expected to share it: ALPN chose HTTP/1.
@@ -129,7 +133,6 @@ void HostPool::serve_waiters(Connection& connection) {
 
 void HostPool::on_stream_closed(Connection& connection) {
   // Full, or not to be used again: out of the way of those who look for a ready one.
-  learn_streams(connection);
   if (!connection.can_start_stream()) return set_aside(connection);
   place(connection);
   serve_waiters(connection);
@@ -158,7 +161,11 @@ void HostPool::fail_waiters(Cause cause, std::string_view detail, size_t most) {
 }
 
 void HostPool::on_ended(Connection& connection) {
-  if (connection.version_unknown()) --connecting_count_;
+  if (connection.version_unknown()) {
+    --connecting_count_;
+  } else {
+    learn_streams(connection);
+  }
   connection.base::ListNode<Connection>::unlink();
   --connections_;
   owner_.stats().upstream_cx_active.subtract();

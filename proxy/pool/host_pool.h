@@ -57,7 +57,7 @@ class HostPool : public base::ListNode<HostPool> {
   void place(Connection& connection);
   void set_aside(Connection& connection);
   // How many streams a connection being made is expected to take at once.
-  uint32_t streams_per_connection() const;
+  uint32_t streams_per_connection();
   void learn_streams(const Connection& connection);
   void take_waiter(StreamWaiter& waiter);
   void fail_waiters(http::Cause cause, std::string_view detail, size_t most);

@@ -46,6 +46,16 @@ TEST_CASE("the limit of streams in the peer's SETTINGS is kept, and what it says
   CHECK(fixture.wires() == 3);
 }
 
+TEST_CASE("what the last peer allowed is expected of the next connection, also after it ended") {
+  Fixture fixture(http2);
+  fixture.request();
+  fixture.accept(0);
+  fixture.arrive(0, settings_of_streams(2) + ok(1) + go_away(1));
+  REQUIRE_FALSE(fixture.wire(0).alive);
+  fixture.start_requests(4);
+  CHECK(fixture.wires() == 3);
+}
+
 TEST_CASE("a stream that ends makes room for one who waits") {
   Fixture fixture([](auto& config) {
     http2(config);

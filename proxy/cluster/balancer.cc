@@ -42,6 +42,15 @@ void Balancer::rebuild() {
       level.panic = false;
     }
     if (assigned > 0) level.load /= assigned;
+    const ClusterConfig& config = cluster_.config();
+    if (config.balancer == BalancerKind::kRingHash) {
+      level.ring.emplace(level.usable, config.min_ring_points, config.max_ring_points);
+      continue;
+    }
+    if (config.balancer == BalancerKind::kMaglev) {
+      level.maglev.emplace(level.usable, config.maglev_table_size);
+      continue;
+    }
     bool equal = std::all_of(level.usable.begin(), level.usable.end(), [&](const HostPtr* host) {
       return (*host)->weight() == (*level.usable.front())->weight();
     });
@@ -52,9 +61,8 @@ void Balancer::rebuild() {
   }
 }
 
-Balancer::Level* Balancer::choose_level() {
+Balancer::Level* Balancer::choose_level(double at) {
   if (levels_.size() == 1) return &levels_[0];
-  double at = random_.fraction();
   for (Level& level : levels_) {
     if (level.usable.empty()) continue;
     if (at < level.load) return &level;
@@ -72,9 +80,11 @@ size_t Balancer::choose_weighted(Level& level) {
                              level.weight_sums.begin());
 }
 
-size_t Balancer::choose_in(Level& level) {
+size_t Balancer::choose_in(Level& level, uint64_t hash, uint32_t attempt) {
   size_t count = level.usable.size();
   if (count == 1) return 0;
+  if (level.ring) return level.ring->choose(hash, attempt);
+  if (level.maglev) return level.maglev->choose(hash, attempt);
   bool weighted = !level.weight_sums.empty();
   switch (cluster_.config().balancer) {
     case BalancerKind::kLeastRequest: {
@@ -107,15 +117,20 @@ size_t Balancer::choose_in(Level& level) {
   return best;
 }
 
-const HostPtr* Balancer::choose(Host* const* avoid, size_t avoid_count, uint32_t avoid_tries) {
+const HostPtr* Balancer::choose(Host* const* avoid, size_t avoid_count, uint32_t avoid_tries,
+                                std::optional<uint64_t> hash) {
   if (version_ != cluster_.hosts_version()) rebuild();
   if (levels_.empty()) return nullptr;
   const HostPtr* chosen = nullptr;
+  bool hashes = cluster_.config().hashes();
+  if (hashes && !hash) hash = random_.next();
   for (uint32_t i = 0; i <= avoid_tries; ++i) {
-    Level* level = choose_level();
+    // Equal hashes are to meet the same level, too.
+    double at = levels_.size() == 1 ? 0 : hashes ? static_cast<double>(*hash % 100) / 100 : random_.fraction();
+    Level* level = choose_level(at);
     if (level == nullptr || level->usable.empty()) return nullptr;
     panicking_ = level->panic;
-    chosen = level->usable[choose_in(*level)];
+    chosen = level->usable[choose_in(*level, hash.value_or(0), i)];
     if (std::find(avoid, avoid + avoid_count, chosen->get()) == avoid + avoid_count) break;
   }
   return chosen;

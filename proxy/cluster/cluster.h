@@ -20,7 +20,7 @@
 namespace weft::cluster {
 
 enum class DiscoveryType : uint8_t { kStatic, kStrictDns, kLogicalDns, kEds, kOriginalDst };
-enum class BalancerKind : uint8_t { kRoundRobin, kLeastRequest, kRandom, kClusterProvided };
+enum class BalancerKind : uint8_t { kRoundRobin, kLeastRequest, kRandom, kRingHash, kMaglev };
 enum class UpstreamProtocol : uint8_t { kHttp1, kHttp2, kAuto /* by ALPN */, kAsDownstream };
 enum class DnsFamily : uint8_t { kAuto, kV4Only, kV6Only, kV4Preferred, kAll };
 enum class Priority : uint8_t { kDefault, kHigh };
@@ -30,7 +30,7 @@ struct BreakerLimits {
   uint32_t max_pending_requests = 1024;
   uint32_t max_requests = 1024;
   uint32_t max_retries = 3;
-  bool track_remaining = false;
+  bool track_remaining = false;  // What is left below the limits is a metric.
   // Envoy's retry_budget; when set it takes the place of max_retries.
   struct RetryBudget {
     double percent = 20.0;
@@ -100,8 +100,14 @@ struct ClusterConfig {
   int64_t dns_failure_refresh_max_ms = 0;
   std::vector<transport::Address> dns_resolvers;  // Empty: the system's.
 
+  bool wait_for_warm = true;  // Serving begins when its names and hosts have answered for the first time.
+
   BalancerKind balancer = BalancerKind::kRoundRobin;
   uint32_t least_request_choices = 2;
+  uint64_t min_ring_points = 1024;
+  uint64_t max_ring_points = 8 * 1024 * 1024;
+  uint64_t maglev_table_size = 65'537;
+  bool hashes() const { return balancer == BalancerKind::kRingHash || balancer == BalancerKind::kMaglev; }
   uint32_t healthy_panic_percent = 50;
   int64_t connect_timeout_ms = 5'000;
   BreakerLimits breakers[2];  // By Priority.
@@ -123,7 +129,6 @@ struct ClusterConfig {
   std::string transport_identity;
   std::shared_ptr<transport::Connector> connector;  // Stateless, shared by all workers.
   bool tls = false;
-  bool warn_on_close_of_idle = false;
 };
 
 // What is in flight for one priority, over all workers (Envoy's circuit breakers).

@@ -51,9 +51,9 @@ int grpc_serving_status(std::string_view framed) {
 
 }  // namespace
 
-HealthSession::HealthSession(HealthChecker& owner, HostPtr host)
+HealthSession::HealthSession(HealthChecker& owner, const HealthCheckPolicy& policy, HostPtr host)
     : owner_(owner),
-      policy_(owner.policy_),
+      policy_(policy),
       host_(std::move(host)),
       interval_timer_(owner.loop_.timers(), base::bind<&HealthSession::on_interval>(this)),
       timeout_timer_(owner.loop_.timers(), base::bind<&HealthSession::on_timeout>(this)),
@@ -62,7 +62,6 @@ HealthSession::HealthSession(HealthChecker& owner, HostPtr host)
 HealthSession::~HealthSession() {
   checking_ = false;
   drop_connection();
-  if (counted_healthy_) owner_.cluster_->stats(0).health_check_healthy.subtract();
 }
 
 void HealthSession::start() {
@@ -284,26 +283,19 @@ void HealthSession::conclude(Verdict verdict) {
   } else {
     note_failure(verdict);
   }
-  bool failed = (host_->flags() & Host::kFailedActiveCheck) != 0;
   bool first = !std::exchange(checked_, true);
-  bool was_pending = host_->set_flag(Host::kPendingActiveCheck, false);
-  if (first || was_pending) owner_.cluster_->note_health_change();
-  if (counted_healthy_ == failed) {
-    counted_healthy_ = !failed;
-    owner_.cluster_->stats(0).health_check_healthy.add(failed ? -1 : 1);
-  }
+  owner_.on_verdict(*host_);
   if (!policy_.reuse_connection || verdict == Verdict::kNetworkFailure) drop_at_turn_end();
-  interval_timer_.arm(owner_.wait_ms(!failed));
+  interval_timer_.arm(owner_.wait_ms(policy_, !failed_));
   if (first) owner_.on_first_check();
 }
 
 void HealthSession::note_healthy() {
   owner_.cluster_->stats(0).health_check_success.add();
   failures_in_row_ = 0;
-  if ((host_->flags() & Host::kFailedActiveCheck) == 0) return;
+  if (!failed_) return;
   if (++healthy_in_row_ < policy_.healthy_threshold && checked_) return;
-  host_->set_flag(Host::kFailedActiveCheck, false);
-  owner_.cluster_->note_health_change();
+  failed_ = false;
 }
 
 void HealthSession::note_failure(Verdict verdict) {
@@ -311,10 +303,9 @@ void HealthSession::note_failure(Verdict verdict) {
   stats.health_check_failure.add();
   if (verdict == Verdict::kNetworkFailure) stats.health_check_network_failure.add();
   healthy_in_row_ = 0;
-  if ((host_->flags() & Host::kFailedActiveCheck) != 0) return;
+  if (failed_) return;
   if (verdict == Verdict::kNetworkFailure && ++failures_in_row_ < policy_.unhealthy_threshold) return;
-  host_->set_flag(Host::kFailedActiveCheck, true);
-  owner_.cluster_->note_health_change();
+  failed_ = true;
 }
 
 void HealthSession::drop_connection() {

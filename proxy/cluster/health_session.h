@@ -8,7 +8,8 @@
 #include "proxy/cluster/health_check.h"
 #include "proxy/codec/codec.h"
 
-// The checks of one host, one at a time, and the connection they use. Owned by its HealthChecker. Main thread.
+// The checks of one host by one policy, one at a time, and the connection they use. Owned by its HealthChecker. Main
+// thread.
 
 namespace weft::cluster {
 
@@ -16,12 +17,14 @@ class HealthSession final : private transport::ByteStream::Events,
                             private codec::ResponseEvents,
                             private event::TurnEndTask {
  public:
-  HealthSession(HealthChecker& owner, HostPtr host);
+  HealthSession(HealthChecker& owner, const HealthCheckPolicy& policy, HostPtr host);
   ~HealthSession();
 
   const HostPtr& host() const { return host_; }
   void start();
   bool checked() const { return checked_; }
+  // Until its first check a host counts as failed.
+  bool failed() const { return failed_; }
 
  private:
   // A failure that the host itself told is believed at once; one of the network only after the threshold.
@@ -81,10 +84,10 @@ class HealthSession final : private transport::ByteStream::Events,
   uint32_t failures_in_row_ = 0;
   bool checking_ = false;
   bool checked_ = false;
+  bool failed_ = true;
   bool reused_ = false;
   bool drop_ = false;
-  bool reconnect_ = false;        // After dropping.
-  bool counted_healthy_ = false;  // In the gauge.
+  bool reconnect_ = false;  // After dropping.
 };
 
 }  // namespace weft::cluster

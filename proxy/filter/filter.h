@@ -5,9 +5,11 @@
 
 #include "proxy/base/arena.h"
 #include "proxy/base/buffer.h"
+#include "proxy/base/random.h"
 #include "proxy/http/cause.h"
 #include "proxy/http/message.h"
 #include "proxy/observe/request_record.h"
+#include "proxy/observe/stats.h"
 #include "proxy/route/route_table.h"
 
 // An HTTP filter: code that sees every request and response of a connection manager in the configured order, before the
@@ -29,6 +31,9 @@ class FilterStream {
   virtual http::RequestHead& request_head() = 0;
   virtual const route::Route* route() = 0;  // nullptr: none matches.
   virtual const observe::RequestRecord& record() = 0;
+  virtual base::Random& random() = 0;
+  // Of the connection manager, on this worker.
+  virtual observe::HttpStats& stats() = 0;
   // Goes on after kPause, from the filter that paused.
   virtual void resume() = 0;
   // Answers now; no later filter and no upstream sees the request. `head` and body as they shall be sent; response

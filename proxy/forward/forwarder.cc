@@ -103,6 +103,7 @@ int64_t Forwarder::remaining_ms() const {
 void Forwarder::begin_try() {
   if (remaining_ms() <= 0) return fail(Cause::kDeadlinePassed, {});
   pool::BalanceContext balance;
+  balance.hash = plan_.hash;
   if (plan_.action->retry && plan_.action->retry->omit_previous_hosts) {
     balance.avoid = tried_hosts_;
     balance.avoid_count = tried_count_;
@@ -260,6 +261,7 @@ void Forwarder::on_answer(Attempt& attempt, bool end) {
   outcome.answered = true;
   outcome.status = head.status;
   outcome.answer_ended = end;
+  outcome.head = &head;
   if (end) outcome.grpc_status = grpc_status_in(head.headers);
   outcome.envoy_rate_limited = head.headers.has(HeaderId::kXEnvoyRateLimited);
   if (head.status != 101 && retry(&attempt, outcome)) return;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "proxy/base/buffer.h"
@@ -42,6 +43,7 @@ struct ForwardPlan {
   const route::ClusterAction* action = nullptr;
   const route::WeightedCluster* destination = nullptr;
   Deadlines deadlines;
+  std::optional<uint64_t> hash;     // For balancers that hash.
   uint64_t replay_limit_bytes = 0;  // Request body kept for retries.
   bool send_expected_timeout = true;
   bool include_attempt_count = false;

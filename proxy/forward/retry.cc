@@ -51,9 +51,11 @@ bool status_condition_holds(const route::RetryPolicy& policy, const TryOutcome& 
   if ((on & On::kEnvoyRateLimited) != 0 && outcome.envoy_rate_limited) return true;
   if ((on & On::kRetriableStatusCodes) != 0) {
     const auto& codes = policy.retriable_status_codes;
-    return std::find(codes.begin(), codes.end(), status) != codes.end();
+    if (std::find(codes.begin(), codes.end(), status) != codes.end()) return true;
   }
-  return false;
+  if ((on & On::kRetriableHeaders) == 0) return false;
+  return std::any_of(policy.retriable_headers.begin(), policy.retriable_headers.end(),
+                     [&](const auto& match) { return route::header_matches(match, *outcome.head); });
 }
 
 bool failure_condition_holds(uint32_t on, const TryOutcome& outcome) {
@@ -70,6 +72,11 @@ bool failure_condition_holds(uint32_t on, const TryOutcome& outcome) {
 
 RetryVerdict retry_verdict(const route::RetryPolicy* policy, const http::RequestHead& request,
                            const TryOutcome& outcome) {
+  if (policy != nullptr && !policy->retriable_request_headers.empty() &&
+      std::none_of(policy->retriable_request_headers.begin(), policy->retriable_request_headers.end(),
+                   [&](const auto& match) { return route::header_matches(match, request); })) {
+    policy = nullptr;
+  }
   uint32_t on = policy == nullptr ? 0 : policy->on;
   if (outcome.answered) {
     if (policy == nullptr) return RetryVerdict::kNo;

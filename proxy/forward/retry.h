@@ -21,6 +21,7 @@ struct TryOutcome {
   bool answered = false;
   bool answer_ended = false;  // It had no body.
   uint16_t status = 0;
+  const http::ResponseHead* head = nullptr;
   std::optional<int> grpc_status;  // Of an answer without body (trailers-only).
   bool envoy_rate_limited = false;
   http::Cause cause = http::Cause::kNone;

@@ -53,6 +53,8 @@ namespace weft::http {
   X(kDraining, "draining", 503, 14, "", kProxy, kRequestHead, "The proxy is shutting down.")                                             \
   X(kDrainTimeout, "drain_timeout", 503, 14, "", kProxy, kForwarding, "The proxy shut down before the exchange ended.")                  \
   X(kDownstreamConnectionLimit, "downstream_connection_limit", 0, 8, "", kProxy, kRequestHead, "The listener has its maximum of connections.") \
+  X(kNoFilterChain, "no_filter_chain", 0, 14, "NR", kProxy, kRouting, "No filter chain of the listener takes this connection.")           \
+  X(kDownstreamHandshakeFailed, "downstream_handshake_failed", 0, 14, "", kDownstream, kRequestHead, "The TLS handshake with the client failed.") \
   X(kFilterReply, "filter_reply", 0, 2, "", kProxy, kRouting, "A filter answered this request.")                                         \
   X(kInternal, "internal", 500, 13, "", kProxy, kForwarding, "The proxy failed.")
 // clang-format on

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "proxy/base/log.h"
 #include "proxy/listener/pending_connection.h"
+#include "proxy/snapshot/connection_log.h"
 
 namespace weft::listener {
 namespace {
@@ -41,7 +42,7 @@ class WorkerLedger final : public snapshot::ConnectionLedger {
       stats_.downstream_cx_overflow.add();
       return false;
     }
-    if (!shared_->global_connections->try_open()) {
+    if (shared_->listener->counts_globally && !shared_->global_connections->try_open()) {
       shared_->connections->close();
       stats_.downstream_global_cx_overflow.add();
       return false;
@@ -52,7 +53,7 @@ class WorkerLedger final : public snapshot::ConnectionLedger {
   }
   void on_connection_closed(int64_t accepted_ns) override {
     shared_->connections->close();
-    shared_->global_connections->close();
+    if (shared_->listener->counts_globally) shared_->global_connections->close();
     stats_.downstream_cx_active.subtract();
     stats_.downstream_cx_destroy.add();
     stats_.downstream_cx_length_ms.record(static_cast<uint64_t>((loop_.now_ns() - accepted_ns) / 1'000'000));
@@ -81,6 +82,7 @@ absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
 Acceptor::Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
                    std::vector<transport::Descriptor> sockets, Handlers handlers)
     : loop_(loop),
+      worker_(worker),
       shared_(std::move(shared)),
       handlers_(handlers),
       stats_(shared_->listener->stats->of_worker(worker)),
@@ -188,7 +190,10 @@ void Acceptor::accepted(transport::Descriptor fd, const transport::Address& peer
   ConnectionFacts facts{&info.local, &info.remote, &info.direct_remote, {}, "raw_buffer", nullptr};
   std::shared_ptr<const snapshot::FilterChain> chain = choose_chain(facts);
   snapshot::ConnectionTicket ticket(ledger_, chain, loop_.now_ns());
-  if (chain == nullptr) return;
+  if (chain == nullptr) {
+    log_end(*plain, nullptr, http::Cause::kNoFilterChain, ticket.accepted_ns());
+    return;
+  }
   if (chain->tls != nullptr) {
     (new PendingConnection(*this, std::move(plain), std::move(ticket)))->handshake(std::move(chain));
     return;
@@ -200,6 +205,11 @@ std::shared_ptr<const snapshot::FilterChain> Acceptor::choose_chain(const Connec
   std::shared_ptr<const snapshot::FilterChain> chain = shared_->matcher->find(facts);
   if (chain == nullptr) stats_.no_filter_chain_match.add();
   return chain;
+}
+
+void Acceptor::log_end(const transport::ByteStream& stream, const snapshot::FilterChain* chain, http::Cause cause,
+                       int64_t accepted_ns) {
+  snapshot::log_connection(listener(), stream, {accepted_ns, chain, cause}, loop_, worker_);
 }
 
 void Acceptor::hand_over(std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain,

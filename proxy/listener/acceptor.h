@@ -76,10 +76,14 @@ class Acceptor {
   void resume();
   // The chain that takes the connection, or nullptr after counting that none does.
   std::shared_ptr<const snapshot::FilterChain> choose_chain(const ConnectionFacts& facts);
+  // Of a connection that ends without being handed over.
+  void log_end(const transport::ByteStream& stream, const snapshot::FilterChain* chain, http::Cause cause,
+               int64_t accepted_ns);
   void hand_over(std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain, base::Buffer early,
                  snapshot::ConnectionTicket ticket);
 
   event::LibeventLoop& loop_;
+  const uint32_t worker_;
   std::shared_ptr<const SharedListener> shared_;
   Handlers handlers_;
   observe::ListenerStats& stats_;

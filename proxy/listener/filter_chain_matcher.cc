@@ -33,12 +33,7 @@ absl::string_view view(std::string_view text) { return {text.data(), text.size()
 std::string port_key(uint16_t port) { return {static_cast<char>(port >> 8), static_cast<char>(port & 0xff)}; }
 
 bool in_range(const Address& address, const FilterChainMatch::Cidr& range) {
-  if (address.family != range.address.family) return false;
-  size_t bits = range.prefix_bits;
-  if (std::memcmp(address.ip, range.address.ip, bits / 8) != 0) return false;
-  if (bits % 8 == 0) return true;
-  uint8_t mask = static_cast<uint8_t>(0xff << (8 - bits % 8));
-  return ((address.ip[bits / 8] ^ range.address.ip[bits / 8]) & mask) == 0;
+  return address.is_within(range.address, range.prefix_bits);
 }
 
 bool same_range(const FilterChainMatch::Cidr& a, const FilterChainMatch::Cidr& b) {

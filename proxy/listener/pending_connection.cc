@@ -127,6 +127,7 @@ void PendingConnection::choose() {
       &protocols_};
   std::shared_ptr<const snapshot::FilterChain> chain = acceptor_.choose_chain(facts);
   if (chain == nullptr) {
+    cause_ = http::Cause::kNoFilterChain;
     finish(false);
     return;
   }
@@ -162,6 +163,7 @@ void PendingConnection::on_connected() {
 
 void PendingConnection::on_connect_failed() {
   observe::ListenerStats& stats = acceptor_.stats_;
+  cause_ = http::Cause::kDownstreamHandshakeFailed;
   switch (tls_->tls_failure()) {
     case transport::ByteStream::TlsFailure::kNoCertificate:
       stats.ssl_fail_verify_no_cert.add();
@@ -182,6 +184,7 @@ void PendingConnection::on_connect_failed() {
 void PendingConnection::on_timeout() {
   if (step_ == Step::kHandshake) {
     acceptor_.stats_.downstream_cx_transport_socket_connect_timeout.add();
+    cause_ = http::Cause::kDownstreamHandshakeFailed;
     finish(false);
     return;
   }
@@ -203,6 +206,9 @@ void PendingConnection::finish(bool reset) {
     inspecting_ = false;
     acceptor_.stats_.downstream_pre_cx_active.subtract();
   }
+  // Neither is left once it was handed over.
+  const transport::ByteStream* ended = tls_ != nullptr ? tls_.get() : plain_.get();
+  if (ended != nullptr) acceptor_.log_end(*ended, chain_.get(), cause_, ticket_.accepted_ns());
   auto kind = reset ? transport::ByteStream::CloseKind::kReset : transport::ByteStream::CloseKind::kGraceful;
   if (plain_ != nullptr) plain_->close(kind);
   if (tls_ != nullptr) tls_->close(kind);

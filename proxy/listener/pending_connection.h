@@ -52,6 +52,7 @@ class PendingConnection final : public base::ListNode<PendingConnection>,
   std::unique_ptr<transport::ByteStream> tls_;
   snapshot::ConnectionTicket ticket_;
   std::shared_ptr<const snapshot::FilterChain> chain_;
+  http::Cause cause_ = http::Cause::kDownstreamClosed;  // Why it ends without being handed over.
   base::Buffer early_;
   size_t need_bytes_ = 1;
   bool tls_detected_ = false;

@@ -219,7 +219,7 @@ class FileAccessLog final : public AccessLog {
   FileAccessLog(const AccessLogConfig& config, std::optional<Format> format, std::vector<CompiledField> json,
                 std::shared_ptr<LogFile> file, std::shared_ptr<WriterThread> writer, uint32_t workers)
       : omit_empty_(config.omit_empty_values),
-        least_status_(config.least_status),
+        filter_(config.filter),
         format_(std::move(format)),
         json_(std::move(json)),
         file_(std::move(file)),
@@ -227,7 +227,7 @@ class FileAccessLog final : public AccessLog {
         buffers_(workers) {}
 
   void record(const RequestRecord& record, uint32_t worker) override {
-    if (record.status < least_status_) return;
+    if (filter_ != nullptr && !filter_->passes(record)) return;
     std::string& buffer = buffers_[worker].lines;
     if (format_) {
       format_->render(record, omit_empty_, buffer);
@@ -255,7 +255,7 @@ class FileAccessLog final : public AccessLog {
     uint64_t count = 0;
   };
   bool omit_empty_;
-  uint16_t least_status_;
+  std::shared_ptr<const LogFilter> filter_;
   std::optional<Format> format_;
   std::vector<CompiledField> json_;
   std::shared_ptr<LogFile> file_;

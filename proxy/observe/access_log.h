@@ -30,6 +30,13 @@ class AccessLog {
   virtual uint64_t dropped_lines() const = 0;
 };
 
+// Says which exchanges and connections a log is told of. Immutable; any thread.
+class LogFilter {
+ public:
+  virtual ~LogFilter() = default;
+  virtual bool passes(const RequestRecord& record) const = 0;
+};
+
 // One entry of a JSON log: a text with operators, a literal that is no text ("3", "true", "null"), or an object.
 struct JsonField {
   std::string name;
@@ -43,8 +50,7 @@ struct AccessLogConfig {
   std::string text_format;  // Empty, and no JSON: Envoy's default line.
   std::vector<JsonField> json_format;
   bool omit_empty_values = false;
-  // Only these are logged; unset bounds let all pass.
-  uint16_t least_status = 0;
+  std::shared_ptr<const LogFilter> filter;  // Null: all are logged.
 };
 
 // Writes for all access logs of a process, on a thread of its own. Ends when the last log does.

@@ -24,7 +24,8 @@ cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
     look_over_pools_ = !pools_.empty();
     if (look_over_pools_) owner_.loop().at_next_turn(*this);
   }
-  const cluster::HostPtr* chosen = balancer_.choose(context.avoid, context.avoid_count, context.avoid_tries);
+  const cluster::HostPtr* chosen =
+      balancer_.choose(context.avoid, context.avoid_count, context.avoid_tries, context.hash);
   if (chosen == nullptr) return nullptr;
   if (balancer_.panicking()) stats_.lb_healthy_panic.add();
   return *chosen;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "proxy/base/intrusive_list.h"
@@ -82,9 +83,8 @@ class TcpWaiter : public base::ListNode<TcpWaiter> {
 struct BalanceContext {
   cluster::Host* const* avoid = nullptr;  // Hosts tried before (retry_host_predicate previous_hosts).
   size_t avoid_count = 0;
-  uint32_t avoid_tries = 1;  // host_selection_retry_max_attempts
-  bool has_hash = false;     // For hash policies.
-  uint64_t hash = 0;
+  uint32_t avoid_tries = 1;      // host_selection_retry_max_attempts
+  std::optional<uint64_t> hash;  // Of the route's hash policies.
 };
 
 class WorkerCluster {

@@ -1,7 +1,6 @@
 #include "proxy/route/conditions.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "absl/strings/str_cat.h"
 
@@ -12,30 +11,6 @@ bool starts_with(std::string_view text, std::string_view prefix, bool case_sensi
   if (text.size() < prefix.size()) return false;
   text = text.substr(0, prefix.size());
   return case_sensitive ? text == prefix : http::equals_ignoring_case(text, prefix);
-}
-
-// The value of a header by its lower-case name, or of what the codecs keep outside the header list.
-bool find_value(const http::RequestHead& request, std::string_view name, std::string_view* value) {
-  if (name[0] == ':') {
-    if (name == ":method") {
-      *value = request.method;
-    } else if (name == ":path") {
-      *value = request.path;
-    } else if (name == ":authority") {
-      *value = request.authority;
-    } else if (name == ":scheme") {
-      *value = request.scheme;
-    } else if (name == ":protocol") {
-      *value = request.upgrade;
-    } else {
-      return false;
-    }
-    return !value->empty();
-  }
-  if (request.headers.joined_value(name, value)) return true;
-  if (name == "host") *value = request.authority;
-  if (name == "upgrade") *value = request.upgrade;
-  return !value->empty();
 }
 
 std::string path_text(const PathMatch& match) {
@@ -65,32 +40,6 @@ bool path_matches(const PathMatch& match, std::string_view path, const http::Req
       break;
   }
   return false;
-}
-
-bool header_matches(const HeaderMatch& match, const http::RequestHead& request) {
-  std::string_view value;
-  bool found = find_value(request, match.name, &value);
-  if (!found && !match.treat_missing_as_empty) {
-    // Inverting says something of a header's value; an absent header has none, so only presence can be inverted.
-    return match.kind == HeaderMatch::Kind::kPresent && match.present == match.invert;
-  }
-  bool holds = false;
-  switch (match.kind) {
-    case HeaderMatch::Kind::kPresent:
-      holds = match.present == found;
-      break;
-    case HeaderMatch::Kind::kString:
-      holds = match.string.matches(value);
-      break;
-    case HeaderMatch::Kind::kRange: {
-      int64_t number = 0;
-      auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-      holds = error == std::errc() && end == value.data() + value.size() && number >= match.range_start &&
-              number < match.range_end;
-      break;
-    }
-  }
-  return holds != match.invert;
 }
 
 bool query_matches(const QueryMatch& match, const http::RequestHead& request) {

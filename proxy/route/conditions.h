@@ -12,7 +12,6 @@ namespace weft::route {
 
 // `path` is the request's, without query.
 bool path_matches(const PathMatch& match, std::string_view path, const http::RequestHead& request);
-bool header_matches(const HeaderMatch& match, const http::RequestHead& request);
 bool query_matches(const QueryMatch& match, const http::RequestHead& request);
 
 // All of a route's conditions. With `path_known` a prefix or exact path is taken as compared already. Draws from

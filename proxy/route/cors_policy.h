@@ -23,6 +23,8 @@ struct CorsPolicy {
   bool forward_not_matching_preflights = true;
   // The share of requests for which the filter acts; denominator 0: all.
   uint32_t enabled_numerator = 0, enabled_denominator = 0;
+  // The share of the others whose origins are looked at and counted, without an effect; denominator 0: none.
+  uint32_t shadow_numerator = 0, shadow_denominator = 0;
 };
 
 }  // namespace weft::route

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 #include <vector>
 
 #include "proxy/http/message.h"
+#include "proxy/route/hash_policy.h"
+#include "proxy/route/header_match.h"
 
 // What a route says is to be done with a request: plain, immutable data that config/compile fills in and every worker
 // reads. Matching is in route_table.h. Times are milliseconds; 0 means "none" unless said otherwise.
@@ -67,8 +70,9 @@ struct RetryPolicy {
   uint32_t on = 0;
   uint32_t num_retries = 1;
   int64_t per_try_timeout_ms = 0;
-  int64_t per_try_idle_timeout_ms = 0;
   std::vector<uint16_t> retriable_status_codes;
+  std::vector<HeaderMatch> retriable_headers;          // Of the answer; any of them.
+  std::vector<HeaderMatch> retriable_request_headers;  // Any of them, or there is no retry; empty: all requests.
   int64_t back_off_base_ms = 25;
   int64_t back_off_max_ms = 250;
   bool omit_previous_hosts = false;
@@ -86,6 +90,9 @@ struct WeightedCluster {
   HeaderMutations request_headers;
   HeaderMutations response_headers;
 };
+
+// Every cluster of the configuration as a destination of its own, for routes that a header directs.
+using ClustersByName = std::map<std::string, WeightedCluster, std::less<>>;
 
 struct Redirect {
   uint16_t status = 301;
@@ -111,16 +118,19 @@ struct CorsPolicy;
 
 // A mirror of requests to another cluster (shadowing).
 struct Mirror {
-  std::shared_ptr<cluster::Cluster> cluster;
-  std::string cluster_name;
-  double percent = 100;
+  WeightedCluster destination;
+  uint32_t numerator = 0, denominator = 0;  // The share of requests; denominator 0: all.
+  bool keep_host = false;                   // Without "-shadow" behind the host's name.
+  std::string host_rewrite;                 // The host's name instead; empty: it is not replaced.
 };
 
 struct ClusterAction {
   // One entry per possible destination; a single cluster is one entry. Chosen by weight if there are several.
   std::vector<WeightedCluster> clusters;
   uint32_t total_weight = 0;
-  std::string cluster_header;  // The request header that names the cluster; empty: `clusters`.
+  // The request header that names the cluster, of those in `by_name`; empty: one of `clusters`.
+  std::string cluster_header;
+  std::shared_ptr<const ClustersByName> by_name;
   uint16_t cluster_not_found_status = 503;
 
   std::string prefix_rewrite;
@@ -140,6 +150,7 @@ struct ClusterAction {
   PriorityClass priority = PriorityClass::kDefault;
   std::vector<std::string> allowed_upgrades;  // Lower case: "websocket"; "connect" for CONNECT tunnels.
   std::vector<std::string> refused_upgrades;
+  std::vector<HashPolicy> hash_policies;
   std::vector<Mirror> mirrors;
 };
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/base/random.h"
+#include "proxy/route/header_match.h"
 #include "proxy/route/matcher.h"
 #include "proxy/route/route.h"
 
@@ -17,17 +18,6 @@
 // Immutable after build(); shared by all workers.
 
 namespace weft::route {
-
-// What a route asks of a request besides its path. All must hold.
-struct HeaderMatch {
-  std::string name;  // Lower case; pseudo-headers as ":method", ":path", ":authority", ":scheme".
-  enum class Kind : uint8_t { kPresent, kString, kRange } kind = Kind::kPresent;
-  StringMatcher string;
-  int64_t range_start = 0, range_end = 0;  // [start, end)
-  bool present = true;
-  bool invert = false;
-  bool treat_missing_as_empty = false;
-};
 
 struct QueryMatch {
   std::string name;

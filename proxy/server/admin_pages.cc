@@ -46,6 +46,29 @@ AdminAnswer ready(Server& server, const AdminRequest&) {
   return {static_cast<uint16_t>(live ? 200 : 503), "text/plain; charset=UTF-8", state_name(server.state()) + "\n"};
 }
 
+// Whether each breaker is open, and what it has left where the configuration wants to know that.
+void add_breakers(cluster::Cluster& cluster, std::vector<GaugeNow>* gauges) {
+  for (cluster::Priority priority : {cluster::Priority::kDefault, cluster::Priority::kHigh}) {
+    const cluster::Breakers& breakers = cluster.breakers(priority);
+    const cluster::BreakerLimits& limits = breakers.limits();
+    struct {
+      const char *open, *remaining;
+      uint32_t used, limit;
+    } all[] = {{"cx_open", "remaining_cx", breakers.connections(), limits.max_connections},
+               {"rq_pending_open", "remaining_pending", breakers.pending(), limits.max_pending_requests},
+               {"rq_open", "remaining_rq", breakers.requests(), limits.max_requests},
+               {"rq_retry_open", "remaining_retries", breakers.retries(), limits.max_retries}};
+    std::string prefix =
+        priority == cluster::Priority::kDefault ? "circuit_breakers.default." : "circuit_breakers.high.";
+    const observe::FamilyBase* family = cluster.stats_family().get();
+    for (const auto& each : all) {
+      gauges->push_back({prefix + each.open, each.used >= each.limit ? 1 : 0, family});
+      if (!limits.track_remaining) continue;
+      gauges->push_back({prefix + each.remaining, each.limit - std::min(each.used, each.limit), family});
+    }
+  }
+}
+
 AdminAnswer stats(Server& server, const AdminRequest& request) {
   const auto& snapshot = *server.config().snapshot;
   for (const auto& [name, cluster] : snapshot.clusters) {
@@ -74,6 +97,7 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
       {"listener_manager.total_listeners_active", static_cast<int64_t>(snapshot.listeners.size())},
       {"cluster_manager.active_clusters", static_cast<int64_t>(snapshot.clusters.size())},
   };
+  for (const auto& [name, cluster] : snapshot.clusters) add_breakers(*cluster, &gauges);
   StatsFilter filter;
   filter.rules = server.config().stats_rules.get();
   if (const std::string* pattern = request.parameter("filter")) filter.pattern = *pattern;

@@ -80,7 +80,6 @@ struct Server::Signals final : event::IoEvents {
 Server::Server(Options options)
     : options_(std::move(options)),
       loop_(base::system_clock()),
-      global_connections_(std::make_shared<listener::ConnectionLimit>()),
       random_(base::system_seed()),
       ready_timer_(loop_.timers(), base::bind<&Server::start_workers>(this)),
       house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
@@ -134,6 +133,7 @@ int Server::run() {
 }
 
 bool Server::start() {
+  global_connections_ = std::make_shared<listener::ConnectionLimit>(config_.max_connections);
   started_ms_ = loop_.now_ms();
   start_wall_s_ = loop_.wall_ns() / 1'000'000'000;
   starts_.resize(workers_.size());
@@ -168,10 +168,12 @@ bool Server::start() {
 bool Server::start_discovery() {
   for (const auto& [name, cluster] : config_.snapshot->clusters) {
     const auto& config = cluster->config();
+    auto ready = [this, awaited = config.wait_for_warm] {
+      if (awaited) on_cluster_ready();
+    };
     if (!config.health_checks.empty()) {
-      ++clusters_not_ready_;
-      health_checkers_.push_back(
-          std::make_unique<cluster::HealthChecker>(loop_, random_, cluster, [this] { on_cluster_ready(); }));
+      if (config.wait_for_warm) ++clusters_not_ready_;
+      health_checkers_.push_back(std::make_unique<cluster::HealthChecker>(loop_, random_, cluster, ready));
     }
     if (config.dns_endpoints.empty()) continue;
     std::string key;
@@ -182,17 +184,14 @@ bool Server::start_discovery() {
       if (!made.ok()) return fail(made.status()) == 0;
       resolver = *std::move(made);
     }
-    ++clusters_not_ready_;
-    discoveries_.push_back(
-        std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster, [this] { on_cluster_ready(); }));
+    if (config.wait_for_warm) ++clusters_not_ready_;
+    discoveries_.push_back(std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster, ready));
   }
-  if (clusters_not_ready_ == 0) {
-    start_workers();
-    return true;
-  }
-  ready_timer_.arm(kDiscoveryWaitMs);
+  bool wait = clusters_not_ready_ != 0;
+  if (wait) ready_timer_.arm(kDiscoveryWaitMs);
   for (auto& checker : health_checkers_) checker->start();
   for (auto& discovery : discoveries_) discovery->start();
+  if (!wait) start_workers();
   return true;
 }
 

@@ -72,8 +72,10 @@ Collector collect(const std::vector<const observe::FamilyBase*>& families, const
                   const Wanted& wanted) {
   Collector collector(wanted);
   for (const observe::FamilyBase* family : families) collector.add(*family);
-  collector.set_prefix("");
-  for (const GaugeNow& gauge : gauges) collector.plain(gauge.name, gauge.value);
+  for (const GaugeNow& gauge : gauges) {
+    collector.set_prefix(gauge.family == nullptr ? "" : gauge.family->prefix());
+    collector.plain(gauge.name, gauge.value);
+  }
   return collector;
 }
 
@@ -82,17 +84,13 @@ class Exposition final : public observe::MetricVisitor {
  public:
   explicit Exposition(const Wanted& wanted) : wanted_(wanted) {}
   void add(const observe::FamilyBase& family) {
-    // "cluster.backend." with the tag backend is envoy_cluster_…{envoy_cluster_name="backend"}.
-    prefix_ = family.prefix();
-    bool by_default = wanted_.rules == nullptr || wanted_.rules->default_tags();
-    family_ = by_default && !family.tag_name().empty() ? &family : nullptr;
+    enter(&family);
     family.visit(*this);
-    family_ = nullptr;
   }
   void counter(std::string_view name, uint64_t value) override { sample(name, "counter", std::to_string(value)); }
   void gauge(std::string_view name, int64_t value) override { sample(name, "gauge", std::to_string(value)); }
   void gauge_now(const GaugeNow& gauge) {
-    prefix_ = "";
+    enter(gauge.family);
     sample(gauge.name, "gauge", std::to_string(gauge.value));
   }
   void histogram(std::string_view name, const Summary& value) override {
@@ -119,6 +117,13 @@ class Exposition final : public observe::MetricVisitor {
     const char* type;
     std::string samples;
   };
+  // What follows is of this family, or of none.
+  void enter(const observe::FamilyBase* family) {
+    // "cluster.backend." with the tag backend is envoy_cluster_…{envoy_cluster_name="backend"}.
+    prefix_ = family == nullptr ? "" : family->prefix();
+    bool by_default = wanted_.rules == nullptr || wanted_.rules->default_tags();
+    family_ = family != nullptr && by_default && !family->tag_name().empty() ? family : nullptr;
+  }
   static std::string clean(std::string_view name) {
     std::string out(name);
     for (char& c : out) {

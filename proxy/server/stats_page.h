@@ -14,6 +14,7 @@ namespace weft::server {
 struct GaugeNow {
   std::string name;  // "server.uptime"
   int64_t value;
+  const observe::FamilyBase* family = nullptr;  // Whose prefix and label it has besides.
 };
 
 // Every family that the snapshot's objects count in, each once.

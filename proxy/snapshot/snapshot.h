@@ -29,6 +29,11 @@ enum class ServerHeader : uint8_t { kOverwrite, kAppendIfAbsent, kPassThrough };
 enum class ForwardClientCert : uint8_t { kSanitize, kForwardOnly, kAppendForward, kSanitizeSet, kAlwaysForwardOnly };
 enum class PathAction : uint8_t { kKeepUnchanged, kReject, kUnescapeAndRedirect, kUnescapeAndForward };
 
+struct Cidr {
+  transport::Address address;
+  uint8_t prefix_bits = 0;
+};
+
 // Envoy's HttpConnectionManager.
 struct HttpConnectionManager {
   std::string stat_prefix;
@@ -44,13 +49,18 @@ struct HttpConnectionManager {
   bool use_remote_address = false;
   uint32_t xff_trusted_hops = 0;
   bool skip_xff_append = false;
+  // Clients who count as inside (internal_address_config); by default none does.
+  std::vector<Cidr> internal_ranges;
+  bool internal_unix_sockets = false;
+  std::string user_agent;  // Of add_user_agent: who we say that we are to the upstream; empty: nobody.
+  std::string node_name;   // Said beside it.
   bool generate_request_id = true;
   bool preserve_external_request_id = false;
   bool always_set_request_id_in_response = false;
   ForwardClientCert forward_client_cert = ForwardClientCert::kSanitize;
-  bool xfcc_subject = false, xfcc_cert = false, xfcc_chain = false, xfcc_dns = false, xfcc_uri = false;
+  bool xfcc_subject = false, xfcc_dns = false, xfcc_uri = false;
   std::string via;
-  bool normalize_path = true;
+  bool normalize_path = false;
   bool merge_slashes = false;
   PathAction escaped_slashes = PathAction::kKeepUnchanged;
   bool strip_matching_host_port = false;
@@ -73,7 +83,6 @@ struct HttpConnectionManager {
   int64_t delayed_close_timeout_ms = 1'000;
   int64_t h2_ping_interval_ms = 0;
   int64_t h2_ping_timeout_ms = 0;
-  bool always_send_connection_close_on_error = false;
 };
 
 // Envoy's TcpProxy.
@@ -96,10 +105,7 @@ struct TcpProxy {
 struct FilterChainMatch {
   bool has_destination_port = false;
   uint16_t destination_port = 0;
-  struct Cidr {
-    transport::Address address;
-    uint8_t prefix_bits = 0;
-  };
+  using Cidr = snapshot::Cidr;
   std::vector<Cidr> destination_ranges;
   std::vector<Cidr> source_ranges;
   std::vector<Cidr> direct_source_ranges;
@@ -137,6 +143,7 @@ struct Listener {
   uint32_t backlog = 4096;
   uint32_t max_connections = UINT32_MAX;
   uint32_t max_connections_per_event = 64;
+  bool counts_globally = true;  // Its connections are among those that the process's limit bounds.
   uint32_t per_connection_buffer_limit_bytes = 1024 * 1024;
   bool transparent = false;
   bool freebind = false;

@@ -4,6 +4,7 @@
 
 #include "proxy/codec/http1/http1.h"
 #include "proxy/codec/http2/http2.h"
+#include "proxy/snapshot/connection_log.h"
 #include "proxy/stream/exchange.h"
 
 namespace weft::stream {
@@ -18,9 +19,11 @@ constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 }  // namespace
 
 Connection::Connection(Worker& worker, std::unique_ptr<transport::ByteStream> stream,
-                       const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket)
+                       const snapshot::Listener& listener, const snapshot::FilterChain& chain, base::Buffer early,
+                       snapshot::ConnectionTicket ticket)
     : worker_(worker),
       io_{.stream = std::move(stream), .input = std::move(early)},
+      listener_(listener),
       chain_(chain),
       ticket_(std::move(ticket)),
       stats_(chain.http->stats->of_worker(worker.context().worker)),
@@ -261,7 +264,12 @@ void Connection::drain() {
   if (codec_ == nullptr) return end(CloseKind::kGraceful);
   stats_.downstream_cx_drain_close.add();
   codec_->start_drain();
-  if (codec_->open_streams() == 0) codec_->finish_drain();
+  if (codec_->open_streams() == 0) {
+    codec_->finish_drain();
+  } else if (codec_->version() == http::Version::kHttp2 && http().drain_timeout_ms != 0) {
+    // Streams that come meanwhile are still taken; after that time the last one that will be is named.
+    lifetime_timer_.arm(http().drain_timeout_ms);
+  }
   schedule_flush();
 }
 
@@ -305,6 +313,9 @@ void Connection::end(CloseKind kind) {
   base::ListNode<event::TurnEndTask>::unlink();
   base::ListNode<event::NextTurnTask>::unlink();
   base::ListNode<Connection>::unlink();
+  http::Cause cause = codec_ == nullptr ? http::Cause::kNone : codec_->cause();
+  snapshot::log_connection(listener_, *io_.stream, {ticket_.accepted_ns(), &chain_, cause, peer_.connection_id}, loop,
+                           worker_.context().worker);
   io_.stream->close(kind);
   ticket_.release();
   worker_.connection_closed();
@@ -329,6 +340,10 @@ void Connection::on_head_timeout() {
 }
 
 void Connection::on_lifetime_over() {
+  if (draining_) {
+    codec_->finish_drain();
+    return schedule_flush();
+  }
   stats_.downstream_cx_max_duration_reached.add();
   drain();
 }

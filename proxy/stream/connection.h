@@ -24,8 +24,8 @@ class Connection final : public transport::ByteStream::Events,
                          public event::Deferred,
                          public base::ListNode<Connection> {
  public:
-  Connection(Worker& worker, std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain,
-             base::Buffer early, snapshot::ConnectionTicket ticket);
+  Connection(Worker& worker, std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
+             const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket);
   ~Connection() override;
 
   void start();
@@ -70,6 +70,7 @@ class Connection final : public transport::ByteStream::Events,
 
   Worker& worker_;
   codec::ConnectionIo io_;
+  const snapshot::Listener& listener_;
   const snapshot::FilterChain& chain_;
   snapshot::ConnectionTicket ticket_;
   observe::HttpStats& stats_;

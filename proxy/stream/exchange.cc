@@ -35,6 +35,7 @@ void Exchange::begin(Connection& connection, codec::ServerStream& handle) {
   filter_count_ = next_filter_ = 0;
   request_trailers_ = nullptr;
   sent_head_ = nullptr;
+  new_cookies_.clear();
   record_ = observe::RequestRecord();
   auto& loop = worker_.context().loop;
   record_.start_ns = loop.now_ns();
@@ -141,7 +142,7 @@ void Exchange::resume() {
   if (phase_ != State::kForwarding && phase_ != State::kAnswering) return;
   bool end = held_end_;
   if (!held_body_.empty() || end) pass_request_body(held_body_, end && request_trailers_ == nullptr);
-  if (request_trailers_ != nullptr) state_->forwarder.send_trailers(*request_trailers_);
+  if (request_trailers_ != nullptr) pass_request_trailers();
   pause(false);
 }
 
@@ -153,8 +154,10 @@ void Exchange::route_request() {
   const route::VirtualHost* host = route_->virtual_host;
   using RequireTls = route::VirtualHost::RequireTls;
   http::ResponseHead head(arena_);
-  if (host != nullptr && host->require_tls != RequireTls::kNone &&
-      state_->request.headers.value(HeaderId::kXForwardedProto) != "https") {
+  bool exempt = host == nullptr || host->require_tls == RequireTls::kNone ||
+                (host->require_tls == RequireTls::kExternalOnly &&
+                 state_->request.headers.value(HeaderId::kXEnvoyInternal) == "true");
+  if (!exempt && state_->request.headers.value(HeaderId::kXForwardedProto) != "https") {
     head.status = 301;
     head.headers.add_static(HeaderId::kLocation,
                             arena_.concat("https://", state_->request.authority, state_->request.path));
@@ -189,6 +192,22 @@ bool Exchange::upgrade_allowed(const route::ClusterAction& action) const {
   return names(action.allowed_upgrades) || names(connection_->http().upgrades);
 }
 
+void Exchange::choose_destination(const route::ClusterAction& action) {
+  if (!action.cluster_header.empty()) {
+    const http::Header* named = state_->request.headers.find(action.cluster_header);
+    if (named == nullptr) return;
+    auto found = action.by_name->find(named->value);
+    if (found != action.by_name->end()) destination_ = &found->second;
+    return;
+  }
+  uint64_t pick = action.clusters.size() > 1 ? worker_.context().random.below(action.total_weight) : 0;
+  for (const route::WeightedCluster& each : action.clusters) {
+    destination_ = &each;
+    if (pick < each.weight) break;
+    pick -= each.weight;
+  }
+}
+
 void Exchange::forward_request(const route::ClusterAction& action) {
   http::RequestHead& request = state_->request;
   auto& stats = connection_->stats();
@@ -199,12 +218,7 @@ void Exchange::forward_request(const route::ClusterAction& action) {
     }
     stats.downstream_cx_upgrades_total.add();
   }
-  uint64_t pick = action.clusters.size() > 1 ? worker_.context().random.below(action.total_weight) : 0;
-  for (const route::WeightedCluster& each : action.clusters) {
-    destination_ = &each;
-    if (pick < each.weight) break;
-    pick -= each.weight;
-  }
+  choose_destination(action);
   if (destination_ == nullptr || destination_->cluster == nullptr) {
     stats.no_cluster.add();
     return answer_with(Cause::kNoCluster, destination_ == nullptr ? std::string_view() : destination_->name,
@@ -221,17 +235,38 @@ void Exchange::forward_request(const route::ClusterAction& action) {
       forward::deadlines_of(action, request, http.max_stream_duration_ms, http.respect_expected_rq_timeout);
   plan.replay_limit_bytes = route_->has_per_request_buffer_limit ? route_->per_request_buffer_limit_bytes
                                                                  : http.limits.connection_buffer_high_bytes;
+  if (!action.hash_policies.empty() && destination_->cluster->config().hashes()) {
+    std::string local = connection_->info().local.to_string();
+    const observe::PeerTexts& peer = connection_->peer();
+    route::HashInput input{request, record_.downstream.remote_ip, peer.remote_address, local};
+    plan.hash = route::request_hash(action.hash_policies, input, &new_cookies_);
+  }
   plan.send_expected_timeout = !http.suppress_envoy_headers;
   plan.include_attempt_count = route_->virtual_host != nullptr && route_->virtual_host->include_request_attempt_count;
   if (plan.deadlines.stream_duration_ms != 0) duration_timer_.arm(plan.deadlines.stream_duration_ms);
   step(Event::kForward);
-  state_->forwarder.start(plan, request_ended_ && held_body_.empty() && request_trailers_ == nullptr);
+  bool end = request_ended_ && held_body_.empty() && request_trailers_ == nullptr;
+  if (!action.mirrors.empty()) mirror_request(action, plan, end);
+  state_->forwarder.start(plan, end);
+}
+
+void Exchange::mirror_request(const route::ClusterAction& action, const forward::ForwardPlan& plan, bool end) {
+  if (state_->request.is_tunnel()) return;
+  for (const route::Mirror& mirror : action.mirrors) {
+    bool drawn = mirror.denominator == 0 || worker_.context().random.below(mirror.denominator) < mirror.numerator;
+    if (!drawn || mirror.destination.cluster == nullptr) continue;
+    auto* shadow = new forward::Shadow(worker_.context(), mirror, routes_, state_->request);
+    worker_.add_shadow(*shadow);
+    if (!end) shadows_.push_back(*shadow);
+    shadow->start(plan, end);
+  }
 }
 
 void Exchange::pass_request_body(base::Buffer& data, bool end) {
   for (size_t i = 0; i < filter_count_; ++i) {
     if (filters_[i]->on_request_body(data, end) == filter::Verdict::kReply) return;
   }
+  for (forward::Shadow& shadow : shadows_) shadow.send_body(data, end);
   state_->forwarder.send_body(data, end);
 }
 
@@ -262,7 +297,12 @@ void Exchange::on_trailers(http::HeaderMap& trailers) {
   record_.request_end_ns = worker_.context().loop.now_ns();
   request_timer_.disarm();
   request_trailers_ = &trailers;
-  if (phase_ == State::kForwarding || phase_ == State::kAnswering) state_->forwarder.send_trailers(trailers);
+  if (phase_ == State::kForwarding || phase_ == State::kAnswering) pass_request_trailers();
+}
+
+void Exchange::pass_request_trailers() {
+  for (forward::Shadow& shadow : shadows_) shadow.send_trailers(*request_trailers_);
+  state_->forwarder.send_trailers(*request_trailers_);
 }
 
 void Exchange::pause(bool paused) {
@@ -288,6 +328,11 @@ void Exchange::on_reset(codec::ResetReason reason, http::Cause cause) {
 
 void Exchange::on_stream_closed() {
   handle_ = nullptr;
+  // Copies of a request that came whole go on without it.
+  while (!shadows_.empty()) {
+    forward::Shadow& shadow = shadows_.pop_front();
+    if (!request_ended_) shadow.cancel();
+  }
   if (state_->forwarder.started()) state_->forwarder.cancel();
   record_.end_ns = worker_.context().loop.now_ns();
   if (record_.request == nullptr && !state_->request.method.empty()) record_.request = &state_->request;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "proxy/base/arena.h"
 #include "proxy/base/buffer.h"
@@ -8,6 +9,7 @@
 #include "proxy/event/timer.h"
 #include "proxy/filter/filter.h"
 #include "proxy/forward/forwarder.h"
+#include "proxy/forward/shadow.h"
 #include "proxy/observe/request_record.h"
 #include "proxy/stream/connection.h"
 #include "proxy/stream/exchange_state.h"
@@ -49,6 +51,8 @@ class Exchange final : public codec::RequestEvents,
   // filter::FilterStream
   const route::Route* route() override { return route_; }
   const observe::RequestRecord& record() override { return record_; }
+  base::Random& random() override { return worker_.context().random; }
+  observe::HttpStats& stats() override { return connection_->stats(); }
   void resume() override;
   void reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
              std::string_view detail) override;
@@ -68,11 +72,15 @@ class Exchange final : public codec::RequestEvents,
   void step(Event event);
   void run_filters();
   void route_request();
+  void choose_destination(const route::ClusterAction& action);
   void forward_request(const route::ClusterAction& action);
+  // Begins the copies of the request that the route asks for.
+  void mirror_request(const route::ClusterAction& action, const forward::ForwardPlan& plan, bool end);
   void apply_request_mutations(const route::WeightedCluster& destination);
   bool upgrade_allowed(const route::ClusterAction& action) const;
   void finish_request_headers();
   void pass_request_body(base::Buffer& data, bool end);
+  void pass_request_trailers();
   void prepare_answer(http::ResponseHead& head);
   void apply_response_mutations(http::ResponseHead& head);
   void send_head(http::ResponseHead& head, bool end);
@@ -108,6 +116,8 @@ class Exchange final : public codec::RequestEvents,
   bool held_end_ = false;
   http::HeaderMap* request_trailers_ = nullptr;
   const http::ResponseHead* sent_head_ = nullptr;
+  base::IntrusiveList<forward::Shadow, forward::OfExchange> shadows_;  // That want more of the request.
+  std::vector<std::string_view> new_cookies_;  // That the answer gives the client; in the arena.
   event::Timer idle_timer_;
   event::Timer request_timer_;
   event::Timer duration_timer_;

@@ -1,5 +1,6 @@
 // The answer's half of an exchange: the upstream's answer on its way downstream, and the proxy's own answers.
 
+#include <array>
 #include <charconv>
 
 #include "proxy/observe/access_log.h"
@@ -35,6 +36,15 @@ void apply(const route::HeaderMutations& mutations, http::HeaderMap& headers, co
         if (present) headers.set(each.name, value);
         break;
     }
+  }
+}
+
+// `levels` from the most to the least specific, null where there is none; the last one applied has the last word.
+void apply_all(const std::array<const route::HeaderMutations*, 4>& levels, bool most_specific_wins,
+               http::HeaderMap& headers, const observe::RequestRecord& record) {
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const route::HeaderMutations* each = levels[most_specific_wins ? levels.size() - 1 - i : i];
+    if (each != nullptr) apply(*each, headers, record);
   }
 }
 
@@ -80,10 +90,10 @@ void Exchange::apply_request_mutations(const route::WeightedCluster& destination
   http::RequestHead& request = state_->request;
   const route::ClusterAction& action = *route_->forward;
   record_.upstream_cluster = destination.name;
-  apply(destination.request_headers, request.headers, record_);
-  apply(route_->request_headers, request.headers, record_);
-  if (route_->virtual_host != nullptr) apply(route_->virtual_host->request_headers, request.headers, record_);
-  apply(routes_->options().request_headers, request.headers, record_);
+  const route::VirtualHost* virtual_host = route_->virtual_host;
+  apply_all({&destination.request_headers, &route_->request_headers,
+             virtual_host == nullptr ? nullptr : &virtual_host->request_headers, &routes_->options().request_headers},
+            routes_->options().most_specific_header_mutations_wins, request.headers, record_);
 
   std::string_view host = destination.host_rewrite;
   if (host.empty()) host = action.host_rewrite_literal;
@@ -102,11 +112,11 @@ void Exchange::apply_request_mutations(const route::WeightedCluster& destination
 }
 
 void Exchange::apply_response_mutations(http::ResponseHead& head) {
-  if (destination_ != nullptr) apply(destination_->response_headers, head.headers, record_);
   if (route_ == nullptr) return;
-  apply(route_->response_headers, head.headers, record_);
-  if (route_->virtual_host != nullptr) apply(route_->virtual_host->response_headers, head.headers, record_);
-  apply(routes_->options().response_headers, head.headers, record_);
+  const route::VirtualHost* virtual_host = route_->virtual_host;
+  apply_all({destination_ == nullptr ? nullptr : &destination_->response_headers, &route_->response_headers,
+             virtual_host == nullptr ? nullptr : &virtual_host->response_headers, &routes_->options().response_headers},
+            routes_->options().most_specific_header_mutations_wins, head.headers, record_);
 }
 
 void Exchange::prepare_answer(http::ResponseHead& head) {
@@ -170,6 +180,7 @@ void Exchange::on_forward_head(http::ResponseHead& head, bool end) {
     char* text_end = std::to_chars(text, text + sizeof(text), record_.attempts).ptr;
     head.headers.set(HeaderId::kXEnvoyAttemptCount, {text, static_cast<size_t>(text_end - text)});
   }
+  for (std::string_view cookie : new_cookies_) head.headers.add(HeaderId::kSetCookie, cookie);
   apply_response_mutations(head);
   prepare_answer(head);
   if (head.status == 101) duration_timer_.disarm();

@@ -101,13 +101,31 @@ std::string_view forwarded_address(std::string_view list, uint32_t hops) {
   }
 }
 
-void sanitize(const snapshot::HttpConnectionManager& http, http::HeaderMap& headers) {
-  // These steer the proxy; whoever is not trusted with that may not send them.
-  for (HeaderId id : {HeaderId::kXEnvoyInternal, HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn,
-                      HeaderId::kXEnvoyMaxRetries, HeaderId::kXEnvoyUpstreamRqTimeoutMs,
-                      HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs, HeaderId::kXEnvoyDecoratorOperation,
-                      HeaderId::kXEnvoyExternalAddress, HeaderId::kXEnvoyOriginalPath, HeaderId::kXEnvoyAttemptCount}) {
+// Whether the client counts as one of ours. `own`: the address is that of the connection's peer, and if it is no IP
+// address then a Unix socket's; what a header says is never believed to be one.
+bool is_internal(const snapshot::HttpConnectionManager& http, std::string_view client, bool own) {
+  if (http.internal_ranges.empty() && !http.internal_unix_sockets) return false;
+  transport::Address address = transport::Address::parse_ip(client, 0);
+  if (address.family == transport::Address::Family::kNone) return http.internal_unix_sockets && own;
+  return std::any_of(http.internal_ranges.begin(), http.internal_ranges.end(),
+                     [&](const auto& range) { return address.is_within(range.address, range.prefix_bits); });
+}
+
+void sanitize(const snapshot::HttpConnectionManager& http, bool internal, http::HeaderMap& headers) {
+  // These steer the router; the routes alone do that here.
+  for (HeaderId id : {HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn, HeaderId::kXEnvoyMaxRetries,
+                      HeaderId::kXEnvoyUpstreamRqTimeoutMs, HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs,
+                      HeaderId::kXEnvoyAttemptCount}) {
     headers.remove(id);
+  }
+  if (internal) {
+    headers.set(HeaderId::kXEnvoyInternal, "true");
+  } else {
+    // What only a proxy of ours may say.
+    for (HeaderId id : {HeaderId::kXEnvoyInternal, HeaderId::kXEnvoyDecoratorOperation,
+                        HeaderId::kXEnvoyExternalAddress, HeaderId::kXEnvoyOriginalPath}) {
+      headers.remove(id);
+    }
   }
   if (!http.respect_expected_rq_timeout) headers.remove(HeaderId::kXEnvoyExpectedRqTimeoutMs);
 }
@@ -246,24 +264,32 @@ Prepared prepare_request(const PrepareInput& input, http::RequestHead& request) 
     if (!prepared.redirect_to.empty()) prepared.redirect_to = path;
   }
 
-  sanitize(http, headers);
   std::string_view forwarded_for;
   headers.joined_value("x-forwarded-for", &forwarded_for);
   prepared.remote_ip = input.peer.remote_ip;
+  bool from_header = !forwarded_for.empty() && (!http.use_remote_address || http.xff_trusted_hops > 0);
+  if (from_header) {
+    uint32_t hops = http.xff_trusted_hops - (http.use_remote_address ? 1 : 0);
+    std::string_view trusted = forwarded_address(forwarded_for, hops);
+    if (!trusted.empty()) prepared.remote_ip = trusted;
+  }
+  // One address alone can be a client of ours: that of the connection, or the only one that a proxy before us has told.
+  bool only_address = http.use_remote_address ? forwarded_for.empty()
+                                              : from_header && forwarded_for.find(',') == std::string_view::npos;
+  bool internal = only_address && is_internal(http, prepared.remote_ip, !from_header);
+  sanitize(http, internal, headers);
   if (http.use_remote_address) {
-    if (http.xff_trusted_hops > 0) {
-      std::string_view trusted = forwarded_address(forwarded_for, http.xff_trusted_hops - 1);
-      if (!trusted.empty()) prepared.remote_ip = trusted;
-    }
     if (!http.skip_xff_append && !input.peer.remote_ip.empty()) {
       headers.set(HeaderId::kXForwardedFor, forwarded_for.empty()
                                                 ? input.peer.remote_ip
                                                 : arena.concat(forwarded_for, ",", input.peer.remote_ip));
     }
-    headers.set(HeaderId::kXEnvoyExternalAddress, prepared.remote_ip);
-  } else if (!forwarded_for.empty()) {
-    std::string_view trusted = forwarded_address(forwarded_for, http.xff_trusted_hops);
-    if (!trusted.empty()) prepared.remote_ip = trusted;
+    if (!internal) headers.set(HeaderId::kXEnvoyExternalAddress, prepared.remote_ip);
+  }
+  if (!http.user_agent.empty()) {
+    headers.set("x-envoy-downstream-service-cluster", http.user_agent);
+    if (headers.value(HeaderId::kUserAgent).empty()) headers.set(HeaderId::kUserAgent, http.user_agent);
+    if (!http.node_name.empty()) headers.set("x-envoy-downstream-service-node", http.node_name);
   }
 
   std::string_view scheme = input.is_tls ? "https" : "http";

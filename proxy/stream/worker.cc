@@ -18,10 +18,10 @@ Worker::~Worker() {
   for (Exchange* exchange : free_exchanges_) delete exchange;
 }
 
-void Worker::on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener&,
+void Worker::on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
                            const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket) {
   ++open_connections_;
-  auto* connection = new Connection(*this, std::move(stream), chain, std::move(early), std::move(ticket));
+  auto* connection = new Connection(*this, std::move(stream), listener, chain, std::move(early), std::move(ticket));
   connections_.push_back(*connection);
   connection->start();
   if (draining_) connection->drain();
@@ -34,6 +34,7 @@ void Worker::drain() {
 
 void Worker::close_all() {
   while (!connections_.empty()) connections_.front().close_now(http::Cause::kDrainTimeout);
+  for (forward::Shadow& shadow : shadows_) shadow.cancel();
 }
 
 std::string_view Worker::date() {

@@ -6,6 +6,7 @@
 
 #include "proxy/base/intrusive_list.h"
 #include "proxy/event/timer.h"
+#include "proxy/forward/shadow.h"
 #include "proxy/pool/worker_context.h"
 #include "proxy/snapshot/connection_handler.h"
 
@@ -41,11 +42,14 @@ class Worker final : public snapshot::ConnectionHandler {
   // Exchanges are recycled, so that a request costs no allocation.
   Exchange* take_exchange();
   void give_exchange(Exchange* exchange);
+  // A copy of a request, which ends with the worker at the latest.
+  void add_shadow(forward::Shadow& shadow) { shadows_.push_back(shadow); }
   void connection_closed() { --open_connections_; }
 
  private:
   pool::WorkerContext& context_;
   base::IntrusiveList<Connection, Connection> connections_;
+  base::IntrusiveList<forward::Shadow, forward::Shadow> shadows_;
   std::vector<Exchange*> free_exchanges_;
   size_t open_connections_ = 0;
   uint64_t last_connection_id_ = 0;

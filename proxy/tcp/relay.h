@@ -37,6 +37,7 @@ class Relay {
   // The source is gone in a way that lets what it sent stand: no more is read, and the end follows what is held.
   void end_source() { from_ended_ = true; }
 
+  bool source_ended() const { return from_ended_; }
   bool done() const { return end_sent_; }
   uint64_t bytes() const { return bytes_; }  // Given to the receiver.
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/snapshot/connection_log.h"
+
 namespace weft::tcp {
 namespace {
 
@@ -10,41 +12,6 @@ using transport::ByteStream;
 
 // What one connection may move in a turn before the others have theirs.
 constexpr size_t kShareBytes = 512 * 1024;
-
-// The texts of a record's PeerTexts.
-struct PeerStorage {
-  std::string remote, remote_ip, direct, direct_ip, local, local_ip, uri_sans, dns_sans, local_sans;
-
-  void render(const transport::ConnectionInfo& info, observe::PeerTexts* texts) {
-    texts->remote_address = remote = info.remote.to_string();
-    texts->remote_ip = remote_ip = info.remote.ip_text();
-    texts->direct_remote_address = direct = info.direct_remote.to_string();
-    texts->direct_remote_ip = direct_ip = info.direct_remote.ip_text();
-    texts->local_address = local = info.local.to_string();
-    texts->local_ip = local_ip = info.local.ip_text();
-    texts->remote_port = info.remote.port;
-    texts->direct_remote_port = info.direct_remote.port;
-    texts->local_port = info.local.port;
-    texts->sni = info.detected_server_name;
-    if (info.tls == nullptr) return;
-    const transport::TlsInfo& tls = *info.tls;
-    texts->sni = tls.sni;
-    texts->tls_version = tls.version;
-    texts->tls_cipher = tls.cipher;
-    texts->peer_uri_san = uri_sans = join(tls.peer_uri_sans);
-    texts->peer_dns_san = dns_sans = join(tls.peer_dns_sans);
-    texts->local_uri_san = local_sans = join(tls.local_uri_sans);
-    texts->peer_subject = tls.peer_subject;
-    texts->peer_issuer = tls.peer_issuer;
-    texts->peer_serial = tls.peer_serial;
-    texts->peer_fingerprint_256 = tls.peer_fingerprint_sha256;
-  }
-  static std::string join(const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) text.append(text.empty() ? "" : ",").append(name);
-    return text;
-  }
-};
 
 }  // namespace
 
@@ -192,6 +159,12 @@ void Session::move() {
   if (!settle(up, to_upstream_, *downstream_, *upstream_)) return;
   Relay::State down = to_downstream_.move(kShareBytes, &moved);
   if (!settle(down, to_downstream_, *upstream_, *downstream_)) return;
+  // The client has sent and received all; the upstream still takes what came from it.
+  bool flushing = to_upstream_.source_ended() && to_downstream_.done() && !to_upstream_.done();
+  if (flushing && !std::exchange(flushing_, true)) {
+    stats_.upstream_flush_total.add();
+    stats_.upstream_flush_active.add();
+  }
   if (moved != 0 && config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
   if (to_upstream_.done() && to_downstream_.done()) {
     // What TLS still holds back goes first.
@@ -243,9 +216,10 @@ void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
   idle_timer_.disarm();
   duration_timer_.disarm();
   stats_.downstream_cx_active.subtract();
+  if (flushing_) stats_.upstream_flush_active.subtract();
   stats_.downstream_cx_rx_bytes_total.add(downstream_->received_bytes());
   stats_.downstream_cx_tx_bytes_total.add(downstream_->sent_bytes());
-  if (!config_->access_logs.empty()) log_access();
+  if (!config_->access_logs.empty() || !listener_.access_logs.empty()) log_access();
   downstream_->close(kind);
   if (upstream_ != nullptr) upstream_->close(kind);
   --worker_.open_connections_;
@@ -255,7 +229,7 @@ void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
 }
 
 void Session::log_access() {
-  PeerStorage down, up;
+  snapshot::PeerStorage down, up;
   std::string upstream_host;
   observe::RequestRecord record;
   const event::Loop& loop = worker_.context_.loop;
@@ -281,7 +255,9 @@ void Session::log_access() {
   } else {
     record.upstream_transport_failure_reason = detail_;
   }
-  for (const auto& log : config_->access_logs) log->record(record, worker_.context_.worker);
+  for (const auto* logs : {&config_->access_logs, &listener_.access_logs}) {
+    for (const auto& log : *logs) log->record(record, worker_.context_.worker);
+  }
 }
 
 }  // namespace weft::tcp

@@ -79,6 +79,7 @@ class Session final : public base::ListNode<Session>,
   Relay to_upstream_, to_downstream_;
   event::Timer idle_timer_;
   event::Timer duration_timer_;
+  bool flushing_ = false;  // Counted in upstream_flush_active.
   http::Cause cause_ = http::Cause::kNone;
   std::string detail_;
   int64_t start_ns_;

@@ -57,6 +57,14 @@ bool Address::is_loopback() const {
   return false;
 }
 
+bool Address::is_within(const Address& network, size_t bits) const {
+  if (family != network.family) return false;
+  if (std::memcmp(ip, network.ip, bits / 8) != 0) return false;
+  if (bits % 8 == 0) return true;
+  auto mask = static_cast<uint8_t>(0xff << (8 - bits % 8));
+  return ((ip[bits / 8] ^ network.ip[bits / 8]) & mask) == 0;
+}
+
 std::string Address::ip_text() const {
   char text[INET6_ADDRSTRLEN];
   switch (family) {

@@ -29,6 +29,8 @@ struct Address {
   // "127.0.0.1", "::1"; no names. Family kNone when the text is no IP address.
   static Address parse_ip(std::string_view ip, uint16_t port);
   bool is_loopback() const;
+  // Whether the first `bits` are those of `network`; false for another family.
+  bool is_within(const Address& network, size_t bits) const;
   std::string ip_text() const;    // "10.0.0.1", "::1", or the path.
   std::string to_string() const;  // "10.0.0.1:80", "[::1]:80", or the path.
   bool operator==(const Address& other) const;

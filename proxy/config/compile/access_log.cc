@@ -6,6 +6,7 @@
 
 #include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 #include "envoy/extensions/access_loggers/stream/v3/stream.pb.h"
+#include "proxy/config/compile/access_log_filter.h"
 #include "proxy/config/compile/data_source.h"
 
 namespace weft::config {
@@ -141,8 +142,10 @@ AccessLogs compile_access_logs(Context& context,
     } else {
       continue;  // Reported as unsupported before.
     }
-    // Of the filters only "status at least" is supported; the table refuses the others.
-    config.least_status = static_cast<uint16_t>(log.filter().status_code_filter().comparison().value().default_value());
+    if (log.has_filter()) {
+      config.filter =
+          compile_log_filter(context, log.filter(), field_path(index_path(path, static_cast<size_t>(i)), "filter"));
+    }
     if (context.errors().size() != errors_before) continue;
     auto opened = open_log(context, std::move(config), log.SerializeAsString(), here);
     if (opened != nullptr) result.push_back(std::move(opened));

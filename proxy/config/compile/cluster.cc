@@ -1,9 +1,12 @@
 #include "proxy/config/compile/cluster.h"
 
+#include <set>
+
 #include "envoy/extensions/load_balancing_policies/least_request/v3/least_request.pb.h"
 #include "envoy/extensions/load_balancing_policies/random/v3/random.pb.h"
 #include "envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
+#include "proxy/cluster/consistent_hash.h"
 #include "proxy/config/compile/cluster_policies.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/tls.h"
@@ -37,6 +40,7 @@ class ClusterCompiler {
     config_.stat_name = proto_.alt_stat_name().empty() ? proto_.name() : proto_.alt_stat_name();
     if (config_.name.empty()) context_.error(field_path(path_, "name"), "a cluster needs a name");
     config_.discovery = static_cast<cluster::DiscoveryType>(proto_.type());
+    config_.wait_for_warm = WEFT_VALUE_OR(proto_, wait_for_warm_on_init, true);
     config_.connect_timeout_ms = WEFT_MS_OR(proto_, connect_timeout, 5'000);
     if (config_.connect_timeout_ms <= 0) {
       context_.error(field_path(path_, "connect_timeout"), "expected more than zero");
@@ -45,17 +49,21 @@ class ClusterCompiler {
         WEFT_VALUE_OR(proto_, per_connection_buffer_limit_bytes, config_.per_connection_buffer_limit_bytes);
     config_.codec_limits.connection_buffer_high_bytes = config_.per_connection_buffer_limit_bytes;
     balancer();
+    hashing();
     dns();
     protocol();
     transport();
     if (proto_.has_circuit_breakers()) {
       compile_breakers(context_, proto_.circuit_breakers(), field_path(path_, "circuit_breakers"), config_.breakers);
     }
-    if (proto_.has_outlier_detection()) config_.outlier = compile_outlier(proto_.outlier_detection());
+    if (proto_.has_outlier_detection()) {
+      config_.outlier = compile_outlier(context_, proto_.outlier_detection(), field_path(path_, "outlier_detection"));
+    }
     for (int i = 0; i < proto_.health_checks_size(); ++i) {
       config_.health_checks.push_back(
           compile_health_check(context_, proto_.health_checks(i), config_.name, at(path_, "health_checks", i)));
     }
+    judge_health_checks();
     std::vector<std::vector<cluster::HostPtr>> hosts = endpoints();
     bool is_static = config_.discovery == cluster::DiscoveryType::kStatic;
     auto result = std::make_shared<cluster::Cluster>(std::move(config_), context_.workers());
@@ -64,10 +72,28 @@ class ClusterCompiler {
   }
 
  private:
+  void judge_health_checks() {
+    std::set<std::string> names;
+    for (int i = 0; i < proto_.health_checks_size(); ++i) {
+      const core_v3::HealthCheck& check = proto_.health_checks(i);
+      std::string here = at(path_, "health_checks", i);
+      bool several = proto_.health_checks_size() > 1;
+      if (several && check.name().empty()) context_.error(here, "of several health checks each needs a name");
+      if (several && !check.name().empty() && !names.insert(check.name()).second) {
+        context_.error(field_path(here, "name"), text::cat("there are two health checks \"", check.name(), "\""));
+      }
+      if (check.has_grpc_health_check() && config_.protocol == cluster::UpstreamProtocol::kHttp1) {
+        context_.error(field_path(here, "grpc_health_check"), "gRPC needs HTTP/2, which this cluster does not speak");
+      }
+    }
+  }
+
   void balancer() {
     using Kind = cluster::BalancerKind;
     config_.balancer = proto_.lb_policy() == cluster_v3::Cluster::LEAST_REQUEST ? Kind::kLeastRequest
                        : proto_.lb_policy() == cluster_v3::Cluster::RANDOM      ? Kind::kRandom
+                       : proto_.lb_policy() == cluster_v3::Cluster::RING_HASH   ? Kind::kRingHash
+                       : proto_.lb_policy() == cluster_v3::Cluster::MAGLEV      ? Kind::kMaglev
                                                                                 : Kind::kRoundRobin;
     if (proto_.has_least_request_lb_config()) {
       config_.least_request_choices = WEFT_VALUE_OR(proto_.least_request_lb_config(), choice_count, 2);
@@ -90,8 +116,32 @@ class ClusterCompiler {
       break;
     }
     if (proto_.common_lb_config().has_healthy_panic_threshold()) {
-      config_.healthy_panic_percent =
-          static_cast<uint32_t>(proto_.common_lb_config().healthy_panic_threshold().value());
+      double percent = proto_.common_lb_config().healthy_panic_threshold().value();
+      if (!(percent >= 0 && percent <= 100)) {
+        context_.error(field_path(field_path(path_, "common_lb_config"), "healthy_panic_threshold"),
+                       "a percentage is from 0 to 100");
+        percent = 0;
+      }
+      config_.healthy_panic_percent = static_cast<uint32_t>(percent);
+    }
+  }
+
+  void hashing() {
+    const auto& ring = proto_.ring_hash_lb_config();
+    std::string at_ring = field_path(path_, "ring_hash_lb_config");
+    config_.min_ring_points = WEFT_VALUE_OR(ring, minimum_ring_size, config_.min_ring_points);
+    config_.max_ring_points = WEFT_VALUE_OR(ring, maximum_ring_size, config_.max_ring_points);
+    constexpr uint64_t kMostPoints = 8 * 1024 * 1024;
+    if (config_.min_ring_points > kMostPoints || config_.max_ring_points > kMostPoints) {
+      context_.error(at_ring, text::cat("a ring has at most ", kMostPoints, " points"));
+    } else if (config_.min_ring_points > config_.max_ring_points) {
+      context_.error(at_ring, "minimum_ring_size is more than maximum_ring_size");
+    }
+    config_.maglev_table_size = WEFT_VALUE_OR(proto_.maglev_lb_config(), table_size, config_.maglev_table_size);
+    constexpr uint64_t kMostEntries = 5'000'011;
+    if (config_.maglev_table_size > kMostEntries || !cluster::is_prime(config_.maglev_table_size)) {
+      context_.error(field_path(field_path(path_, "maglev_lb_config"), "table_size"),
+                     text::cat("expected a prime number, at most ", kMostEntries));
     }
   }
 

@@ -71,7 +71,8 @@ void compile_breakers(Context& context, const cluster_v3::CircuitBreakers& break
   }
 }
 
-cluster::OutlierPolicy compile_outlier(const cluster_v3::OutlierDetection& outlier) {
+cluster::OutlierPolicy compile_outlier(Context& context, const cluster_v3::OutlierDetection& outlier,
+                                       std::string_view path) {
   cluster::OutlierPolicy result;
   result.consecutive_5xx = WEFT_VALUE_OR(outlier, consecutive_5xx, result.consecutive_5xx);
   result.consecutive_gateway_failure =
@@ -90,6 +91,20 @@ cluster::OutlierPolicy compile_outlier(const cluster_v3::OutlierDetection& outli
   result.max_ejection_time_ms =
       WEFT_MS_OR(outlier, max_ejection_time, std::max(result.max_ejection_time_ms, result.base_ejection_time_ms));
   result.max_ejection_percent = WEFT_VALUE_OR(outlier, max_ejection_percent, result.max_ejection_percent);
+  std::pair<std::string_view, uint32_t> percents[] = {
+      {"max_ejection_percent", result.max_ejection_percent},
+      {"enforcing_consecutive_5xx", result.enforcing_consecutive_5xx_percent},
+      {"enforcing_consecutive_gateway_failure", result.enforcing_consecutive_gateway_failure_percent},
+      {"enforcing_consecutive_local_origin_failure", result.enforcing_consecutive_local_origin_failure_percent}};
+  for (auto [field, percent] : percents) {
+    if (percent > 100) context.error(field_path(path, field), "a percentage is from 0 to 100");
+  }
+  std::pair<std::string_view, int64_t> times[] = {{"interval", result.interval_ms},
+                                                  {"base_ejection_time", result.base_ejection_time_ms},
+                                                  {"max_ejection_time", result.max_ejection_time_ms}};
+  for (auto [field, ms] : times) {
+    if (ms <= 0) context.error(field_path(path, field), "expected more than zero");
+  }
   return result;
 }
 
@@ -125,8 +140,18 @@ cluster::HealthCheckPolicy compile_health_check(Context& context, const core_v3:
       }
       break;
     }
+    case core_v3::HealthCheck::kGrpcHealthCheck: {
+      const auto& grpc = check.grpc_health_check();
+      result.kind = cluster::HealthCheckPolicy::Kind::kGrpc;
+      result.grpc_service_name = grpc.service_name();
+      result.host = grpc.authority().empty() ? cluster_name : grpc.authority();
+      for (const auto& option : grpc.initial_metadata()) {
+        result.request_headers.emplace_back(absl::AsciiStrToLower(option.header().key()), option.header().value());
+      }
+      break;
+    }
     default:
-      context.error(path, "expected http_health_check or tcp_health_check");
+      context.error(path, "expected http_health_check, tcp_health_check or grpc_health_check");
   }
   return result;
 }

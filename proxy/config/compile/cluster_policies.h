@@ -13,7 +13,8 @@ namespace weft::config {
 
 void compile_breakers(Context& context, const envoy::config::cluster::v3::CircuitBreakers& breakers,
                       std::string_view path, cluster::BreakerLimits (&limits)[2]);
-cluster::OutlierPolicy compile_outlier(const envoy::config::cluster::v3::OutlierDetection& outlier);
+cluster::OutlierPolicy compile_outlier(Context& context, const envoy::config::cluster::v3::OutlierDetection& outlier,
+                                       std::string_view path);
 cluster::HealthCheckPolicy compile_health_check(Context& context, const core_v3::HealthCheck& check,
                                                 const std::string& cluster_name, std::string_view path);
 

@@ -7,6 +7,7 @@
 #include "proxy/config/compile/cluster.h"
 #include "proxy/config/compile/context.h"
 #include "proxy/config/compile/listener.h"
+#include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/stats_config.h"
 #include "proxy/config/supported/supported.h"
 
@@ -83,6 +84,7 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   if (bootstrap.has_stats_config()) {
     result.stats_rules = compile_stats_config(context, bootstrap.stats_config(), "stats_config");
   }
+  refused.insert(refused.end(), context.refused().begin(), context.refused().end());
   if (options.allow_unsupported) {
     result.warnings = std::move(refused);
     refused.clear();
@@ -90,6 +92,8 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   if (!refused.empty()) return absl::InvalidArgumentError(join_lines(refused));
   if (!context.errors().empty()) return absl::InvalidArgumentError(join_lines(context.errors()));
 
+  auto most = runtime_number(bootstrap, "overload.global_downstream_max_connections");
+  if (most && *most >= 0 && *most < UINT32_MAX) result.max_connections = static_cast<uint32_t>(*most);
   result.node_id = bootstrap.node().id();
   result.node_cluster = bootstrap.node().cluster();
   result.node_zone = bootstrap.node().locality().zone();

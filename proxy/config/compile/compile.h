@@ -29,6 +29,7 @@ struct CompiledBootstrap {
   bool has_admin = false;
   transport::Address admin_address;
   std::vector<std::shared_ptr<observe::AccessLog>> admin_access_logs;
+  uint32_t max_connections = UINT32_MAX;  // Of all listeners together, but for those that do not count.
   std::string node_id, node_cluster, node_zone;
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;  // All, for flushing and reopening.
   std::shared_ptr<observe::LogWriter> log_writer;

@@ -13,6 +13,10 @@ std::shared_ptr<transport::Connector> Context::plain_connector(const transport::
   return plain_connectors_.emplace_back(options, transport::make_plain_connector(options)).second;
 }
 
+void Context::unsupported(std::string_view path, std::string_view what) {
+  refused_.push_back(text::cat(source_.positions.locate(path), ": ", what));
+}
+
 cluster::ClusterPtr Context::find_cluster(const std::string& name) const {
   auto found = snapshot.clusters.find(name);
   return found == snapshot.clusters.end() ? nullptr : found->second;
@@ -22,6 +26,19 @@ cluster::ClusterPtr Context::cluster(const std::string& name, std::string_view p
   cluster::ClusterPtr found = find_cluster(name);
   if (found == nullptr) error(path, text::cat("there is no cluster \"", name, "\" in static_resources.clusters"));
   return found;
+}
+
+std::shared_ptr<const route::ClustersByName> Context::clusters_by_name() {
+  if (clusters_by_name_ != nullptr) return clusters_by_name_;
+  auto all = std::make_shared<route::ClustersByName>();
+  for (const auto& [name, cluster] : snapshot.clusters) {
+    route::WeightedCluster& each = (*all)[name];
+    each.name = name;
+    each.cluster = cluster;
+    each.weight = 1;
+  }
+  clusters_by_name_ = std::move(all);
+  return clusters_by_name_;
 }
 
 int64_t to_ms(const google::protobuf::Duration& duration) {
@@ -51,6 +68,26 @@ transport::Address compile_address(Context& context, const core_v3::Address& add
   }
   context.error(path, "expected socket_address or pipe");
   return {};
+}
+
+std::vector<snapshot::Cidr> compile_ranges(Context& context,
+                                           const google::protobuf::RepeatedPtrField<core_v3::CidrRange>& ranges,
+                                           std::string_view path) {
+  std::vector<snapshot::Cidr> result;
+  for (int i = 0; i < ranges.size(); ++i) {
+    snapshot::Cidr cidr;
+    cidr.address = transport::Address::parse_ip(ranges[i].address_prefix(), 0);
+    uint32_t most = cidr.address.family == transport::Address::Family::kIpv4 ? 32 : 128;
+    uint32_t bits = ranges[i].prefix_len().value();
+    if (cidr.address.family == transport::Address::Family::kNone || bits > most) {
+      context.error(index_path(path, static_cast<size_t>(i)),
+                    "expected an IP address and a length of prefix that it can have");
+      continue;
+    }
+    cidr.prefix_bits = static_cast<uint8_t>(bits);
+    result.push_back(cidr);
+  }
+  return result;
 }
 
 transport::TcpKeepalive compile_keepalive(const core_v3::TcpKeepalive& keepalive) {

@@ -21,6 +21,7 @@
 #include "proxy/config/compile/compile.h"
 #include "proxy/observe/stats.h"
 #include "proxy/route/matcher.h"
+#include "proxy/route/route.h"
 
 // What the parts of the compiler share while one bootstrap is compiled. Mistakes are collected, so that a person learns
 // of all of them at once; each part goes on with a default after it has reported one.
@@ -52,6 +53,9 @@ class Context {
 
   void error(std::string_view path, std::string_view what);
   const std::vector<std::string>& errors() const { return errors_; }
+  // What is known and asks for something that we do not do, where the table of supported fields cannot say it.
+  void unsupported(std::string_view path, std::string_view what);
+  const std::vector<std::string>& refused() const { return refused_; }
   std::string where(std::string_view path) const { return source_.positions.locate(path); }
 
   // Reads an Any as M; false, with an error, when it is of another type.
@@ -76,6 +80,8 @@ class Context {
   // nullptr, with an error, when the bootstrap has no such cluster.
   cluster::ClusterPtr cluster(const std::string& name, std::string_view path);
   cluster::ClusterPtr find_cluster(const std::string& name) const;
+  // All clusters; made at the first call, after which no cluster is added.
+  std::shared_ptr<const route::ClustersByName> clusters_by_name();
 
   // One for all clusters that ask for the same.
   std::shared_ptr<transport::Connector> plain_connector(const transport::SocketOptions& options);
@@ -90,8 +96,10 @@ class Context {
   const text::Source& source_;
   const CompileOptions& options_;
   std::vector<std::string> errors_;
+  std::vector<std::string> refused_;
   std::map<std::string, std::shared_ptr<observe::FamilyBase>> families_;
   std::vector<std::pair<transport::SocketOptions, std::shared_ptr<transport::Connector>>> plain_connectors_;
+  std::shared_ptr<const route::ClustersByName> clusters_by_name_;
 };
 
 // Milliseconds, rounded up, so that what is not nothing does not become "none".
@@ -105,6 +113,10 @@ int64_t to_ms(const google::protobuf::Duration& duration);
 transport::Address compile_address(Context& context, const core_v3::Address& address, std::string_view path);
 transport::Address compile_socket_address(Context& context, const core_v3::SocketAddress& address,
                                           std::string_view path);
+// `path` is that of the list's field.
+std::vector<snapshot::Cidr> compile_ranges(Context& context,
+                                           const google::protobuf::RepeatedPtrField<core_v3::CidrRange>& ranges,
+                                           std::string_view path);
 transport::TcpKeepalive compile_keepalive(const core_v3::TcpKeepalive& keepalive);
 
 // An empty pointer, with an error, when the pattern is wrong.

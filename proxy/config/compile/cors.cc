@@ -1,6 +1,7 @@
 #include "proxy/config/compile/cors.h"
 
 #include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
+#include "proxy/config/compile/runtime.h"
 
 namespace weft::config {
 namespace {
@@ -23,7 +24,14 @@ std::shared_ptr<const route::CorsPolicy> compile_policy(Context& context, const 
   result->allow_private_network = WEFT_VALUE_OR(policy, allow_private_network_access, false);
   result->forward_not_matching_preflights = WEFT_VALUE_OR(policy, forward_not_matching_preflights, true);
   if (policy.has_filter_enabled()) {
-    compile_fraction(policy.filter_enabled().default_value(), result->enabled_numerator, result->enabled_denominator);
+    Fraction enabled = runtime_fraction(context.bootstrap(), policy.filter_enabled());
+    result->enabled_numerator = enabled.numerator;
+    result->enabled_denominator = enabled.denominator;
+  }
+  if (policy.has_shadow_enabled()) {
+    Fraction shadow = runtime_fraction(context.bootstrap(), policy.shadow_enabled());
+    result->shadow_numerator = shadow.numerator;
+    result->shadow_denominator = shadow.denominator;
   }
   return result;
 }

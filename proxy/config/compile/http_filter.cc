@@ -26,6 +26,10 @@ void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& prot
       if (!context.unpack(each.typed_config(), &router, field_path(here, "typed_config"))) continue;
       has_router = true;
       result.suppress_envoy_headers = router.suppress_envoy_headers();
+      if (!WEFT_VALUE_OR(router, dynamic_stats, true)) {
+        context.unsupported(field_path(field_path(here, "typed_config"), "dynamic_stats"),
+                            "clusters always count what they answered");
+      }
       result.respect_expected_rq_timeout = router.respect_expected_rq_timeout();
     } else if (each.typed_config().Is<cors_v3::Cors>()) {
       result.filters.push_back(filter::make_cors_filter());
@@ -89,6 +93,10 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
                                           field_path(path, "http2_protocol_options"), result->limits);
   result->h2_ping_interval_ms = ping.interval_ms;
   result->h2_ping_timeout_ms = ping.timeout_ms;
+  if (WEFT_VALUE_OR(proto, stream_error_on_invalid_http_message, false)) {
+    context.unsupported(field_path(path, "stream_error_on_invalid_http_message"),
+                        "a connection ends with a message that is no valid HTTP/1");
+  }
   compile_timeouts(proto, *result);
 
   if (proto.has_route_config()) {
@@ -104,18 +112,24 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
   result->use_remote_address = WEFT_VALUE_OR(proto, use_remote_address, false);
   result->xff_trusted_hops = proto.xff_num_trusted_hops();
   result->skip_xff_append = proto.skip_xff_append();
+  const auto& internal = proto.internal_address_config();
+  result->internal_ranges = compile_ranges(context, internal.cidr_ranges(),
+                                           field_path(field_path(path, "internal_address_config"), "cidr_ranges"));
+  result->internal_unix_sockets = internal.unix_sockets();
+  if (WEFT_VALUE_OR(proto, add_user_agent, false)) {
+    result->user_agent = context.bootstrap().node().cluster();
+    result->node_name = context.bootstrap().node().id();
+  }
   result->generate_request_id = WEFT_VALUE_OR(proto, generate_request_id, true);
   result->preserve_external_request_id = proto.preserve_external_request_id();
   result->always_set_request_id_in_response = proto.always_set_request_id_in_response();
   result->forward_client_cert = static_cast<snapshot::ForwardClientCert>(proto.forward_client_cert_details());
   const auto& details = proto.set_current_client_cert_details();
   result->xfcc_subject = WEFT_VALUE_OR(details, subject, false);
-  result->xfcc_cert = details.cert();
-  result->xfcc_chain = details.chain();
   result->xfcc_dns = details.dns();
   result->xfcc_uri = details.uri();
   result->via = proto.via();
-  result->normalize_path = WEFT_VALUE_OR(proto, normalize_path, false);
+  result->normalize_path = WEFT_VALUE_OR(proto, normalize_path, result->normalize_path);
   result->merge_slashes = proto.merge_slashes();
   result->escaped_slashes = slash_action(proto.path_with_escaped_slashes_action());
   result->strip_matching_host_port = proto.strip_matching_host_port();

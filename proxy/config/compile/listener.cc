@@ -15,25 +15,6 @@ namespace {
 
 namespace listener_filters = envoy::extensions::filters::listener;
 
-std::vector<snapshot::FilterChainMatch::Cidr> compile_ranges(
-    Context& context, const google::protobuf::RepeatedPtrField<core_v3::CidrRange>& ranges, std::string_view path,
-    std::string_view field) {
-  std::vector<snapshot::FilterChainMatch::Cidr> result;
-  for (int i = 0; i < ranges.size(); ++i) {
-    snapshot::FilterChainMatch::Cidr cidr;
-    cidr.address = transport::Address::parse_ip(ranges[i].address_prefix(), 0);
-    uint32_t most = cidr.address.family == transport::Address::Family::kIpv4 ? 32 : 128;
-    uint32_t bits = ranges[i].prefix_len().value();
-    if (cidr.address.family == transport::Address::Family::kNone || bits > most) {
-      context.error(at(path, field, i), "expected an IP address and a length of prefix that it can have");
-      continue;
-    }
-    cidr.prefix_bits = static_cast<uint8_t>(bits);
-    result.push_back(cidr);
-  }
-  return result;
-}
-
 snapshot::FilterChainMatch compile_match(Context& context, const listener_v3::FilterChainMatch& proto,
                                          std::string_view path) {
   snapshot::FilterChainMatch result;
@@ -42,10 +23,11 @@ snapshot::FilterChainMatch compile_match(Context& context, const listener_v3::Fi
   if (proto.destination_port().value() > 65535) {
     context.error(field_path(path, "destination_port"), "a port is at most 65535");
   }
-  result.destination_ranges = compile_ranges(context, proto.prefix_ranges(), path, "prefix_ranges");
-  result.source_ranges = compile_ranges(context, proto.source_prefix_ranges(), path, "source_prefix_ranges");
+  result.destination_ranges = compile_ranges(context, proto.prefix_ranges(), field_path(path, "prefix_ranges"));
+  result.source_ranges =
+      compile_ranges(context, proto.source_prefix_ranges(), field_path(path, "source_prefix_ranges"));
   result.direct_source_ranges =
-      compile_ranges(context, proto.direct_source_prefix_ranges(), path, "direct_source_prefix_ranges");
+      compile_ranges(context, proto.direct_source_prefix_ranges(), field_path(path, "direct_source_prefix_ranges"));
   result.source_type = static_cast<snapshot::FilterChainMatch::SourceType>(proto.source_type());
   for (int i = 0; i < proto.source_ports_size(); ++i) {
     if (proto.source_ports(i) > 65535) context.error(at(path, "source_ports", i), "a port is at most 65535");
@@ -153,6 +135,7 @@ std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, con
       WEFT_VALUE_OR(proto, max_connections_to_accept_per_socket_event, result->max_connections_per_event);
   result->per_connection_buffer_limit_bytes =
       WEFT_VALUE_OR(proto, per_connection_buffer_limit_bytes, result->per_connection_buffer_limit_bytes);
+  result->counts_globally = !proto.ignore_global_conn_limit();
   result->transparent = WEFT_VALUE_OR(proto, transparent, false);
   result->freebind = WEFT_VALUE_OR(proto, freebind, false);
   auto limit = runtime_number(context.bootstrap(),

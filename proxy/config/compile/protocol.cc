@@ -35,6 +35,10 @@ void compile_http1_options(Context& context, const core_v3::Http1ProtocolOptions
   if (!options.default_host_for_http_10().empty()) {
     limits.default_host_for_http10 = keep(options.default_host_for_http_10());
   }
+  if (WEFT_VALUE_OR(options, override_stream_error_on_invalid_http_message, false)) {
+    context.unsupported(field_path(path, "override_stream_error_on_invalid_http_message"),
+                        "a connection ends with a message that is no valid HTTP/1");
+  }
   limits.enable_trailers = options.enable_trailers();
   if (options.has_header_key_format()) {
     // preserve_case is what the codec does by itself; the table of what is supported admits no other formatter.

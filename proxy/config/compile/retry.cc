@@ -20,6 +20,7 @@ constexpr Condition kConditions[] = {
     {"retriable-4xx", route::RetryPolicy::kRetriable4xx},
     {"refused-stream", route::RetryPolicy::kRefusedStream},
     {"retriable-status-codes", route::RetryPolicy::kRetriableStatusCodes},
+    {"retriable-headers", route::RetryPolicy::kRetriableHeaders},
     {"http3-post-connect-failure", route::RetryPolicy::kHttp3PostConnectFailure},
     {"cancelled", route::RetryPolicy::kGrpcCancelled},
     {"deadline-exceeded", route::RetryPolicy::kGrpcDeadlineExceeded},
@@ -51,9 +52,16 @@ route::RetryPolicy compile_retry_policy(Context& context, const route_v3::RetryP
   result.on = compile_retry_on(context, policy.retry_on(), field_path(path, "retry_on"));
   result.num_retries = WEFT_VALUE_OR(policy, num_retries, 1);
   result.per_try_timeout_ms = to_ms(policy.per_try_timeout());
-  result.per_try_idle_timeout_ms = to_ms(policy.per_try_idle_timeout());
   for (uint32_t status : policy.retriable_status_codes()) {
     result.retriable_status_codes.push_back(static_cast<uint16_t>(status));
+  }
+  for (int i = 0; i < policy.retriable_headers_size(); ++i) {
+    result.retriable_headers.push_back(
+        compile_header_match(context, policy.retriable_headers(i), at(path, "retriable_headers", i)));
+  }
+  for (int i = 0; i < policy.retriable_request_headers_size(); ++i) {
+    result.retriable_request_headers.push_back(
+        compile_header_match(context, policy.retriable_request_headers(i), at(path, "retriable_request_headers", i)));
   }
   if (policy.has_retry_back_off()) {
     std::string at_back_off = field_path(path, "retry_back_off");

@@ -1,13 +1,8 @@
 #include "absl/strings/ascii.h"
 #include "proxy/config/compile/routes.h"
+#include "proxy/config/compile/runtime.h"
 
 namespace weft::config {
-
-void compile_fraction(const envoy::type::v3::FractionalPercent& percent, uint32_t& numerator, uint32_t& denominator) {
-  static constexpr uint32_t kDenominators[] = {100, 10'000, 1'000'000};
-  numerator = percent.numerator();
-  denominator = kDenominators[std::clamp(static_cast<int>(percent.denominator()), 0, 2)];
-}
 
 route::HeaderMatch compile_header_match(Context& context, const route_v3::HeaderMatcher& matcher,
                                         std::string_view path) {
@@ -123,7 +118,9 @@ void compile_route_match(Context& context, const route_v3::RouteMatch& match, st
   }
   entry.grpc_only = match.has_grpc();
   if (match.has_runtime_fraction()) {
-    compile_fraction(match.runtime_fraction().default_value(), entry.fraction_numerator, entry.fraction_denominator);
+    Fraction fraction = runtime_fraction(context.bootstrap(), match.runtime_fraction());
+    entry.fraction_numerator = fraction.numerator;
+    entry.fraction_denominator = fraction.denominator;
   }
 }
 

@@ -4,6 +4,7 @@
 #include "envoy/config/core/v3/base.pb.h"
 #include "proxy/config/compile/cors.h"
 #include "proxy/config/compile/data_source.h"
+#include "proxy/config/compile/runtime.h"
 #include "proxy/observe/format.h"
 
 namespace weft::config {
@@ -23,6 +24,7 @@ class RoutesCompiler {
   std::unique_ptr<route::VirtualHost> host(const route_v3::VirtualHost& host, std::string_view path) {
     auto result = std::make_unique<route::VirtualHost>();
     result->name = host.name();
+    if (host.name().empty()) context_.error(field_path(path, "name"), "is empty");
     result->domains.assign(host.domains().begin(), host.domains().end());
     result->require_tls = static_cast<route::VirtualHost::RequireTls>(host.require_tls());
     result->request_headers = compile_mutations(context_, host.request_headers_to_add(),
@@ -88,6 +90,8 @@ class RoutesCompiler {
   void destinations(const route_v3::RouteAction& action, std::string_view path, route::ClusterAction& result) {
     if (action.cluster_specifier_case() == route_v3::RouteAction::kClusterHeader) {
       result.cluster_header = absl::AsciiStrToLower(action.cluster_header());
+      if (result.cluster_header.empty()) context_.error(field_path(path, "cluster_header"), "is empty");
+      result.by_name = context_.clusters_by_name();
       return;
     }
     if (action.cluster_specifier_case() == route_v3::RouteAction::kCluster) {
@@ -112,6 +116,10 @@ class RoutesCompiler {
       weighted.name = each.name();
       weighted.cluster = find_cluster(each.name(), field_path(here, "name"));
       weighted.weight = each.weight().value();
+      const std::string& prefix = action.weighted_clusters().runtime_key_prefix();
+      auto set =
+          prefix.empty() ? std::nullopt : runtime_number(context_.bootstrap(), text::cat(prefix, ".", each.name()));
+      if (set && *set >= 0 && *set <= UINT32_MAX) weighted.weight = static_cast<uint32_t>(*set);
       weighted.host_rewrite = each.host_rewrite_literal();
       weighted.request_headers = compile_mutations(context_, each.request_headers_to_add(),
                                                    each.request_headers_to_remove(), here, "request_headers");
@@ -181,6 +189,9 @@ std::unique_ptr<route::ClusterAction> RoutesCompiler::forward(const route_v3::Vi
     result->retry = compile_retry_policy(context_, host.retry_policy(), field_path(path, "retry_policy"));
   }
   result->priority = action.priority() == core_v3::HIGH ? route::PriorityClass::kHigh : route::PriorityClass::kDefault;
+  result->hash_policies = compile_hash_policies(context_, action.hash_policy(), field_path(path, "hash_policy"));
+  result->mirrors = compile_mirrors(context_, action.request_mirror_policies(), validate_clusters_,
+                                    field_path(path, "request_mirror_policies"));
   for (const auto& upgrade : action.upgrade_configs()) {
     bool enabled = WEFT_VALUE_OR(upgrade, enabled, true);
     auto& list = enabled ? result->allowed_upgrades : result->refused_upgrades;
@@ -270,7 +281,11 @@ std::shared_ptr<const route::RouteTable> compile_routes(Context& context, const 
   RoutesCompiler compiler(context, routes);
   std::vector<std::unique_ptr<route::VirtualHost>> hosts;
   for (int i = 0; i < routes.virtual_hosts_size(); ++i) {
-    hosts.push_back(compiler.host(routes.virtual_hosts(i), at(path, "virtual_hosts", i)));
+    std::string here = at(path, "virtual_hosts", i);
+    hosts.push_back(compiler.host(routes.virtual_hosts(i), here));
+    if (routes.virtual_hosts(i).domains_size() != 0) continue;
+    context.error(field_path(here, "domains"), "expected at least one");
+    hosts.pop_back();
   }
   route::RouteTable::Options options;
   options.ignore_port_in_host = routes.ignore_port_in_host_matching();

@@ -21,6 +21,15 @@ std::shared_ptr<const route::RouteTable> compile_routes(Context& context, const 
 
 route::RetryPolicy compile_retry_policy(Context& context, const route_v3::RetryPolicy& policy, std::string_view path);
 
+std::vector<route::HashPolicy> compile_hash_policies(
+    Context& context, const google::protobuf::RepeatedPtrField<route_v3::RouteAction::HashPolicy>& policies,
+    std::string_view path);
+
+// Copies of requests to other clusters.
+std::vector<route::Mirror> compile_mirrors(
+    Context& context, const google::protobuf::RepeatedPtrField<route_v3::RouteAction::RequestMirrorPolicy>& policies,
+    bool validate_clusters, std::string_view path);
+
 route::HeaderMatch compile_header_match(Context& context, const route_v3::HeaderMatcher& matcher,
                                         std::string_view path);
 
@@ -33,8 +42,5 @@ route::HeaderMutations compile_mutations(Context& context,
                                          const google::protobuf::RepeatedPtrField<core_v3::HeaderValueOption>& add,
                                          const google::protobuf::RepeatedPtrField<std::string>& remove,
                                          std::string_view path, std::string_view field);
-
-// `percent` as a share of a denominator; false when it is "all".
-void compile_fraction(const envoy::type::v3::FractionalPercent& percent, uint32_t& numerator, uint32_t& denominator);
 
 }  // namespace weft::config

@@ -2,6 +2,7 @@
 
 #include <google/protobuf/struct.pb.h>
 
+#include <algorithm>
 #include <string>
 
 namespace weft::config {
@@ -22,10 +23,30 @@ std::optional<double> find(const google::protobuf::Struct& object, std::string_v
 
 std::optional<double> runtime_number(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, std::string_view key) {
   std::optional<double> result;
+  if (key.empty()) return result;
   for (const auto& layer : bootstrap.layered_runtime().layers()) {
     if (auto found = find(layer.static_layer(), key)) result = found;
   }
   return result;
+}
+
+uint32_t runtime_value(const envoy::config::bootstrap::v3::Bootstrap& bootstrap,
+                       const envoy::config::core::v3::RuntimeUInt32& value) {
+  auto set = runtime_number(bootstrap, value.runtime_key());
+  bool usable = set && *set >= 0 && *set <= UINT32_MAX;
+  return usable ? static_cast<uint32_t>(*set) : value.default_value();
+}
+
+Fraction fraction_of(const envoy::type::v3::FractionalPercent& percent) {
+  static constexpr uint32_t kDenominators[] = {100, 10'000, 1'000'000};
+  return {percent.numerator(), kDenominators[std::clamp(static_cast<int>(percent.denominator()), 0, 2)]};
+}
+
+Fraction runtime_fraction(const envoy::config::bootstrap::v3::Bootstrap& bootstrap,
+                          const envoy::config::core::v3::RuntimeFractionalPercent& percent) {
+  auto set = runtime_number(bootstrap, percent.runtime_key());
+  bool usable = set && *set >= 0 && *set <= UINT32_MAX;
+  return usable ? Fraction{static_cast<uint32_t>(*set), 100} : fraction_of(percent.default_value());
 }
 
 }  // namespace weft::config

@@ -16,17 +16,23 @@ constexpr std::string_view kEntries[] = {
     BOOT "Bootstrap.cluster_manager",
     BOOT "Bootstrap.layered_runtime",
     BOOT "Bootstrap.stats_config",
+    // How often sinks are told; sinks are refused, and /stats is always of the moment.
     BOOT "Bootstrap.stats_flush_interval",
+    // When Envoy makes metrics and clusters; ours cost nothing until they are used.
     BOOT "Bootstrap.deferred_stat_options",
     BOOT "Bootstrap.DeferredStatOptions.*",
     BOOT "Bootstrap.StaticResources.*",
+    // Makes listeners without a socket possible; their addresses are refused where they stand.
+    BOOT "Bootstrap.bootstrap_extensions",
+    "envoy.extensions.bootstrap.internal_listener.v3.InternalListener.*",
     BOOT "Admin.access_log",
     BOOT "Admin.access_log_path",
     BOOT "Admin.address",
+    // Where a profile that is asked for goes; the admin page that would make one does not exist here.
     BOOT "Admin.profile_path",
+    // The admin page's connections are never counted.
     BOOT "Admin.ignore_global_conn_limit",
     BOOT "ClusterManager.enable_deferred_cluster_creation",
-    BOOT "ClusterManager.local_cluster_name",
     BOOT "ClusterManager.upstream_bind_config",
     BOOT "LayeredRuntime.*",
     BOOT "RuntimeLayer.name",
@@ -83,9 +89,23 @@ constexpr std::string_view kEntries[] = {
     TYPE "matcher.v3.RegexMatchAndSubstitute.*",
     "envoy.config.accesslog.v3.AccessLog.*",
     "envoy.config.accesslog.v3.AccessLogFilter.status_code_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.duration_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.not_health_check_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.runtime_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.and_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.or_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.header_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.response_flag_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.grpc_status_filter",
     "envoy.config.accesslog.v3.StatusCodeFilter.*",
     "envoy.config.accesslog.v3.ComparisonFilter.*",
-    "envoy.config.accesslog.v3.ComparisonFilter.Op.GE",
+    "envoy.config.accesslog.v3.DurationFilter.*",
+    "envoy.config.accesslog.v3.RuntimeFilter.*",
+    "envoy.config.accesslog.v3.AndFilter.*",
+    "envoy.config.accesslog.v3.OrFilter.*",
+    "envoy.config.accesslog.v3.HeaderFilter.*",
+    "envoy.config.accesslog.v3.ResponseFlagFilter.*",
+    "envoy.config.accesslog.v3.GrpcStatusFilter.*",
     "envoy.extensions.access_loggers.file.v3.FileAccessLog.*",
     "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog.*",
     "envoy.extensions.access_loggers.stream.v3.StderrAccessLog.*",
@@ -93,7 +113,12 @@ constexpr std::string_view kEntries[] = {
 
 constexpr std::string_view kRefused[] = {
     "**.validation_context.watched_directory",
+    // Of a downstream connection only.
     "static_resources.clusters[*].common_http_protocol_options.headers_with_underscores_action",
+    "static_resources.clusters[*].typed_extension_protocol_options[*].common_http_protocol_options.headers_with_"
+    "underscores_action",
+    "static_resources.clusters[*].common_http_protocol_options.max_stream_duration",
+    "static_resources.clusters[*].typed_extension_protocol_options[*].common_http_protocol_options.max_stream_duration",
 };
 
 }  // namespace

@@ -26,12 +26,17 @@ bool allows(const route::CorsPolicy& policy, std::string_view origin) {
 
 class CorsFilter final : public Filter {
  public:
-  CorsFilter(FilterStream& stream, const route::CorsPolicy& policy) : stream_(stream), policy_(policy) {}
+  // Without `enabled` it only counts.
+  CorsFilter(FilterStream& stream, const route::CorsPolicy& policy, bool enabled)
+      : stream_(stream), policy_(policy), enabled_(enabled) {}
 
   Verdict on_request_head(http::RequestHead& head, bool) override {
     origin_ = head.headers.value(HeaderId::kOrigin);
     if (origin_.empty()) return Verdict::kContinue;
-    allowed_ = allows(policy_, origin_);
+    bool valid = allows(policy_, origin_);
+    (valid ? stream_.stats().cors_origin_valid : stream_.stats().cors_origin_invalid).add();
+    if (!enabled_) return Verdict::kContinue;
+    allowed_ = valid;
     bool preflight =
         head.method_id == http::Method::kOptions && !head.headers.value(HeaderId::kAccessControlRequestMethod).empty();
     if (!preflight) return Verdict::kContinue;
@@ -73,6 +78,7 @@ class CorsFilter final : public Filter {
 
   FilterStream& stream_;
   const route::CorsPolicy& policy_;
+  const bool enabled_;
   std::string_view origin_;
   bool allowed_ = false;
   bool answered_ = false;
@@ -84,10 +90,14 @@ class CorsFactory final : public FilterFactory {
   Filter* make(FilterStream& stream) const override {
     const route::CorsPolicy* policy = policy_of(stream.route());
     if (policy == nullptr) return nullptr;
-    // A share of none is how a policy is switched off.
-    if (policy->enabled_denominator != 0 && policy->enabled_numerator == 0) return nullptr;
+    auto drawn = [&](uint32_t numerator, uint32_t denominator) {
+      return stream.random().below(denominator) < numerator;
+    };
+    bool enabled = policy->enabled_denominator == 0 || drawn(policy->enabled_numerator, policy->enabled_denominator);
+    bool shadow = policy->shadow_denominator != 0 && drawn(policy->shadow_numerator, policy->shadow_denominator);
+    if (!enabled && !shadow) return nullptr;
     void* place = stream.arena().allocate(sizeof(CorsFilter), alignof(CorsFilter));
-    return new (place) CorsFilter(stream, *policy);
+    return new (place) CorsFilter(stream, *policy, enabled);
   }
 };
 

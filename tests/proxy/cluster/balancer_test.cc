@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "proxy/base/hash.h"
 #include "proxy/cluster/balancer.h"
 
 namespace weft::cluster {
@@ -93,6 +94,57 @@ TEST_CASE("the next priority takes what overprovisioning does not cover") {
   fixture.fail(*fixture.hosts[0][2]);
   fixture.fail(*fixture.hosts[0][3]);
   CHECK(fixture.draw(100)[spare] == 100);
+}
+
+TEST_CASE("equal hashes meet the same host, and one that goes moves few others") {
+  for (BalancerKind kind : {BalancerKind::kRingHash, BalancerKind::kMaglev}) {
+    Fixture fixture(kind);
+    fixture.set({{1, 1, 1, 1, 1}});
+    std::map<uint64_t, const Host*> before;
+    std::map<const Host*, int> share;
+    for (uint64_t key = 0; key < 5000; ++key) {
+      uint64_t hash = base::xxhash64(std::to_string(key));
+      before[hash] = fixture.balancer().choose(nullptr, 0, 0, hash)->get();
+      CHECK(fixture.balancer().choose(nullptr, 0, 0, hash)->get() == before[hash]);
+      ++share[before[hash]];
+    }
+    for (auto [host, count] : share) CHECK(count == Approx(1000).margin(250));
+    Host* gone = fixture.hosts[0][2].get();
+    fixture.fail(*gone);
+    int moved = 0;
+    for (auto [hash, host] : before) {
+      const Host* now = fixture.balancer().choose(nullptr, 0, 0, hash)->get();
+      CHECK(now != gone);
+      if (host != gone && now != host) ++moved;
+    }
+    // Both trade a few for equal shares; without consistency three of four would move.
+    CHECK(moved < 1000);
+    // Without a hash all hosts have their share.
+    CHECK(fixture.draw(200).size() == 4);
+  }
+}
+
+TEST_CASE("hashes follow the weights, and a retry goes to another host") {
+  for (BalancerKind kind : {BalancerKind::kRingHash, BalancerKind::kMaglev}) {
+    Fixture fixture(kind);
+    fixture.set({{1, 3}});
+    int heavy = 0;
+    for (uint64_t key = 0; key < 4000; ++key) {
+      uint64_t hash = base::xxhash64(std::to_string(key));
+      const HostPtr* chosen = fixture.balancer().choose(nullptr, 0, 0, hash);
+      if (chosen->get() == fixture.hosts[0][1].get()) ++heavy;
+    }
+    CHECK(heavy == Approx(3000).margin(300));
+    Host* avoid[] = {fixture.hosts[0][0].get()};
+    CHECK(fixture.balancer().choose(avoid, 1, 64, 7)->get() == fixture.hosts[0][1].get());
+  }
+}
+
+TEST_CASE("xxHash64 gives the numbers of its authors") {
+  CHECK(base::xxhash64("") == 0xef46db3751d8e999);
+  CHECK(base::xxhash64("a") == 0xd24ec4f1a98c6e5b);
+  CHECK(base::xxhash64("abc") == 0x44bc2cf5ad770999);
+  CHECK(base::xxhash64("Nobody inspects the spammish repetition") == 0xfbcea83c8a378bf1);
 }
 
 TEST_CASE("a host to be avoided is chosen only when the tries are used up") {

@@ -10,14 +10,17 @@ constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 constexpr std::string_view kBad = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
 struct Fixture {
-  explicit Fixture(HealthCheckPolicy policy) {
-    policy.timeout_ms = 100;
-    policy.interval_ms = 1000;
-    policy.no_traffic_interval_ms = 1000;
+  explicit Fixture(HealthCheckPolicy policy) : Fixture(std::vector<HealthCheckPolicy>{std::move(policy)}) {}
+  explicit Fixture(std::vector<HealthCheckPolicy> policies) {
     ClusterConfig config;
     config.name = config.stat_name = "c";
     config.connector = connector;
-    config.health_checks.push_back(policy);
+    for (HealthCheckPolicy& policy : policies) {
+      policy.timeout_ms = 100;
+      policy.interval_ms = 1000;
+      policy.no_traffic_interval_ms = 1000;
+      config.health_checks.push_back(policy);
+    }
     cluster = std::make_shared<Cluster>(std::move(config), 1);
     host = std::make_shared<Host>(transport::Address::parse_ip("127.0.0.1", 80), "", 1);
     cluster->set_hosts({{host}});
@@ -79,6 +82,31 @@ TEST_CASE("the first answer decides at once; later ones wait for the threshold")
   CHECK(fixture.cluster->stats(0).health_check_healthy.value() == 1);
 }
 
+TEST_CASE("of several checks all must pass, and all are awaited") {
+  Fixture fixture(std::vector<HealthCheckPolicy>{http_check(), HealthCheckPolicy{}});
+  REQUIRE(fixture.connector->wires.size() == 2);
+  fake::Wire& http = *fixture.connector->wires[0];
+  http.accept();
+  fixture.loop.turn();
+  http.arrive(kOk);
+  fixture.loop.turn();
+  CHECK_FALSE(fixture.ready);
+  CHECK_FALSE(fixture.host->available());
+  fixture.connector->wires[1]->accept();
+  fixture.loop.turn();
+  CHECK(fixture.ready);
+  CHECK(fixture.host->available());
+  CHECK(fixture.cluster->stats(0).health_check_healthy.value() == 1);
+  // One that fails is enough, whatever the other says.
+  fixture.next();
+  http.arrive(kBad);
+  fixture.loop.turn();
+  fixture.connector->wires.back()->accept();
+  fixture.loop.turn();
+  CHECK_FALSE(fixture.host->available());
+  CHECK(fixture.cluster->stats(0).health_check_healthy.value() == 0);
+}
+
 TEST_CASE("a time-out counts towards the threshold and takes a new connection") {
   Fixture fixture(http_check());
   fixture.wire().accept();
@@ -112,7 +140,7 @@ TEST_CASE("a kept connection that closed between checks is no failure") {
 }
 
 TEST_CASE("TCP: connecting is enough when nothing is sent; else the pieces must come in order") {
-  Fixture connects({});
+  Fixture connects(HealthCheckPolicy{});
   connects.wire().accept();
   connects.loop.turn();
   CHECK(connects.host->available());

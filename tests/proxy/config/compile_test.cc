@@ -59,13 +59,13 @@ TEST_CASE("what is known but not supported is refused by name, or warned of") {
               - match: { prefix: / }
                 route:
                   cluster: backend
-                  hash_policy: [ { header: { header_name: x-user } } ]
-                  request_mirror_policies: [ { cluster: backend } ])");
+                  hedge_policy: { hedge_on_per_try_timeout: true }
+                  internal_redirect_policy: {})");
   auto refused = compile(text);
   REQUIRE_FALSE(refused.ok());
   std::string message(refused.status().message());
-  CHECK(message.find("hash_policy") != std::string::npos);
-  CHECK(message.find("request_mirror_policies") != std::string::npos);
+  CHECK(message.find("hedge_policy") != std::string::npos);
+  CHECK(message.find("internal_redirect_policy") != std::string::npos);
 
   CompileOptions options;
   options.allow_unsupported = true;
@@ -133,6 +133,97 @@ TEST_CASE("all mistakes are told at once") {
   REQUIRE_FALSE(compiled.ok());
   std::string message(compiled.status().message());
   CHECK(std::count(message.begin(), message.end(), '\n') == 3);
+}
+
+// The message of the error that the text gets; "" when it is accepted.
+std::string error_of(const std::string& text) {
+  auto compiled = compile(text);
+  return compiled.ok() ? "" : std::string(compiled.status().message());
+}
+
+bool names(const std::string& message, std::string_view part) {
+  INFO(message);
+  CHECK(message.find(part) != std::string::npos);
+  return message.find(part) != std::string::npos;
+}
+
+constexpr std::string_view kToBackend = R"(
+              - match: { prefix: / }
+                route: { cluster: backend })";
+
+TEST_CASE("what would have no effect is refused where it asks for something") {
+  std::string text = bootstrap_of(kToBackend);
+  CHECK(names(error_of(text + "\ncluster_manager: { local_cluster_name: backend }\n"),
+              "cluster_manager.local_cluster_name: this field is not supported"));
+  CHECK(names(error_of(bootstrap_of(kToBackend, R"(
+  - name: more
+    common_http_protocol_options: { max_stream_duration: 1s })")),
+              "clusters[1].common_http_protocol_options.max_stream_duration: this field is not supported"));
+  CHECK(names(error_of(bootstrap_of(kToBackend, R"(
+  - name: more
+    http_protocol_options: { override_stream_error_on_invalid_http_message: true })")),
+              "clusters[1].http_protocol_options.override_stream_error_on_invalid_http_message"));
+  CHECK(error_of(bootstrap_of(kToBackend, R"(
+  - name: more
+    http_protocol_options: { override_stream_error_on_invalid_http_message: false })")) == "");
+}
+
+TEST_CASE("of the bootstrap's extensions only the one that makes internal listeners possible is accepted") {
+  std::string text = bootstrap_of(kToBackend);
+  auto with = [&](std::string_view config) {
+    return error_of(text + "\nbootstrap_extensions:\n- name: one\n  typed_config: " + std::string(config) + "\n");
+  };
+  constexpr std::string_view kType =
+      "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener";
+  CHECK(with("{ '@type': " + std::string(kType) + " }") == "");
+  for (std::string_view wrapper : {"udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"}) {
+    CHECK(with("{ '@type': type.googleapis.com/" + std::string(wrapper) + ", type_url: " + std::string(kType) +
+               ", value: {} }") == "");
+  }
+  CHECK(
+      names(with("{ '@type': type.googleapis.com/envoy.extensions.bootstrap.none.v3.None }"),
+            "bootstrap_extensions[0].typed_config: the type envoy.extensions.bootstrap.none.v3.None is not supported"));
+}
+
+TEST_CASE("health checks are judged together and with the cluster's protocol") {
+  auto with = [](std::string_view checks) {
+    return error_of(bootstrap_of(kToBackend, "\n  - name: more\n    health_checks:\n" + std::string(checks)));
+  };
+  constexpr std::string_view kTimes = "timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1";
+  std::string tcp = "    - { " + std::string(kTimes) + ", tcp_health_check: {} }\n";
+  CHECK(with(tcp) == "");
+  CHECK(names(with(tcp + tcp), "health_checks[1]: of several health checks each needs a name"));
+  std::string named = "    - { name: a, " + std::string(kTimes) + ", tcp_health_check: {} }\n";
+  CHECK(names(with(named + named), "health_checks[1].name: there are two health checks \"a\""));
+  std::string grpc = "    - { " + std::string(kTimes) + ", grpc_health_check: { service_name: s } }\n";
+  CHECK(names(with(grpc), "health_checks[0].grpc_health_check: gRPC needs HTTP/2"));
+  CHECK(with(grpc + "    http2_protocol_options: {}\n") == "");
+}
+
+TEST_CASE("balancers that hash have bounds") {
+  auto with = [](std::string_view more) {
+    return error_of(bootstrap_of(kToBackend, "\n  - name: more\n    " + std::string(more) + "\n"));
+  };
+  CHECK(with("lb_policy: RING_HASH") == "");
+  CHECK(with("lb_policy: MAGLEV") == "");
+  CHECK(names(with("maglev_lb_config: { table_size: 100 }"), "maglev_lb_config.table_size: expected a prime number"));
+  CHECK(names(with("ring_hash_lb_config: { minimum_ring_size: 9000000 }"), "a ring has at most 8388608 points"));
+  CHECK(names(with("ring_hash_lb_config: { minimum_ring_size: 20, maximum_ring_size: 10 }"), "is more than"));
+  CHECK(names(with("ring_hash_lb_config: { hash_function: MURMUR_HASH_2 }"), "MURMUR_HASH_2 is not supported"));
+}
+
+TEST_CASE("a runtime key of a static layer overrides a default") {
+  std::string text = bootstrap_of(R"(
+              - match: { prefix: /, runtime_fraction: { default_value: { numerator: 10 }, runtime_key: a.share } }
+                route: { cluster: backend })");
+  auto fraction = [](const std::string& bootstrap) {
+    auto compiled = compile(bootstrap);
+    REQUIRE(compiled.ok());
+    const auto& http = *compiled->snapshot->listeners[0]->filter_chains[0]->http;
+    return http.routes->match_host("a")->routes[0].fraction_numerator;
+  };
+  CHECK(fraction(text) == 10);
+  CHECK(fraction(text + "\nlayered_runtime: { layers: [ { name: s, static_layer: { a: { share: 70 } } } ] }\n") == 70);
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ TEST_CASE("what is known but not supported is refused by its path and position")
   auto found = unsupported_in(R"(static_resources:
   clusters:
   - name: a
-    lb_policy: MAGLEV
+    lb_policy: CLUSTER_PROVIDED
     load_assignment:
       cluster_name: a
 )");

@@ -19,6 +19,8 @@ class FakeStream final : public FilterStream {
   http::RequestHead& request_head() override { return head_; }
   const route::Route* route() override { return route_; }
   const observe::RequestRecord& record() override { return record_; }
+  base::Random& random() override { return random_; }
+  observe::HttpStats& stats() override { return stats_; }
   void resume() override {}
   void reply(const http::ResponseHead& head, std::string_view, http::Cause, std::string_view) override {
     ++replies;
@@ -36,6 +38,8 @@ class FakeStream final : public FilterStream {
   const route::Route* route_;
   http::RequestHead head_;
   observe::RequestRecord record_;
+  base::Random random_{1};
+  observe::HttpStats stats_;
 };
 
 struct Exchange {
@@ -111,6 +115,38 @@ TEST_CASE("without a policy, or with one switched off, the filter is not made") 
   auto off = policy();
   off->enabled_denominator = 100;
   CHECK(Exchange(off).filter == nullptr);
+}
+
+TEST_CASE("origins are counted, and in the shadow share only counted") {
+  auto shadow = policy();
+  shadow->enabled_denominator = 100;
+  shadow->shadow_numerator = shadow->shadow_denominator = 100;
+  Exchange watched(shadow);
+  REQUIRE(watched.filter != nullptr);
+  CHECK(watched.preflight("https://a.good.test") == Verdict::kContinue);
+  CHECK(watched.stream.replies == 0);
+  CHECK(watched.allowed_origin_in_answer().empty());
+  CHECK(watched.stream.stats().cors_origin_valid.value() == 1);
+  Exchange refused(policy());
+  refused.request("https://evil.test");
+  CHECK(refused.stream.stats().cors_origin_invalid.value() == 1);
+  CHECK(refused.stream.stats().cors_origin_valid.value() == 0);
+}
+
+TEST_CASE("the filter acts on the share of requests that it is enabled for") {
+  auto some = policy();
+  some->enabled_numerator = 25;
+  some->enabled_denominator = 100;
+  Exchange exchange(some);
+  int made = 0;
+  for (int i = 0; i < 1000; ++i) {
+    Filter* filter = make_cors_filter()->make(exchange.stream);
+    if (filter == nullptr) continue;
+    filter->~Filter();
+    ++made;
+  }
+  CHECK(made > 180);
+  CHECK(made < 320);
 }
 
 }  // namespace weft::filter

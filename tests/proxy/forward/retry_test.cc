@@ -36,6 +36,28 @@ struct Asked {
   route::RetryPolicy policy;
 };
 
+TEST_CASE("headers of the answer and of the request decide on a retry") {
+  Asked get("GET");
+  get.policy.on = On::kRetriableHeaders;
+  route::HeaderMatch again;
+  again.name = "x-again";
+  get.policy.retriable_headers.push_back(again);
+  http::ResponseHead head(get.arena);
+  TryOutcome outcome;
+  outcome.answered = true;
+  outcome.status = head.status = 200;
+  outcome.head = &head;
+  CHECK(retry_verdict(&get.policy, get.request, outcome) == RetryVerdict::kNo);
+  head.headers.add("x-again", "yes");
+  CHECK(retry_verdict(&get.policy, get.request, outcome) == RetryVerdict::kByPolicy);
+  route::HeaderMatch asked;
+  asked.name = "x-retry-me";
+  get.policy.retriable_request_headers.push_back(asked);
+  CHECK(retry_verdict(&get.policy, get.request, outcome) == RetryVerdict::kNo);
+  get.request.headers.add("x-retry-me", "1");
+  CHECK(retry_verdict(&get.policy, get.request, outcome) == RetryVerdict::kByPolicy);
+}
+
 TEST_CASE("an answer is retried only for what the policy names") {
   Asked get("GET");
   CHECK(get.answered(On::k5xx, 500) == RetryVerdict::kByPolicy);

@@ -15,6 +15,7 @@ struct Fixture {
     request.authority = "a.example";
     request.path = "/";
     peer.remote_ip = "192.0.2.9";
+    http.normalize_path = true;
   }
   void with(std::string_view name, std::string_view value) { request.headers.add(name, value); }
   Prepared prepare() { return prepare_request({http, peer, is_tls, random}, request); }

@@ -129,6 +129,10 @@ struct ClusterConfig {
   std::string transport_identity;
   std::shared_ptr<transport::Connector> connector;  // Stateless, shared by all workers.
   bool tls = false;
+  // The request's host is the server's name: it is sent as SNI, its certificate must be for it.
+  bool auto_sni = false;
+  bool auto_san_validation = false;
+  bool names_servers() const { return auto_sni || auto_san_validation; }
 };
 
 // What is in flight for one priority, over all workers (Envoy's circuit breakers).

@@ -37,9 +37,10 @@ void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& wa
     bool http2 = waiter.downstream_version() == http::Version::kHttp2;
     protocol = http2 ? cluster::UpstreamProtocol::kHttp2 : cluster::UpstreamProtocol::kHttp1;
   }
-  auto& pool = pools_[HostPool::key_of(*host, protocol)];
+  std::string_view name = cluster_.config().names_servers() ? waiter.server_name() : std::string_view();
+  auto& pool = pools_[HostPool::key_of(*host, protocol, name)];
   if (pool == nullptr) {
-    pool = std::make_unique<HostPool>(*this, host, protocol);
+    pool = std::make_unique<HostPool>(*this, host, protocol, name);
     if (retired_) retire_pool(*pool);
   }
   pool->acquire(waiter);
@@ -53,7 +54,7 @@ void ClusterPools::retire_pools_of_lost_hosts() {
     for (const auto& host : hosts) present.insert(host.get());
   }
   for (auto& [key, pool] : pools_) {
-    if (!present.contains(key.first)) {
+    if (!present.contains(std::get<0>(key))) {
       retire_pool(*pool);
     } else if (!retired_) {
       pool->take_back();
@@ -84,7 +85,7 @@ void ClusterPools::on_next_turn() {
   if (look_over_pools_) retire_pools_of_lost_hosts();
   while (!unattended_.empty()) {
     HostPool& pool = unattended_.pop_front();
-    if (pool.retired() && pool.unused()) {
+    if (pool.passing() && pool.unused()) {
       pools_.erase(pool.key());
     } else {
       pool.connect_as_needed();

@@ -49,7 +49,10 @@ Connection::~Connection() = default;
 void Connection::connect() {
   const auto& config = pool_.owner().cluster().config();
   timer_.arm(config.connect_timeout_ms);
-  io_.stream = config.connector->connect(pool_.owner().owner().loop(), pool_.host().address());
+  transport::ServerName server{pool_.server_name(), config.auto_sni, config.auto_san_validation};
+  event::Loop& loop = pool_.owner().owner().loop();
+  io_.stream = config.names_servers() ? config.connector->connect_to(loop, pool_.host().address(), server)
+                                      : config.connector->connect(loop, pool_.host().address());
   io_.stream->attach(*this);
 }
 

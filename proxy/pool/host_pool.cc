@@ -16,8 +16,13 @@ constexpr uint32_t kAssumedStreams = 100;
 
 }  // namespace
 
-HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol)
-    : owner_(owner), cluster_(owner.cluster().weak_from_this().lock()), host_(std::move(host)), protocol_(protocol) {}
+HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol,
+                   std::string_view server_name)
+    : owner_(owner),
+      cluster_(owner.cluster().weak_from_this().lock()),
+      host_(std::move(host)),
+      protocol_(protocol),
+      server_name_(server_name) {}
 
 HostPool::~HostPool() {
   fail_waiters(Cause::kDraining, "the cluster was removed", SIZE_MAX);
@@ -171,7 +176,7 @@ void HostPool::on_ended(Connection& connection) {
   owner_.stats().upstream_cx_active.subtract();
   host_->active_connections.fetch_sub(1, std::memory_order_relaxed);
   owner_.cluster().breakers(cluster::Priority::kDefault).connection_done();
-  if (!waiters_.empty() || retired_) owner_.attend_later(*this);
+  if (!waiters_.empty() || passing()) owner_.attend_later(*this);
 }
 
 void HostPool::drain() {

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <tuple>
+
 #include "proxy/base/intrusive_list.h"
 #include "proxy/pool/connection.h"
 #include "proxy/pool/pool.h"
@@ -14,14 +17,16 @@ class ClusterPools;
 
 class HostPool : public base::ListNode<HostPool> {
  public:
-  // The host and, for clusters that speak what the client speaks, HTTP/2 or not.
-  using Key = std::pair<const cluster::Host*, bool>;
-  static Key key_of(const cluster::Host& host, cluster::UpstreamProtocol protocol) {
-    return {&host, protocol == cluster::UpstreamProtocol::kHttp2};
+  // The host; for clusters that speak what the client speaks, HTTP/2 or not; and for those that take the server's name
+  // from the request, that name.
+  using Key = std::tuple<const cluster::Host*, bool, std::string>;
+  static Key key_of(const cluster::Host& host, cluster::UpstreamProtocol protocol, std::string_view server_name) {
+    return {&host, protocol == cluster::UpstreamProtocol::kHttp2, std::string(server_name)};
   }
 
   // `protocol`: kHttp1, kHttp2, or kAuto for what ALPN says.
-  HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol);
+  HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol,
+           std::string_view server_name);
   ~HostPool();
 
   void acquire(StreamWaiter& waiter);
@@ -34,7 +39,10 @@ class HostPool : public base::ListNode<HostPool> {
   void connect_as_needed();
 
   ClusterPools& owner() { return owner_; }
-  Key key() const { return key_of(*host_, protocol_); }
+  Key key() const { return key_of(*host_, protocol_, server_name_); }
+  const std::string& server_name() const { return server_name_; }
+  // A pool of a name goes when it is empty: the names come from clients, and may be many.
+  bool passing() const { return retired_ || !server_name_.empty(); }
   cluster::Host& host() { return *host_; }
   cluster::UpstreamProtocol protocol() const { return protocol_; }
   bool unused() const { return connections_ == 0 && waiters_.empty(); }
@@ -66,6 +74,7 @@ class HostPool : public base::ListNode<HostPool> {
   cluster::ClusterPtr cluster_;
   cluster::HostPtr host_;
   cluster::UpstreamProtocol protocol_;
+  std::string server_name_;
   base::IntrusiveList<Connection, Connection> ready_;  // Can take an exchange now; last used first.
   base::IntrusiveList<Connection, Connection> busy_;   // Cannot: full, or closing.
   base::IntrusiveList<Connection, Connection> connecting_;

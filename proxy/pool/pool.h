@@ -59,6 +59,8 @@ class StreamWaiter : public base::ListNode<StreamWaiter> {
   virtual cluster::Priority priority() const = 0;
   // Of the downstream request, for clusters whose protocol is kAsDownstream.
   virtual http::Version downstream_version() const = 0;
+  // The name that the request gives the server, for clusters that take SNI from it.
+  virtual std::string_view server_name() const { return {}; }
 
  protected:
   virtual ~StreamWaiter() { leave_queue(); }

@@ -149,12 +149,24 @@ class ByteStream {
   uint64_t sent_bytes_ = 0;
 };
 
+// By which name a server is called, where the configuration leaves that to each connection.
+struct ServerName {
+  std::string name;
+  bool send = false;  // As SNI, in place of the configured one; an IP address is not (RFC 6066, 3).
+  // The certificate must be for this name, whatever other names are asked for.
+  bool verify = false;
+};
+
 // Makes client connections. A worker has one per (transport socket configuration); tests give their own.
 class Connector {
  public:
   virtual ~Connector() = default;
   // Starts connecting. Always returns a stream; failure is told by on_connect_failed() in a later turn.
   virtual std::unique_ptr<ByteStream> connect(event::Loop& loop, const Address& to) = 0;
+  // The same to a server with a name; those that know nothing of names leave it out of account.
+  virtual std::unique_ptr<ByteStream> connect_to(event::Loop& loop, const Address& to, const ServerName&) {
+    return connect(loop, to);
+  }
   // Certificates and trusted CAs it uses, for /certs.
   virtual std::vector<CertificateInfo> certificates() const { return {}; }
 };

@@ -79,10 +79,14 @@ TlsStream::TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<
 }
 
 TlsStream::TlsStream(std::shared_ptr<const ClientTlsContext> context, std::unique_ptr<ByteStream> plain,
-                     std::string session_key)
-    : context_(context), plain_(std::move(plain)), session_key_(std::move(session_key)) {
+                     std::string session_key, ServerName server)
+    : context_(context), plain_(std::move(plain)), session_key_(std::move(session_key)), server_(std::move(server)) {
   set_up(false);
   if (ssl_ == nullptr) return;
+  bool named = server_.send && !server_.name.empty();
+  if (named && Address::parse_ip(server_.name, 0).family == Address::Family::kNone) {
+    SSL_set_tlsext_host_name(ssl_.get(), server_.name.c_str());
+  }
   if (bssl::UniquePtr<SSL_SESSION> session = context->take_session(session_key_)) {
     SSL_set_session(ssl_.get(), session.get());
   }
@@ -119,7 +123,9 @@ TlsStream* TlsStream::of(const SSL* ssl) { return static_cast<TlsStream*>(SSL_ge
 
 ssl_verify_result_t TlsStream::on_verify(SSL* ssl, uint8_t* alert) {
   TlsStream* self = of(ssl);
-  PeerVerdict verdict = self->context_->verifier().verify(SSL_get_peer_full_cert_chain(ssl));
+  PeerVerdict verdict = self->context_->verifier().verify(
+      SSL_get_peer_full_cert_chain(ssl),
+      self->server_.verify ? std::string_view(self->server_.name) : std::string_view());
   if (verdict.accepted) {
     self->peer_verified_ = verdict.verified;
     return ssl_verify_ok;
@@ -442,6 +448,11 @@ class TlsConnector final : public Connector {
       : context_(std::move(context)), plain_(make_plain_connector(std::move(options))) {}
   std::unique_ptr<ByteStream> connect(event::Loop& loop, const Address& to) override {
     return std::make_unique<TlsStream>(context_, plain_->connect(loop, to), to.to_string());
+  }
+  std::unique_ptr<ByteStream> connect_to(event::Loop& loop, const Address& to, const ServerName& server) override {
+    // A session is resumed only with the server that was verified by that name.
+    std::string session_key = absl::StrCat(to.to_string(), "|", server.send, server.verify, server.name);
+    return std::make_unique<TlsStream>(context_, plain_->connect(loop, to), std::move(session_key), server);
   }
   std::vector<CertificateInfo> certificates() const override { return context_->certificates(); }
 

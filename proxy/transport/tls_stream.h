@@ -20,8 +20,8 @@ class TlsStream final : public ByteStream, private ByteStream::Events {
   // Server side: `plain` is connected, `early` came from it already.
   TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<ByteStream> plain, base::Buffer early);
   // Client side: `plain` is being connected; `session_key` names the sessions that may be resumed.
-  TlsStream(std::shared_ptr<const ClientTlsContext> context, std::unique_ptr<ByteStream> plain,
-            std::string session_key);
+  TlsStream(std::shared_ptr<const ClientTlsContext> context, std::unique_ptr<ByteStream> plain, std::string session_key,
+            ServerName server = {});
   ~TlsStream() override;
 
   void attach(Events& events) override;
@@ -69,6 +69,7 @@ class TlsStream final : public ByteStream, private ByteStream::Events {
   std::unique_ptr<ByteStream> plain_;
   bssl::UniquePtr<SSL> ssl_;
   std::string session_key_;
+  ServerName server_;
   Events* events_ = nullptr;
   State state_ = State::kConnecting;
   base::Buffer in_;   // From the socket, not yet decrypted.

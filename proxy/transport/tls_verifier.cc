@@ -149,7 +149,21 @@ bool PeerVerifier::names_match(const X509* leaf) const {
   return false;
 }
 
-PeerVerdict PeerVerifier::verify(const STACK_OF(X509) * chain) const {
+namespace {
+
+bool is_for(const X509* leaf, std::string_view name) {
+  SubjectAltNames names = subject_alt_names(leaf);
+  Address ip = Address::parse_ip(name, 0);
+  if (ip.family != Address::Family::kNone) {
+    return std::find(names.ips.begin(), names.ips.end(), ip.ip_text()) != names.ips.end();
+  }
+  return std::any_of(names.dns.begin(), names.dns.end(),
+                     [&](const std::string& each) { return dns_name_matches(each, name); });
+}
+
+}  // namespace
+
+PeerVerdict PeerVerifier::verify(const STACK_OF(X509) * chain, std::string_view name) const {
   PeerVerdict verdict;
   if (chain == nullptr || sk_X509_num(chain) == 0) {
     verdict.failure = ByteStream::TlsFailure::kNoCertificate;
@@ -169,7 +183,12 @@ PeerVerdict PeerVerifier::verify(const STACK_OF(X509) * chain) const {
     verdict.reason = "certificate verify failed: it is none of the pinned certificates";
     return verdict;
   }
-  if (!names_match(leaf)) {
+  if (!name.empty() && !is_for(leaf, name)) {
+    verdict.failure = ByteStream::TlsFailure::kSan;
+    verdict.reason = absl::StrCat("certificate verify failed: it is not for ", std::string(name));
+    return verdict;
+  }
+  if (name.empty() && !names_match(leaf)) {
     verdict.failure = ByteStream::TlsFailure::kSan;
     verdict.reason =
         absl::StrCat("certificate verify failed: no subject alternative name is ",

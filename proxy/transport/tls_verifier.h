@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -28,8 +29,9 @@ class PeerVerifier {
   // `peer_is_server`: which extended key usage is asked for.
   static absl::StatusOr<std::unique_ptr<PeerVerifier>> make(PeerValidation config, bool peer_is_server);
 
-  // `chain`: as the peer sent it, the leaf first; may be empty.
-  PeerVerdict verify(const STACK_OF(X509) * chain) const;
+  // `chain`: as the peer sent it, the leaf first; may be empty. `name`: the server's, which the leaf must be for in
+  // place of the configured names; empty: those.
+  PeerVerdict verify(const STACK_OF(X509) * chain, std::string_view name = {}) const;
 
   const std::vector<bssl::UniquePtr<X509>>& trusted() const { return trusted_; }
   const PeerValidation& config() const { return config_; }

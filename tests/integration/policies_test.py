@@ -2,6 +2,8 @@
 ours, health checks of every kind, CORS counts."""
 
 import concurrent.futures
+import ssl
+import tempfile
 import threading
 import unittest
 
@@ -10,6 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.integration.harness import bootstrap, http1, http2
 from tests.integration.harness.backend import Backend
+from tests.integration.harness.certificates import Authority
 from tests.integration.harness.proxy import Proxy, under_test
 
 
@@ -184,6 +187,31 @@ class HealthChecks(unittest.TestCase):
                 self.assertTrue(wait_until(lambda: self.healthy(proxy) == 0))
                 backend.default = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
                 self.assertTrue(wait_until(lambda: self.healthy(proxy) == 1))
+
+
+class ServerNames(unittest.TestCase):
+    def test_the_requests_host_is_the_servers_name(self):
+        authority = Authority(self.enterContext(tempfile.TemporaryDirectory()))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*map(str, authority.leaf("server", ["DNS:*.a.example", "IP:127.0.0.1"])))
+        context.set_alpn_protocols(["h2"])
+        names = []
+        context.sni_callback = lambda sock, name, _: names.append(name)
+        backend = self.enterContext(http2.Backend(context=context))
+        trust = {"common_tls_context": {"validation_context": {"trusted_ca": {"filename": str(authority.certificate)}}}}
+        cluster = bootstrap.cluster("c", [backend.address], http2=True, tls=trust)
+        cluster["typed_extension_protocol_options"][bootstrap.HTTP_OPTIONS_NAME]["upstream_http_protocol_options"] = {
+            "auto_sni": True, "auto_san_validation": True}
+        proxy = self.enterContext(Proxy(bootstrap.bootstrap([bootstrap.http_listener("http", [bootstrap.route("c")])], [cluster])))
+        for host, status, name in (("x.a.example:80", 200, "x.a.example"), ("y.a.example", 200, "y.a.example"), ("b.example", 503, "b.example"),
+                                   ("127.0.0.1:80", 200, None), ("127.0.0.2", 503, None)):
+            with self.subTest(host=host):
+                self.assertEqual(status, ask(proxy, authority=host).status)
+                self.assertEqual(name, names[-1])
+        # A name has connections of its own, and uses them again.
+        before = len(names)
+        self.assertEqual(200, ask(proxy, authority="x.a.example").status)
+        self.assertEqual(before, len(names))
 
 
 class Breakers(unittest.TestCase):

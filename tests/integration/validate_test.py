@@ -68,6 +68,8 @@ ACCEPTED = {
     "ring hash": changed(cluster, lb_policy="RING_HASH", ring_hash_lb_config={"minimum_ring_size": 100}),
     "maglev": changed(cluster, lb_policy="MAGLEV", maglev_lb_config={"table_size": 101}),
     "inside addresses": changed(manager, internal_address_config={"cidr_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}),
+    "names from requests": lambda config: cluster(config).update(typed_extension_protocol_options={bootstrap.HTTP_OPTIONS_NAME: {
+        "@type": bootstrap.HTTP_OPTIONS, "explicit_http_config": {"http_protocol_options": {}}, "upstream_http_protocol_options": {"auto_sni": True}}}),
     "a decorator": changed(route, decorator={"operation": "x"}),
     "two named health checks": changed(cluster, health_checks=[{**CHECK, "name": "a"}, {**CHECK, "name": "b"}]),
     "an internal listener extension": changed(lambda c: c, bootstrap_extensions=[{

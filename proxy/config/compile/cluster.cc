@@ -188,6 +188,8 @@ class ClusterCompiler {
     upstream_v3::HttpProtocolOptions options;
     if (!context_.unpack(found->second, &options, here)) return;
     compile_common_http(options.common_http_protocol_options(), config_);
+    config_.auto_sni = options.upstream_http_protocol_options().auto_sni();
+    config_.auto_san_validation = options.upstream_http_protocol_options().auto_san_validation();
     auto versions = [&](const auto& config, std::string_view field) {
       std::string base = field_path(here, field);
       if (config.has_http_protocol_options()) {

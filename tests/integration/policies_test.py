@@ -2,6 +2,7 @@
 ours, health checks of every kind, CORS counts."""
 
 import concurrent.futures
+import socket
 import ssl
 import tempfile
 import threading
@@ -212,6 +213,56 @@ class ServerNames(unittest.TestCase):
         before = len(names)
         self.assertEqual(200, ask(proxy, authority="x.a.example").status)
         self.assertEqual(before, len(names))
+
+
+class Process(unittest.TestCase):
+    """What the bootstrap says of the process as a whole."""
+
+    def test_the_limit_of_all_connections_spares_listeners_that_do_not_count(self):
+        routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 204}}]
+        listeners = [bootstrap.http_listener("http", routes), bootstrap.http_listener("spared", routes, listener_options={"ignore_global_conn_limit": True})]
+        limit = {"layers": [{"name": "static", "static_layer": {"overload": {"global_downstream_max_connections": 1}}}]}
+        with Proxy(bootstrap.bootstrap(listeners, [], layered_runtime=limit)) as proxy:
+            with http1.Client(proxy.addresses["http"]) as first:
+                first.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                self.assertEqual(204, first.response().status)
+                with socket.create_connection(proxy.addresses["http"], http1.WAIT_LIMIT_S) as second:
+                    self.assertEqual(b"", second.recv(1))
+                self.assertEqual(204, ask(proxy, listener="spared").status)
+                self.assertTrue(wait_until(lambda: "downstream_global_cx_overflow: 1" in proxy.get_admin("/stats?filter=global_cx_overflow")))
+
+    @unittest.skipIf(under_test() == "envoy", "Envoy says that it listens before its clusters are warm")
+    def test_a_cluster_that_need_not_be_warm_holds_nothing_up(self):
+        check = {"timeout": "60s", "interval": "60s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {"receive": [{"text": "00"}]}}
+        with Backend() as backend:
+            cluster = bootstrap.cluster("c", [backend.address], health_checks=[check], wait_for_warm_on_init=False)
+            routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 204}}]
+            with Proxy(bootstrap.bootstrap([bootstrap.http_listener("http", routes)], [cluster])) as proxy:
+                self.assertEqual(204, ask(proxy).status)
+                self.assertNotIn("have not answered yet", proxy.output.text())
+
+
+class Flush(unittest.TestCase):
+    @unittest.skipIf(under_test() == "envoy", "Envoy counts from when the client's connection is closed, not from its last byte")
+    def test_what_still_goes_to_the_upstream_of_a_client_that_is_done_is_counted(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            listener = bootstrap.tcp_listener("tcp", "c")
+            listener["per_connection_buffer_limit_bytes"] = 64 << 20
+            with Proxy(bootstrap.bootstrap([listener], [bootstrap.cluster("c", [server.getsockname()])])) as proxy:
+                with socket.create_connection(proxy.addresses["tcp"], http1.WAIT_LIMIT_S) as client:
+                    upstream, _ = server.accept()
+                    with upstream:
+                        upstream.shutdown(socket.SHUT_WR)
+                        self.assertEqual(b"", client.recv(1))
+                        client.sendall(bytes(16 << 20))
+                        client.shutdown(socket.SHUT_WR)
+                        counts = lambda: [proxy.counter("tcp.tcp.upstream_flush_" + kind) for kind in ("active", "total")]
+                        self.assertTrue(wait_until(lambda: counts() == [1, 1]), counts())
+                        read = 0
+                        while piece := upstream.recv(1 << 20):
+                            read += len(piece)
+                        self.assertEqual(16 << 20, read)
+                        self.assertTrue(wait_until(lambda: counts() == [0, 1]), counts())
 
 
 class Breakers(unittest.TestCase):

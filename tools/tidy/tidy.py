@@ -20,7 +20,7 @@ import sys
 
 MAX_LINES = 800
 
-# The order of the proxy's folders: each may include itself and what stands in an earlier row. Folders of one row do not
+# The order of the folders: each may include itself and what stands in an earlier row. Folders of one row do not
 # know each other, but for the pairs of SAME_ROW.
 PROXY_LAYERS = [
     ["base"],
@@ -40,6 +40,17 @@ PROXY_LAYERS = [
     ["server"],
     ["main"],
 ]
+CONTROL_PLANE_LAYERS = [
+    ["base"],
+    ["source"],
+    ["registry"],
+    ["compile"],
+    ["snapshot"],
+    ["xds"],
+    ["server"],
+    ["main"],
+]
+LAYERS = {"proxy": PROXY_LAYERS, "control-plane": CONTROL_PLANE_LAYERS}
 # (who, whom): the access log and the metrics read messages; a message knows nothing of them.
 SAME_ROW = {("observe", "http")}
 
@@ -154,16 +165,16 @@ def strip_comments(text):
     return "".join(out)
 
 
-def proxy_layer(path):
-    """(row, name) of a file below proxy/, or None for a file that stands in no known folder."""
-    parts = path.split("/")[1:]
+def layer(path):
+    """(row, name) of a file below proxy/ or control-plane/, or None for a file that stands in no known folder."""
+    top, *parts = path.split("/")
     if len(parts) == 1:
         name = "main"
     elif parts[0] == "filter" and len(parts) > 2:
         name = "filter/" + parts[1]
     else:
         name = parts[0]
-    for row, names in enumerate(PROXY_LAYERS):
+    for row, names in enumerate(LAYERS[top]):
         if any(fnmatch.fnmatch(name, pattern) for pattern in names):
             return row, name
     return None
@@ -198,8 +209,8 @@ def include_findings(path, text):
             yield Finding(path, number, "layering", f"api may not include {target}")
         if {own, top} == {"proxy", "control-plane"}:
             yield Finding(path, number, "layering", f"{own} may not include {target}; the two meet only in api/")
-        if own == "proxy" and top == "proxy":
-            mine, theirs = proxy_layer(path), proxy_layer(target)
+        if own == top and own in LAYERS:
+            mine, theirs = layer(path), layer(target)
             if mine is None:
                 yield Finding(path, 1, "layering", "this folder stands in no row of the layers in tools/tidy")
                 return

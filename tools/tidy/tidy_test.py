@@ -45,6 +45,11 @@ class Layering(unittest.TestCase):
         self.assertEqual(["layering"], self.check("control-plane/xds/a.cc", '"proxy/base/b.h"'))
         self.assertEqual(["layering"], self.check("api/text/a.cc", '"proxy/base/b.h"'))
 
+    def test_the_control_plane_has_an_order_too(self):
+        self.assertEqual([], self.check("control-plane/compile/a.cc", '"control-plane/registry/model.h"'))
+        self.assertEqual(["layering"], self.check("control-plane/source/a.cc", '"control-plane/registry/model.h"'))
+        self.assertEqual(["layering"], self.check("control-plane/extras/a.cc", '"control-plane/source/object.h"'))
+
     def test_production_does_not_include_tests(self):
         self.assertEqual(["layering"], self.check("proxy/base/a.cc", '"tests/fake/clock.h"'))
 

@@ -1,0 +1,48 @@
+#include "control-plane/registry/model.h"
+
+namespace weft::registry {
+
+std::string to_string(const ServiceName& name) {
+  return (name.external ? "external " : "") + name.namespace_name + "/" + name.name;
+}
+
+const ServicePort* Service::port(uint16_t number) const {
+  for (const ServicePort& port : ports) {
+    if (port.port == number) return &port;
+  }
+  return nullptr;
+}
+
+const std::vector<Endpoint>& Endpoints::of(uint16_t service_port) const {
+  static const std::vector<Endpoint> kNone;
+  for (const Port& port : ports) {
+    if (port.service_port == service_port) return port.endpoints;
+  }
+  return kNone;
+}
+
+std::vector<std::shared_ptr<const Route>> Model::routes_for(const ServiceName& service, uint16_t port,
+                                                            std::string_view client_namespace) const {
+  std::vector<std::shared_ptr<const Route>> own;
+  std::vector<std::shared_ptr<const Route>> consumers;
+  const auto of_service = routes.find(service);
+  if (of_service == nullptr) return own;
+  for (const AttachedRoute& attached : of_service->attached) {
+    if (attached.port.has_value() && *attached.port != port) continue;
+    if (!attached.consumer) {
+      own.push_back(attached.route);
+    } else if (attached.route->origin.key.namespace_name == client_namespace) {
+      consumers.push_back(attached.route);
+    }
+  }
+  return consumers.empty() ? own : consumers;
+}
+
+void ChangeSet::merge(const ChangeSet& later) {
+  services.insert(later.services.begin(), later.services.end());
+  endpoints.insert(later.endpoints.begin(), later.endpoints.end());
+  routes.insert(later.routes.begin(), later.routes.end());
+  policies.insert(later.policies.begin(), later.policies.end());
+}
+
+}  // namespace weft::registry

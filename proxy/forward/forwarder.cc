@@ -61,6 +61,10 @@ cluster::Priority Forwarder::priority() const {
   return plan_.action->priority == route::PriorityClass::kHigh ? cluster::Priority::kHigh : cluster::Priority::kDefault;
 }
 
+bool Forwarder::ends_connect() const {
+  return plan_.action->ends_connect && request_.method_id == http::Method::kConnect && request_.upgrade.empty();
+}
+
 void Forwarder::finish() {
   finished_ = true;
   route_timer_.disarm();
@@ -81,7 +85,6 @@ void Forwarder::start(const ForwardPlan& plan, bool end) {
     stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
   }
   if (!plan_.action->retry) plan_.replay_limit_bytes = std::min(plan_.replay_limit_bytes, kFreeReplayBytes);
-  if (request_.is_tunnel()) replayable_ = false;
   if (end) request_ended();
   begin_try();
 }
@@ -156,8 +159,10 @@ void Forwarder::set_remaining_time() {
 void Forwarder::on_ready(Attempt& attempt) {
   pool::UpstreamConnection& connection = *attempt.connection();
   record_.upstream_connection_id = connection.id();
-  record_.upstream_protocol = http::version_name(connection.version());
+  if (!ends_connect()) record_.upstream_protocol = http::version_name(connection.version());
   record_.upstream_local_address = connection.local_address_text();
+  // What a tunnel carries is nobody's to repeat.
+  if (request_.is_tunnel()) replayable_ = false;
   send_request(attempt);
 }
 
@@ -280,6 +285,8 @@ void Forwarder::on_answer(Attempt& attempt, bool end) {
 
 void Forwarder::on_answer_end(Attempt& attempt) {
   record_.upstream_last_received_ns = context_.loop.now_ns();
+  // A tunnel's halves end apart.
+  if (!request_ended_ && request_.opens_tunnel(attempt.head().status)) return;
   finish();
   attempt.account_end();
   // The answer came before the request's end: what is left of the request is not wanted.
@@ -395,7 +402,10 @@ void Forwarder::cancel() {
 
 void Forwarder::on_closed(Attempt& attempt) {
   if (current_ == &attempt) current_ = nullptr;
-  if (committed_ == &attempt) committed_ = nullptr;
+  if (committed_ == &attempt) {
+    committed_ = nullptr;
+    finish();
+  }
   delete &attempt;
   if (idle()) events_.on_forward_idle();
 }

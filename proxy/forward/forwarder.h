@@ -94,6 +94,8 @@ class Forwarder {
   void block(bool blocked);
   int64_t remaining_ms() const;
   cluster::Priority priority() const;
+  // The request is a CONNECT that the route ends here: its upstream speaks no HTTP.
+  bool ends_connect() const;
   // Nothing further is tried or told: timers, held memory and the breakers' retry are given back.
   void finish();
 

@@ -106,10 +106,6 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
   compile_stream_error(context, proto, path, result->limits);
   result->h2_ping_interval_ms = ping.interval_ms;
   result->h2_ping_timeout_ms = ping.timeout_ms;
-  if (WEFT_VALUE_OR(proto, stream_error_on_invalid_http_message, false)) {
-    context.unsupported(field_path(path, "stream_error_on_invalid_http_message"),
-                        "a connection ends with a message that is no valid HTTP/1");
-  }
   compile_timeouts(proto, *result);
 
   if (proto.has_route_config()) {

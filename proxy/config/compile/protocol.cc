@@ -31,10 +31,10 @@ constexpr std::string_view kStreamError = "override_stream_error_on_invalid_http
 }  // namespace
 
 void refuse_stream_error(Context& context, std::string_view path) {
-  context.error(path, text::cat("true is not possible for HTTP/1: after a message that is not valid nobody knows where "
-                                "the next one begins, so the connection always ends; for HTTP/2 set "
-                                "http2_protocol_options.",
-                                kStreamError));
+  context.unsupported(path, text::cat("true is not possible for HTTP/1: after a message that is not valid nobody knows "
+                                      "where the next one begins, so the connection always ends; for HTTP/2 set "
+                                      "http2_protocol_options.",
+                                      kStreamError));
 }
 
 void compile_http1_options(Context& context, const core_v3::Http1ProtocolOptions& options, std::string_view path,
@@ -43,10 +43,6 @@ void compile_http1_options(Context& context, const core_v3::Http1ProtocolOptions
   limits.accept_http10 = options.accept_http_10();
   if (!options.default_host_for_http_10().empty()) {
     limits.default_host_for_http10 = keep(options.default_host_for_http_10());
-  }
-  if (WEFT_VALUE_OR(options, override_stream_error_on_invalid_http_message, false)) {
-    context.unsupported(field_path(path, "override_stream_error_on_invalid_http_message"),
-                        "a connection ends with a message that is no valid HTTP/1");
   }
   limits.enable_trailers = options.enable_trailers();
   if (WEFT_VALUE_OR(options, override_stream_error_on_invalid_http_message, false)) {

@@ -47,6 +47,8 @@ struct Limits {
   uint32_t h2_header_table_bytes = 4096;
   uint32_t h2_max_frame_bytes = 16 * 1024;
   bool h2_allow_connect_protocol = true;  // RFC 8441
+  // A malformed message (RFC 9113, 8.1.1) ends the whole connection, not its stream alone.
+  bool h2_malformed_ends_connection = false;
 };
 
 // Why a stream is reset, either way; maps to HTTP/2's error codes (RFC 9113, 7). HTTP/1 closes the connection.
@@ -61,6 +63,7 @@ enum class ResetReason : uint8_t {
   kConnectionClosed,        // The connection ended with the exchange incomplete.
   kConnectionClosedUnused,  // ... before the first byte of an answer, on a connection that had served others before.
   kHttp11Required,
+  kConnectError,     // The connection that a CONNECT stands for broke (RFC 9113, 8.5).
   kMessageTooLarge,  // The head broke a limit.
 };
 

@@ -45,7 +45,14 @@ ConnectionIo::Written ConnectionIo::write(Codec& codec) {
     codec.fill_output();
   }
   if (output.empty()) output.trim();
+  if (output.empty() && codec.output_ended()) shut_write();
   return written;
+}
+
+void ConnectionIo::shut_write() {
+  if (write_shut) return;
+  write_shut = true;
+  stream->shutdown_write();
 }
 
 bool ConnectionIo::update_output_blocked(Codec& codec, size_t high_bytes) {

@@ -22,8 +22,10 @@ struct ConnectionIo {
     size_t bytes = 0;
     bool lost = false;  // See the stream's error().
   };
-  // Writes what the codec has to say until there is no more of it or the stream takes no more.
+  // Writes what the codec has to say until there is no more of it or the stream takes no more. The stream's writing
+  // half ends with the codec's.
   Written write(Codec& codec);
+  void shut_write();
 
   // Tells the codec when what waits to be written has passed `high_bytes`, or has since fallen below the half of it.
   // True if that is news.
@@ -34,6 +36,7 @@ struct ConnectionIo {
   bool readable = true;  // The stream may have more.
   bool input_ended = false;
   bool write_blocked = false;   // Until on_writable().
+  bool write_shut = false;      // Our half has ended.
   bool output_blocked = false;  // As the codec was told.
 };
 

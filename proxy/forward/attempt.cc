@@ -127,6 +127,8 @@ void Attempt::on_stream_failed(http::Cause cause, std::string_view detail) {
 
 cluster::Priority Attempt::priority() const { return owner_.priority(); }
 
+bool Attempt::wants_tunnel() const { return owner_.ends_connect(); }
+
 http::Version Attempt::downstream_version() const { return owner_.request_.version; }
 
 std::string_view Attempt::server_name() const {

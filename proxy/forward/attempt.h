@@ -52,6 +52,7 @@ class Attempt final : public codec::ResponseEvents, public pool::StreamWaiter, p
   void on_stream_ready(codec::ClientStream& stream, pool::UpstreamConnection& connection) override;
   void on_stream_failed(http::Cause cause, std::string_view detail) override;
   cluster::Priority priority() const override;
+  bool wants_tunnel() const override;
   http::Version downstream_version() const override;
   std::string_view server_name() const override;
 

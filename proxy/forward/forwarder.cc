@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "proxy/forward/websocket.h"
+
 namespace weft::forward {
 namespace {
 
@@ -13,6 +15,8 @@ using http::HeaderId;
 constexpr uint32_t kMaxFreeRetries = 3;
 // Without a retry policy a body is only kept for such free repeats.
 constexpr uint64_t kFreeReplayBytes = 64 * 1024;
+constexpr std::string_view kWebSocketKey = "sec-websocket-key";
+constexpr std::string_view kWebSocketAccept = "sec-websocket-accept";
 
 std::optional<int> grpc_status_in(const http::HeaderMap& headers) {
   std::string_view text = headers.value(HeaderId::kGrpcStatus);
@@ -61,6 +65,10 @@ cluster::Priority Forwarder::priority() const {
   return plan_.action->priority == route::PriorityClass::kHigh ? cluster::Priority::kHigh : cluster::Priority::kDefault;
 }
 
+bool Forwarder::ends_connect() const {
+  return plan_.action->ends_connect && request_.method_id == http::Method::kConnect && request_.upgrade.empty();
+}
+
 void Forwarder::finish() {
   finished_ = true;
   route_timer_.disarm();
@@ -81,7 +89,6 @@ void Forwarder::start(const ForwardPlan& plan, bool end) {
     stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
   }
   if (!plan_.action->retry) plan_.replay_limit_bytes = std::min(plan_.replay_limit_bytes, kFreeReplayBytes);
-  if (request_.is_tunnel()) replayable_ = false;
   if (end) request_ended();
   begin_try();
 }
@@ -156,9 +163,54 @@ void Forwarder::set_remaining_time() {
 void Forwarder::on_ready(Attempt& attempt) {
   pool::UpstreamConnection& connection = *attempt.connection();
   record_.upstream_connection_id = connection.id();
-  record_.upstream_protocol = http::version_name(connection.version());
+  if (!ends_connect()) record_.upstream_protocol = http::version_name(connection.version());
   record_.upstream_local_address = connection.local_address_text();
+  if (request_.is_tunnel()) {
+    // What a tunnel carries is nobody's to repeat.
+    replayable_ = false;
+    std::string_view wrong = begin_upgrade(attempt);
+    if (!wrong.empty()) return give_up(attempt, Cause::kBadRequest, wrong);
+  }
   send_request(attempt);
+}
+
+std::string_view Forwarder::begin_upgrade(Attempt& attempt) {
+  bool from_http2 = request_.method_id == http::Method::kConnect;
+  bool to_http2 = attempt.connection()->version() == http::Version::kHttp2;
+  if (from_http2 == to_http2 || !http::equals_ignoring_case(request_.upgrade, "websocket")) return {};
+  if (from_http2) {
+    std::string key = websocket_key(context_.random);
+    request_.headers.set(kWebSocketKey, key);
+    websocket_accept_ = events_.arena().copy(websocket_accept(key));
+    return {};
+  }
+  const http::Header* key = request_.headers.find(kWebSocketKey);
+  if (key == nullptr) return "the WebSocket request has no Sec-WebSocket-Key";
+  websocket_accept_ = events_.arena().copy(websocket_accept(key->value));
+  request_.headers.remove(kWebSocketKey);
+  return {};
+}
+
+std::string_view Forwarder::finish_upgrade(Attempt& attempt) {
+  http::ResponseHead& head = attempt.head();
+  bool extended_connect = request_.method_id == http::Method::kConnect && !request_.upgrade.empty();
+  // Passed on, it would tell the client that the tunnel stands.
+  if (extended_connect && head.status / 100 == 2) return "it did not switch protocols";
+  if (head.status != 101 || websocket_accept_.empty()) return {};
+  if (!extended_connect) {
+    head.headers.set(kWebSocketAccept, websocket_accept_);
+    return {};
+  }
+  const http::Header* proof = head.headers.find(kWebSocketAccept);
+  if (proof == nullptr || proof->value != websocket_accept_) return "its Sec-WebSocket-Accept does not fit our key";
+  head.headers.remove(kWebSocketAccept);
+  return {};
+}
+
+void Forwarder::give_up(Attempt& attempt, http::Cause cause, std::string_view detail) {
+  current_ = nullptr;
+  attempt.abandon(codec::ResetReason::kCancel);
+  fail(cause, detail);
 }
 
 void Forwarder::send_request(Attempt& attempt) {
@@ -257,6 +309,10 @@ void Forwarder::on_answer(Attempt& attempt, bool end) {
   count_status(stats, head.status);
   cluster_->cluster().report(*attempt.host(), head.status, Cause::kNone, context_.loop.now_ms(), context_.worker);
 
+  if (request_.is_tunnel()) {
+    std::string_view wrong = finish_upgrade(attempt);
+    if (!wrong.empty()) return give_up(attempt, Cause::kUpstreamProtocolError, wrong);
+  }
   TryOutcome outcome;
   outcome.answered = true;
   outcome.status = head.status;
@@ -280,6 +336,8 @@ void Forwarder::on_answer(Attempt& attempt, bool end) {
 
 void Forwarder::on_answer_end(Attempt& attempt) {
   record_.upstream_last_received_ns = context_.loop.now_ns();
+  // A tunnel's halves end apart.
+  if (!request_ended_ && request_.opens_tunnel(attempt.head().status)) return;
   finish();
   attempt.account_end();
   // The answer came before the request's end: what is left of the request is not wanted.
@@ -395,7 +453,10 @@ void Forwarder::cancel() {
 
 void Forwarder::on_closed(Attempt& attempt) {
   if (current_ == &attempt) current_ = nullptr;
-  if (committed_ == &attempt) committed_ = nullptr;
+  if (committed_ == &attempt) {
+    committed_ = nullptr;
+    finish();
+  }
   delete &attempt;
   if (idle()) events_.on_forward_idle();
 }

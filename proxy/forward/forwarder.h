@@ -83,6 +83,11 @@ class Forwarder {
 
   void begin_try();
   void send_request(Attempt& attempt);
+  // What one side's version of HTTP asks of an upgrade and the other's does not have. Both say what is wrong, if
+  // anything is.
+  std::string_view begin_upgrade(Attempt& attempt);
+  std::string_view finish_upgrade(Attempt& attempt);
+  void give_up(Attempt& attempt, http::Cause cause, std::string_view detail);
   void set_remaining_time();
   // Starts another try if the verdict and the limits allow it.
   bool retry(Attempt* failed, const TryOutcome& outcome);
@@ -94,6 +99,8 @@ class Forwarder {
   void block(bool blocked);
   int64_t remaining_ms() const;
   cluster::Priority priority() const;
+  // The request is a CONNECT that the route ends here: its upstream speaks no HTTP.
+  bool ends_connect() const;
   // Nothing further is tried or told: timers, held memory and the breakers' retry are given back.
   void finish();
 
@@ -122,6 +129,7 @@ class Forwarder {
   int64_t stream_deadline_ms_ = 0;
   cluster::Host* tried_hosts_[8] = {};
   uint32_t tried_count_ = 0;
+  std::string_view websocket_accept_;  // What proves the WebSocket handshake, where we are one end of it.
   event::Timer route_timer_;
   event::Timer back_off_timer_;
 };

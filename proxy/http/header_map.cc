@@ -42,14 +42,27 @@ const Header* HeaderMap::find(std::string_view name) const {
   return nullptr;
 }
 
-bool HeaderMap::joined_value(std::string_view name, std::string_view* value) const {
+template <typename Matches>
+bool HeaderMap::join_if(Matches matches, std::string_view* value) const {
   bool found = false;
   for (const Header& header : *this) {
-    if (!equals_ignoring_case(header.name, name)) continue;
+    if (!matches(header)) continue;
     *value = found ? arena_->concat(*value, ",", header.value) : header.value;
     found = true;
   }
   return found;
+}
+
+bool HeaderMap::joined_value(std::string_view name, std::string_view* value) const {
+  HeaderId id = header_id(name);
+  if (id != HeaderId::kOther) return joined_value(id, value);
+  return join_if(
+      [name](const Header& header) { return header.id == HeaderId::kOther && equals_ignoring_case(header.name, name); },
+      value);
+}
+
+bool HeaderMap::join_present(HeaderId id, std::string_view* value) const {
+  return join_if([id](const Header& header) { return header.id == id; }, value);
 }
 
 template <typename Matches>
@@ -98,8 +111,7 @@ void HeaderMap::set(std::string_view name, std::string_view value) {
   if (!set_if(matches, value)) add(name, value);
 }
 
-size_t HeaderMap::remove(HeaderId id) {
-  if (!has(id)) return 0;
+size_t HeaderMap::remove_present(HeaderId id) {
   return remove_if([id](const Header& header) { return header.id == id; });
 }
 

@@ -60,17 +60,22 @@ class HeaderMap {
   }
   // All values with this name joined with "," as RFC 9110, 5.2 allows; a copy only if there are several. False if none.
   bool joined_value(std::string_view name, std::string_view* value) const;
+  bool joined_value(HeaderId id, std::string_view* value) const { return has(id) && join_present(id, value); }
 
   // Leaves exactly one with this name, in the first one's place, or added at the end. Copies the value.
   void set(HeaderId id, std::string_view value);
   void set(std::string_view name, std::string_view value);
   // Removes all with this name; says how many there were.
-  size_t remove(HeaderId id);
+  size_t remove(HeaderId id) { return has(id) ? remove_present(id) : 0; }
   size_t remove(std::string_view name);
   void clear();
 
  private:
   static uint64_t bit(HeaderId id) { return uint64_t{1} << static_cast<int>(id); }
+  bool join_present(HeaderId id, std::string_view* value) const;
+  size_t remove_present(HeaderId id);
+  template <typename Matches>
+  bool join_if(Matches matches, std::string_view* value) const;
   template <typename Matches>
   size_t remove_if(Matches matches);
   template <typename Matches>

@@ -1,12 +1,74 @@
 #include "proxy/http/message.h"
 
+#include <algorithm>
+#include <array>
+
 namespace weft::http {
 namespace {
+
+constexpr std::array<bool, 256> table_of(std::string_view more) {
+  std::array<bool, 256> table{};
+  for (int c = '0'; c <= '9'; ++c) table[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) table[c] = table[c - 0x20] = true;
+  for (char c : more) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+constexpr std::array<bool, 256> kNameChars = table_of("-._~!$&'()*+;=%");
+// Of an IPv6 literal with a zone, or one of a version to come.
+constexpr std::array<bool, 256> kLiteralChars = table_of("-._~!$&'()*+;=%:");
+
+bool all_in(std::string_view text, const std::array<bool, 256>& table) {
+  for (char c : text) {
+    if (!table[static_cast<unsigned char>(c)]) return false;
+  }
+  return true;
+}
+
+bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
+
+bool escapes_are_whole(std::string_view text) {
+  for (size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    if (at + 2 >= text.size() || !is_hex(text[at + 1]) || !is_hex(text[at + 2])) return false;
+  }
+  return true;
+}
+
+bool is_literal(std::string_view inside) {
+  bool future = inside.starts_with('v') || inside.starts_with('V');
+  if (future || inside.find('%') != std::string_view::npos) return all_in(inside, kLiteralChars);
+  size_t colons = 0;
+  for (char c : inside) {
+    if (c == ':') ++colons;
+    if (!is_hex(c) && c != ':' && c != '.') return false;
+  }
+  return colons >= 2;
+}
+
+// Where the host ends: at the colon before a port, or at the text's end.
+size_t host_size(std::string_view authority) {
+  size_t colon = authority.find(':', authority.starts_with('[') ? authority.find(']') : 0);
+  return colon == std::string_view::npos ? authority.size() : colon;
+}
 
 constexpr std::string_view kMethods[] = {"",       "GET",     "HEAD",    "POST",  "PUT",
                                          "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 
 }  // namespace
+
+bool is_authority(std::string_view text) {
+  std::string_view host = text.substr(0, host_size(text));
+  if (host.empty()) return false;
+  for (char c : text.substr(std::min(host.size() + 1, text.size()))) {
+    if (c < '0' || c > '9') return false;
+  }
+  if (host.front() != '[') return all_in(host, kNameChars) && escapes_are_whole(host);
+  return host.back() == ']' && is_literal(host.substr(1, host.size() - 2));
+}
+
+std::string_view port_of(std::string_view authority) {
+  size_t size = host_size(authority);
+  return authority.substr(std::min(size + 1, authority.size()));
+}
 
 std::string_view version_name(Version version) {
   switch (version) {

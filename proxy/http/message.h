@@ -40,6 +40,10 @@ struct RequestHead {
   HeaderMap headers;
 
   bool is_tunnel() const { return method_id == Method::kConnect || !upgrade.empty(); }
+  // True if an answer of `status` makes what follows, both ways, the tunnel's bytes.
+  bool opens_tunnel(uint16_t status) const {
+    return status == 101 || (method_id == Method::kConnect && status / 100 == 2);
+  }
   bool is_grpc() const;  // content-type application/grpc, or that with "+…" or ";…"
 };
 
@@ -56,6 +60,12 @@ struct ResponseHead {
 
   bool is_informational() const { return status >= 100 && status < 200 && status != 101; }
 };
+
+// Host and perhaps port, as Host and :authority have them (RFC 3986, 3.2; RFC 9110, 4.2): a host that is not empty, no
+// userinfo. A comma, which a name may have, is refused: it is what two Hosts look like that someone joined.
+bool is_authority(std::string_view text);
+// The port of such a text, empty if it names none.
+std::string_view port_of(std::string_view authority);
 
 // The path without query and fragment.
 std::string_view path_only(std::string_view path_and_query);

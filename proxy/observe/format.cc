@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/observe/access_log.h"
 
@@ -38,45 +39,34 @@ bool append_ms(int64_t from_ns, int64_t to_ns, std::string& out) {
   return true;
 }
 
-bool append_header(const http::HeaderMap* headers, std::string_view name, std::string& out) {
-  std::string_view value;
-  if (headers == nullptr || !headers->joined_value(name, &value)) return false;
-  // Control characters cannot be in a parsed value; what else could break a line is the log's concern.
-  out += value;
-  return true;
-}
-
-bool append_request_field(const RequestRecord& record, std::string_view name, std::string& out) {
-  if (record.request == nullptr) return false;
-  if (name.front() == ':') {
-    if (name == ":path") return append_text(record.request->path, out);
-    if (name == ":method") return append_text(record.request->method, out);
-    if (name == ":authority") return append_text(record.request->authority, out);
-    if (name == ":scheme") return append_text(record.request->scheme, out);
-    return false;
+// "2026-01-31T23:59:59.", rendered once a second by each thread.
+std::string_view second_text(time_t seconds) {
+  thread_local struct {
+    time_t seconds = -1;
+    char text[32];
+    size_t size = 0;
+  } last;
+  if (last.seconds != seconds) {
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    last.size = strftime(last.text, sizeof(last.text), "%Y-%m-%dT%H:%M:%S.", &parts);
+    last.seconds = seconds;
   }
-  if (http::equals_ignoring_case(name, "host")) return append_text(record.request->authority, out);
-  if (http::equals_ignoring_case(name, "x-envoy-original-path") && record.request->headers.find(name) == nullptr &&
-      !record.original_path.empty() && record.original_path != record.request->path) {
-    return append_text(record.original_path, out);
-  }
-  return append_header(&record.request->headers, name, out);
+  return {last.text, last.size};
 }
 
 // strftime's formats and Envoy's %f, %1f to %9f (fraction of the second) and %s.
 void append_time(int64_t wall_ns, std::string_view format, std::string& out) {
   time_t seconds = wall_ns / 1'000'000'000;
-  struct tm parts;
-  gmtime_r(&seconds, &parts);
   char digits[10];
   auto fraction = static_cast<uint32_t>(wall_ns % 1'000'000'000);
   for (int i = 8; i >= 0; --i, fraction /= 10) digits[i] = static_cast<char>('0' + fraction % 10);
   if (format.empty()) {
-    char text[32];
-    out.append(text, strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S.", &parts));
-    out.append(digits, 3).push_back('Z');
+    out.append(second_text(seconds)).append(digits, 3).push_back('Z');
     return;
   }
+  struct tm parts;
+  gmtime_r(&seconds, &parts);
   std::string expanded;
   for (size_t i = 0; i < format.size(); ++i) {
     if (format[i] != '%' || i + 1 == format.size()) {
@@ -211,6 +201,59 @@ bool Format::numeric(Op op) {
 
 bool Format::is_number() const { return is_single() && numeric(pieces_[0].op); }
 
+Format::Field Format::compile_field(std::string_view name, bool of_request) {
+  using Kind = Field::Kind;
+  Field field;
+  field.name = absl::AsciiStrToLower(to_absl(name));
+  field.id = http::header_id(field.name);
+  if (!of_request) {
+    if (field.name == ":status") field.kind = Kind::kStatus;
+    return field;
+  }
+  constexpr std::pair<std::string_view, Kind> kParts[] = {
+      {":path", Kind::kPath},     {":method", Kind::kMethod}, {":authority", Kind::kAuthority},
+      {":scheme", Kind::kScheme}, {"host", Kind::kAuthority}, {"x-envoy-original-path", Kind::kOriginalPath}};
+  for (const auto& [part, kind] : kParts) {
+    if (field.name == part) field.kind = kind;
+  }
+  if (field.kind == Kind::kHeader && field.name.starts_with(':')) field.kind = Kind::kUnknown;
+  return field;
+}
+
+bool Format::append_header(const http::HeaderMap* headers, const Field& field, std::string& out) {
+  if (headers == nullptr || field.name.empty()) return false;
+  std::string_view value;
+  bool found = field.id == http::HeaderId::kOther ? headers->joined_value(field.name, &value)
+                                                  : headers->joined_value(field.id, &value);
+  // Control characters cannot be in a parsed value; what else could break a line is the log's concern.
+  if (found) out += value;
+  return found;
+}
+
+bool Format::append_request_field(const RequestRecord& record, const Field& field, std::string& out) {
+  using Kind = Field::Kind;
+  if (record.request == nullptr || field.name.empty()) return false;
+  switch (field.kind) {
+    case Kind::kPath:
+      return append_text(record.request->path, out);
+    case Kind::kMethod:
+      return append_text(record.request->method, out);
+    case Kind::kAuthority:
+      return append_text(record.request->authority, out);
+    case Kind::kScheme:
+      return append_text(record.request->scheme, out);
+    case Kind::kOriginalPath:
+      if (append_header(&record.request->headers, field, out)) return true;
+      return record.original_path != record.request->path && append_text(record.original_path, out);
+    case Kind::kHeader:
+      return append_header(&record.request->headers, field, out);
+    case Kind::kStatus:
+    case Kind::kUnknown:
+      return false;
+  }
+  return false;
+}
+
 absl::StatusOr<Format::Piece> Format::compile_operator(std::string_view text, size_t at) {
   Piece piece;
   std::string_view name = text.substr(0, text.find_first_of("(:"));
@@ -242,18 +285,17 @@ absl::StatusOr<Format::Piece> Format::compile_operator(std::string_view text, si
     bool needs_header = each.op == Op::kRequestHeader || each.op == Op::kRequestHeaderWithoutQuery ||
                         each.op == Op::kResponseHeader || each.op == Op::kResponseTrailer;
     if (needs_header && argument.empty()) return format_error(at, "a header name in () is missing after", name);
-    piece.text = std::string(argument);
-    if (needs_header) {
-      for (char& c : piece.text) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-      }
-      size_t question = piece.text.find('?');
-      if (question != std::string::npos) {
-        piece.alternative = piece.text.substr(question + 1);
-        piece.text.resize(question);
-        if (piece.text.empty() || piece.alternative.empty()) {
-          return format_error(at, "a header name is missing beside ? in", text);
-        }
+    if (!needs_header) {
+      piece.text = std::string(argument);
+      return piece;
+    }
+    bool of_request = each.op == Op::kRequestHeader || each.op == Op::kRequestHeaderWithoutQuery;
+    size_t question = argument.find('?');
+    piece.field = compile_field(argument.substr(0, question), of_request);
+    if (question != std::string_view::npos) {
+      piece.alternative = compile_field(argument.substr(question + 1), of_request);
+      if (piece.field.name.empty() || piece.alternative.name.empty()) {
+        return format_error(at, "a header name is missing beside ? in", text);
       }
     }
     return piece;
@@ -316,8 +358,8 @@ bool Format::value(const Piece& piece, const RequestRecord& record, std::string&
     case Op::kRequestHeader:
     case Op::kRequestHeaderWithoutQuery: {
       size_t before = out.size();
-      bool found = append_request_field(record, piece.text, out);
-      if (!found && !piece.alternative.empty()) found = append_request_field(record, piece.alternative, out);
+      bool found =
+          append_request_field(record, piece.field, out) || append_request_field(record, piece.alternative, out);
       if (piece.op == Op::kRequestHeaderWithoutQuery) {
         size_t question = out.find('?', before);
         if (question != std::string::npos) out.resize(question);
@@ -325,12 +367,11 @@ bool Format::value(const Piece& piece, const RequestRecord& record, std::string&
       return found;
     }
     case Op::kResponseHeader:
-      if (piece.text == ":status") return record.status != 0 && number(record.status);
-      return append_header(response, piece.text, out) ||
-             (!piece.alternative.empty() && append_header(response, piece.alternative, out));
+      if (piece.field.kind == Field::Kind::kStatus) return record.status != 0 && number(record.status);
+      return append_header(response, piece.field, out) || append_header(response, piece.alternative, out);
     case Op::kResponseTrailer:
-      return append_header(record.response_trailers, piece.text, out) ||
-             (!piece.alternative.empty() && append_header(record.response_trailers, piece.alternative, out));
+      return append_header(record.response_trailers, piece.field, out) ||
+             append_header(record.response_trailers, piece.alternative, out);
     case Op::kStartTime:
       append_time(record.start_wall_ns, piece.text, out);
       return true;

@@ -87,11 +87,19 @@ class Format {
     kDownstreamPeerFingerprint,
     kDownstreamLocalUriSan,
   };
+  // A header, or one of the parts of a request or response that are written like one.
+  struct Field {
+    enum class Kind : uint8_t { kHeader, kPath, kMethod, kAuthority, kScheme, kStatus, kOriginalPath, kUnknown };
+    Kind kind = Kind::kHeader;
+    http::HeaderId id = http::HeaderId::kOther;
+    std::string name;  // Lower case; empty: none.
+  };
   struct Piece {
     Op op = Op::kText;
-    std::string text;         // Literal text, header name, or strftime format.
-    std::string alternative;  // The second header of %REQ(A?B)%.
-    size_t longest = 0;       // 0: no bound.
+    std::string text;  // Literal text, or strftime format.
+    Field field;
+    Field alternative;   // The second header of %REQ(A?B)%.
+    size_t longest = 0;  // 0: no bound.
   };
   struct OpName {
     std::string_view name;
@@ -100,6 +108,9 @@ class Format {
   static const std::vector<OpName>& names();
   static bool numeric(Op op);
   static absl::StatusOr<Piece> compile_operator(std::string_view text, size_t at);
+  static Field compile_field(std::string_view name, bool of_request);
+  static bool append_header(const http::HeaderMap* headers, const Field& field, std::string& out);
+  static bool append_request_field(const RequestRecord& record, const Field& field, std::string& out);
   static bool value(const Piece& piece, const RequestRecord& record, std::string& out);
 
   std::vector<Piece> pieces_;

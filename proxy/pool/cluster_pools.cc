@@ -4,6 +4,24 @@
 #include "proxy/pool/tcp_connect.h"
 
 namespace weft::pool {
+namespace {
+
+PoolProtocol protocol_for(cluster::UpstreamProtocol configured, const StreamWaiter& waiter) {
+  if (waiter.wants_tunnel()) return PoolProtocol::kTunnel;
+  switch (configured) {
+    case cluster::UpstreamProtocol::kHttp1:
+      return PoolProtocol::kHttp1;
+    case cluster::UpstreamProtocol::kHttp2:
+      return PoolProtocol::kHttp2;
+    case cluster::UpstreamProtocol::kAuto:
+      return PoolProtocol::kAuto;
+    case cluster::UpstreamProtocol::kAsDownstream:
+      break;
+  }
+  return waiter.downstream_version() == http::Version::kHttp2 ? PoolProtocol::kHttp2 : PoolProtocol::kHttp1;
+}
+
+}  // namespace
 
 ClusterPools::ClusterPools(Upstreams& owner, cluster::Cluster& cluster)
     : owner_(owner),
@@ -32,15 +50,11 @@ cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
 }
 
 void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) {
-  cluster::UpstreamProtocol protocol = cluster_.config().protocol;
-  if (protocol == cluster::UpstreamProtocol::kAsDownstream) {
-    bool http2 = waiter.downstream_version() == http::Version::kHttp2;
-    protocol = http2 ? cluster::UpstreamProtocol::kHttp2 : cluster::UpstreamProtocol::kHttp1;
-  }
+  PoolProtocol protocol = protocol_for(cluster_.config().protocol, waiter);
   std::string_view name = cluster_.config().names_servers() ? waiter.server_name() : std::string_view();
-  auto& pool = pools_[HostPool::key_of(*host, protocol, name)];
+  auto& pool = pools_[{host.get(), protocol, waiter.priority(), std::string(name)}];
   if (pool == nullptr) {
-    pool = std::make_unique<HostPool>(*this, host, protocol, name);
+    pool = std::make_unique<HostPool>(*this, host, protocol, waiter.priority(), name);
     if (retired_) retire_pool(*pool);
   }
   pool->acquire(waiter);
@@ -54,7 +68,7 @@ void ClusterPools::retire_pools_of_lost_hosts() {
     for (const auto& host : hosts) present.insert(host.get());
   }
   for (auto& [key, pool] : pools_) {
-    if (!present.contains(std::get<0>(key))) {
+    if (!present.contains(&pool->host())) {
       retire_pool(*pool);
     } else if (!retired_) {
       pool->take_back();
@@ -94,12 +108,12 @@ void ClusterPools::on_next_turn() {
 }
 
 void ClusterPools::drain() {
-  for (auto& [host, pool] : pools_) pool->drain();
+  for (auto& [key, pool] : pools_) pool->drain();
 }
 
 size_t ClusterPools::open_connections() const {
   size_t total = 0;
-  for (const auto& [host, pool] : pools_) total += pool->connections();
+  for (const auto& [key, pool] : pools_) total += pool->connections();
   return total;
 }
 

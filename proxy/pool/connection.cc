@@ -4,6 +4,7 @@
 
 #include "proxy/codec/http1/http1.h"
 #include "proxy/codec/http2/http2.h"
+#include "proxy/codec/tunnel/tunnel.h"
 #include "proxy/pool/cluster_pools.h"
 #include "proxy/pool/host_pool.h"
 
@@ -67,9 +68,11 @@ void Connection::on_connected() {
     stats.ssl_handshake.add();
     if (tls->resumed) stats.ssl_session_reused.add();
   }
-  bool http2 = pool_.protocol() == cluster::UpstreamProtocol::kHttp2 ||
-               (pool_.protocol() == cluster::UpstreamProtocol::kAuto && io_.stream->alpn() == "h2");
-  if (http2) {
+  bool http2 = pool_.protocol() == PoolProtocol::kHttp2 ||
+               (pool_.protocol() == PoolProtocol::kAuto && io_.stream->alpn() == "h2");
+  if (pool_.protocol() == PoolProtocol::kTunnel) {
+    codec_ = codec::tunnel::make_client_codec();
+  } else if (http2) {
     codec_ = codec::http2::make_client_codec(config.codec_limits);
     stats.upstream_cx_http2_total.add();
     if (config.h2_ping_interval_ms != 0) ping_timer_.arm(config.h2_ping_interval_ms);
@@ -203,6 +206,7 @@ void Connection::on_turn_end() {
     if (idle_ms != 0) timer_.arm(idle_ms);
   }
   bool over = codec_->finished() || (draining_ && codec_->open_streams() == 0);
+  if (over && codec_->must_reset()) return end(CloseKind::kReset);
   if (over && (codec_->output().empty() || io_.input_ended)) return end(CloseKind::kGraceful);
   pool_.on_stream_closed(*this);
 }
@@ -211,10 +215,6 @@ void Connection::write_output() {
   codec::ConnectionIo::Written written = io_.write(*codec_);
   if (written.bytes != 0) written_streams_ = started_streams_;
   if (written.lost) return lost(Cause::kUpstreamClosed, io_.stream->error());
-  if (codec_->output().empty() && codec_->output_ended() && !write_shut_) {
-    write_shut_ = true;
-    io_.stream->shutdown_write();
-  }
   io_.update_output_blocked(*codec_, pool_.owner().cluster().config().per_connection_buffer_limit_bytes);
 }
 

@@ -74,7 +74,6 @@ class Connection final : public transport::ByteStream::Events,
   int64_t begun_ns_;
   uint32_t started_streams_ = 0;
   uint32_t written_streams_ = 0;  // How many had begun when bytes were last written.
-  bool write_shut_ = false;       // The tunnel that it carries has ended its sending half.
   bool draining_ = false;
   bool ended_ = false;
   bool was_busy_ = false;

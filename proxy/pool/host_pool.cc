@@ -16,12 +16,13 @@ constexpr uint32_t kAssumedStreams = 100;
 
 }  // namespace
 
-HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol,
+HostPool::HostPool(ClusterPools& owner, cluster::HostPtr host, PoolProtocol protocol, cluster::Priority priority,
                    std::string_view server_name)
     : owner_(owner),
       cluster_(owner.cluster().weak_from_this().lock()),
       host_(std::move(host)),
       protocol_(protocol),
+      priority_(priority),
       server_name_(server_name) {}
 
 HostPool::~HostPool() {
@@ -58,13 +59,12 @@ void HostPool::place(Connection& connection) {
 }
 
 void HostPool::take_waiter(StreamWaiter& waiter) {
-  auto& breakers = owner_.cluster().breakers(waiter.priority());
   auto& stats = owner_.stats();
-  if (!breakers.try_pending()) {
+  if (!breakers().try_pending()) {
     stats.upstream_rq_pending_overflow.add();
     return waiter.on_stream_failed(Cause::kOverflowPending, {});
   }
-  waiter.counted_in_ = &breakers;
+  waiter.counted_in_ = &breakers();
   waiter.stats_ = &stats;
   stats.upstream_rq_pending_total.add();
   stats.upstream_rq_pending_active.add();
@@ -73,7 +73,7 @@ void HostPool::take_waiter(StreamWaiter& waiter) {
 }
 
 uint32_t HostPool::streams_per_connection() {
-  if (protocol_ == cluster::UpstreamProtocol::kHttp1) return 1;
+  if (protocol_ == PoolProtocol::kHttp1 || protocol_ == PoolProtocol::kTunnel) return 1;
   if (!ready_.empty()) {
     learn_streams(ready_.front());
   } else if (!busy_.empty()) {
@@ -87,6 +87,8 @@ void HostPool::learn_streams(const Connection& connection) {
   peer_streams_ = std::max(connection.max_concurrent_streams(), 1u);
 }
 
+cluster::Breakers& HostPool::breakers() { return owner_.cluster().breakers(priority_); }
+
 size_t HostPool::waiting(size_t most) {
   size_t count = 0;
   for (auto waiter = waiters_.begin(); count < most && waiter != waiters_.end(); ++waiter) ++count;
@@ -99,13 +101,12 @@ void HostPool::connect_as_needed() {
 }
 
 bool HostPool::start_connection() {
-  auto& breakers = owner_.cluster().breakers(cluster::Priority::kDefault);
   auto& stats = owner_.stats();
-  if (!breakers.try_connection()) {
+  if (!breakers().try_connection()) {
     stats.upstream_cx_overflow.add();
     // One connection is always allowed, or nothing could ever move.
     if (connections_ != 0) return false;
-    breakers.force_connection();
+    breakers().force_connection();
   }
   stats.upstream_cx_total.add();
   stats.upstream_cx_active.add();
@@ -175,7 +176,7 @@ void HostPool::on_ended(Connection& connection) {
   --connections_;
   owner_.stats().upstream_cx_active.subtract();
   host_->active_connections.fetch_sub(1, std::memory_order_relaxed);
-  owner_.cluster().breakers(cluster::Priority::kDefault).connection_done();
+  breakers().connection_done();
   if (!waiters_.empty() || passing()) owner_.attend_later(*this);
 }
 

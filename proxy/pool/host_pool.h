@@ -15,17 +15,15 @@ namespace weft::pool {
 
 class ClusterPools;
 
+// What the connections of a pool speak.
+enum class PoolProtocol : uint8_t { kHttp1, kHttp2, kAuto /* as ALPN says */, kTunnel /* no HTTP: raw bytes */ };
+
 class HostPool : public base::ListNode<HostPool> {
  public:
-  // The host; for clusters that speak what the client speaks, HTTP/2 or not; and for those that take the server's name
-  // from the request, that name.
-  using Key = std::tuple<const cluster::Host*, bool, std::string>;
-  static Key key_of(const cluster::Host& host, cluster::UpstreamProtocol protocol, std::string_view server_name) {
-    return {&host, protocol == cluster::UpstreamProtocol::kHttp2, std::string(server_name)};
-  }
+  // `server_name`: for clusters that take it from the request; else empty.
+  using Key = std::tuple<const cluster::Host*, PoolProtocol, cluster::Priority, std::string>;
 
-  // `protocol`: kHttp1, kHttp2, or kAuto for what ALPN says.
-  HostPool(ClusterPools& owner, cluster::HostPtr host, cluster::UpstreamProtocol protocol,
+  HostPool(ClusterPools& owner, cluster::HostPtr host, PoolProtocol protocol, cluster::Priority priority,
            std::string_view server_name);
   ~HostPool();
 
@@ -39,12 +37,12 @@ class HostPool : public base::ListNode<HostPool> {
   void connect_as_needed();
 
   ClusterPools& owner() { return owner_; }
-  Key key() const { return key_of(*host_, protocol_, server_name_); }
+  Key key() const { return {host_.get(), protocol_, priority_, server_name_}; }
   const std::string& server_name() const { return server_name_; }
   // A pool of a name goes when it is empty: the names come from clients, and may be many.
   bool passing() const { return retired_ || !server_name_.empty(); }
   cluster::Host& host() { return *host_; }
-  cluster::UpstreamProtocol protocol() const { return protocol_; }
+  PoolProtocol protocol() const { return protocol_; }
   bool unused() const { return connections_ == 0 && waiters_.empty(); }
   size_t connections() const { return connections_; }
 
@@ -67,13 +65,15 @@ class HostPool : public base::ListNode<HostPool> {
   // How many streams a connection being made is expected to take at once.
   uint32_t streams_per_connection();
   void learn_streams(const Connection& connection);
+  cluster::Breakers& breakers();
   void take_waiter(StreamWaiter& waiter);
   void fail_waiters(http::Cause cause, std::string_view detail, size_t most);
 
   ClusterPools& owner_;
   cluster::ClusterPtr cluster_;
   cluster::HostPtr host_;
-  cluster::UpstreamProtocol protocol_;
+  PoolProtocol protocol_;
+  cluster::Priority priority_;  // Whose breakers bound it.
   std::string server_name_;
   base::IntrusiveList<Connection, Connection> ready_;  // Can take an exchange now; last used first.
   base::IntrusiveList<Connection, Connection> busy_;   // Cannot: full, or closing.

@@ -57,6 +57,8 @@ class StreamWaiter : public base::ListNode<StreamWaiter> {
   virtual void on_stream_failed(http::Cause cause, std::string_view detail) = 0;
   // The route's priority: which breakers count it.
   virtual cluster::Priority priority() const = 0;
+  // No HTTP is wanted but a connection of its own, for the bytes of a tunnel.
+  virtual bool wants_tunnel() const = 0;
   // Of the downstream request, for clusters whose protocol is kAsDownstream.
   virtual http::Version downstream_version() const = 0;
   // The name that the request gives the server, for clusters that take SNI from it.

@@ -34,12 +34,14 @@ class CountedStream final : public transport::ByteStream {
     return result;
   }
   size_t unsent_bytes() const override { return stream_->unsent_bytes(); }
+  void read_later() override { stream_->read_later(); }
   void shutdown_write() override { stream_->shutdown_write(); }
   void close(CloseKind kind) override { stream_->close(kind); }
   const transport::ConnectionInfo& info() const override { return stream_->info(); }
   std::string_view alpn() const override { return stream_->alpn(); }
   ErrorKind error_kind() const override { return stream_->error_kind(); }
   std::string_view error() const override { return stream_->error(); }
+  TlsFailure tls_failure() const override { return stream_->tls_failure(); }
 
  private:
   std::unique_ptr<transport::ByteStream> stream_;

@@ -151,6 +151,7 @@ struct ClusterAction {
   std::vector<std::string> allowed_upgrades;  // Lower case: "websocket"; "connect" for CONNECT tunnels.
   std::vector<std::string> refused_upgrades;
   std::vector<HashPolicy> hash_policies;
+  bool ends_connect = false;  // CONNECT is answered here, and its bytes go to the cluster as they are.
   std::vector<Mirror> mirrors;
 };
 

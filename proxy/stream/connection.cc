@@ -151,6 +151,8 @@ void Connection::on_next_turn() {
 }
 
 void Connection::receive() {
+  // What is still to come of a flood stays with the kernel, and so with its sender.
+  if (lingering_ && codec_->cause() == http::Cause::kWorkBudgetExceeded) return;
   size_t budget = codec::ConnectionIo::kTurnReadBytes;
   while (!ended_) {
     if (codec_ == nullptr && choose_codec()) continue;
@@ -250,7 +252,7 @@ void Connection::finish_if_done() {
   if (all_read || http().delayed_close_timeout_ms == 0) return end(CloseKind::kGraceful);
   // Closing with unread bytes would reset the connection and might destroy the answer on its way (RFC 9112, 9.6).
   lingering_ = true;
-  io_.stream->shutdown_write();
+  io_.shut_write();
   head_timer_.disarm();
   idle_timer_.disarm();
   idle_timer_.arm(http().delayed_close_timeout_ms);

@@ -28,7 +28,7 @@ void Exchange::begin(Connection& connection, codec::ServerStream& handle) {
   connection_ = &connection;
   handle_ = &handle;
   phase_ = State::kReadingHead;
-  request_ended_ = filter_paused_ = held_end_ = false;
+  request_ended_ = filter_paused_ = held_end_ = upgrade_counted_ = false;
   route_ = nullptr;
   destination_ = nullptr;
   filters_ = nullptr;
@@ -217,6 +217,8 @@ void Exchange::forward_request(const route::ClusterAction& action) {
       return answer_with(Cause::kUpgradeNotAllowed, request.upgrade);
     }
     stats.downstream_cx_upgrades_total.add();
+    stats.downstream_cx_upgrades_active.add();
+    upgrade_counted_ = true;
   }
   choose_destination(action);
   if (destination_ == nullptr || destination_->cluster == nullptr) {
@@ -287,6 +289,8 @@ void Exchange::on_body(base::Buffer& data, bool end) {
     case State::kAnswering:
       return pass_request_body(data, end);
     default:
+      // A tunnel's halves end apart.
+      if (phase_ == State::kAnswered && state_->forwarder.started() && in_tunnel()) return pass_request_body(data, end);
       data.clear();
   }
 }
@@ -339,6 +343,7 @@ void Exchange::on_stream_closed() {
   record_.response = sent_head_;
   auto& stats = connection_->stats();
   stats.downstream_rq_active.subtract();
+  if (upgrade_counted_) stats.downstream_cx_upgrades_active.subtract();
   stats.downstream_rq_time.record(static_cast<uint64_t>((record_.end_ns - record_.start_ns) / 1'000'000));
   for (size_t i = 0; i < filter_count_; ++i) {
     filters_[i]->on_done();
@@ -358,7 +363,14 @@ void Exchange::finish() {
   if (handle_ == nullptr && state_->forwarder.idle()) worker_.context().loop.at_turn_end(*this);
 }
 
-void Exchange::on_forward_idle() { finish(); }
+void Exchange::on_forward_idle() {
+  // A tunnel whose far end has gone leads nowhere.
+  if (handle_ != nullptr && phase_ == State::kAnswered && !request_ended_ && in_tunnel()) {
+    handle_->reset(codec::ResetReason::kNone);
+    connection_->schedule_flush();
+  }
+  finish();
+}
 
 void Exchange::on_turn_end() {
   if (handle_ != nullptr || recycled_ || !state_->forwarder.idle()) return;

@@ -85,6 +85,8 @@ class Exchange final : public codec::RequestEvents,
   void apply_response_mutations(http::ResponseHead& head);
   void send_head(http::ResponseHead& head, bool end);
   void note_sent_end();
+  // The answer made the rest of the request the bytes of a tunnel.
+  bool in_tunnel() const;
   // An answer of the proxy's own, in words; or, if an answer has begun, a reset.
   void answer_with(http::Cause cause, std::string_view detail, uint16_t status = 0);
   void make_grpc_answer(http::ResponseHead& head, int grpc_status, std::string_view text);
@@ -111,6 +113,7 @@ class Exchange final : public codec::RequestEvents,
   State phase_ = State::kReadingHead;
   bool request_ended_ = false;
   bool filter_paused_ = false;
+  bool upgrade_counted_ = false;
   bool recycled_ = true;
   base::Buffer held_body_;  // Of a request whose filters have not let it pass yet.
   bool held_end_ = false;

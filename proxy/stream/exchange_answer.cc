@@ -140,6 +140,8 @@ void Exchange::prepare_answer(http::ResponseHead& head) {
 }
 
 void Exchange::send_head(http::ResponseHead& head, bool end) {
+  // As in Envoy, an answer that has begun shows that the request was no slow loris's; a tunnel's never ends anyway.
+  request_timer_.disarm();
   for (size_t i = filter_count_; i > 0; --i) filters_[i - 1]->on_response_head(head, end);
   record_.status = head.status;
   record_.response_head_bytes = head.headers.byte_size();
@@ -151,6 +153,8 @@ void Exchange::send_head(http::ResponseHead& head, bool end) {
   connection_->schedule_flush();
   if (end) note_sent_end();
 }
+
+bool Exchange::in_tunnel() const { return state_->request.opens_tunnel(record_.status); }
 
 void Exchange::note_sent_end() {
   if (phase_ == State::kAnswering || phase_ == State::kReplying) step(Event::kAnswerEnd);
@@ -213,6 +217,8 @@ void Exchange::on_forward_trailers(http::HeaderMap& trailers) {
 void Exchange::on_forward_failed(http::Cause cause, std::string_view detail) {
   if (handle_ == nullptr) return;
   if (phase_ == State::kForwarding) return answer_with(cause, detail);
+  if (record_.cause == Cause::kNone) record_.cause = cause;
+  if (phase_ == State::kAnswered) return;  // Of a tunnel: the end that broke had said all it had to say.
   connection_->stats().rq_reset_after_downstream_response_started.add();
   abort(cause);
 }
@@ -243,12 +249,15 @@ void Exchange::reply(const http::ResponseHead& head, std::string_view body, http
   apply_response_mutations(response);
   prepare_answer(response);
   send_head(response, body.empty());
-  if (body.empty() || handle_ == nullptr || phase_ != State::kReplying) return;
-  base::Buffer data;
-  data.append(body);
-  record_.response_body_bytes += body.size();
-  handle_->send_body(data, true);
-  note_sent_end();
+  if (!body.empty() && handle_ != nullptr && phase_ == State::kReplying) {
+    base::Buffer data;
+    data.append(body);
+    record_.response_body_bytes += body.size();
+    handle_->send_body(data, true);
+    note_sent_end();
+  }
+  // What looks like a tunnel's beginning leads nowhere.
+  if (handle_ != nullptr && in_tunnel()) handle_->reset(codec::ResetReason::kNone);
 }
 
 void Exchange::answer_with(http::Cause cause, std::string_view detail, uint16_t status) {
@@ -277,7 +286,8 @@ void Exchange::abort(http::Cause cause) {
   if (record_.cause == Cause::kNone) record_.cause = cause;
   connection_->stats().downstream_rq_tx_reset.add();
   step(Event::kReset);
-  handle_->reset(codec::ResetReason::kInternalError);
+  bool connect = state_->request.method_id == http::Method::kConnect && state_->request.upgrade.empty();
+  handle_->reset(connect ? codec::ResetReason::kConnectError : codec::ResetReason::kInternalError);
   connection_->schedule_flush();
 }
 

@@ -72,17 +72,15 @@ std::string_view make_request_id(base::Random& random, base::Arena& arena) {
   char* out = static_cast<char*>(arena.allocate(36, 1));
   constexpr char kHex[] = "0123456789abcdef";
   uint64_t words[2] = {random.next(), random.next()};
-  int nibble = 0;
-  for (int i = 0; i < 36; ++i) {
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      out[i] = '-';
-      continue;
-    }
-    uint64_t value = (words[nibble / 16] >> (nibble % 16 * 4)) & 15;
-    if (nibble == 12) value = 4;
-    if (nibble == 16) value = 8 | (value & 3);
-    out[i] = kHex[value];
-    ++nibble;
+  unsigned char bytes[16];
+  std::memcpy(bytes, words, sizeof(bytes));
+  bytes[6] = static_cast<unsigned char>(0x40 | (bytes[6] & 0x0f));
+  bytes[8] = static_cast<unsigned char>(0x80 | (bytes[8] & 0x3f));
+  char* at = out;
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) *at++ = '-';
+    *at++ = kHex[bytes[i] >> 4];
+    *at++ = kHex[bytes[i] & 15];
   }
   return {out, 36};
 }
@@ -265,7 +263,7 @@ Prepared prepare_request(const PrepareInput& input, http::RequestHead& request) 
   }
 
   std::string_view forwarded_for;
-  headers.joined_value("x-forwarded-for", &forwarded_for);
+  headers.joined_value(HeaderId::kXForwardedFor, &forwarded_for);
   prepared.remote_ip = input.peer.remote_ip;
   bool from_header = !forwarded_for.empty() && (!http.use_remote_address || http.xff_trusted_hops > 0);
   if (from_header) {

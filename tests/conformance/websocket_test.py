@@ -1,5 +1,5 @@
 """WebSocket through the proxy, by a client and a server that other people wrote (the websockets library), over clear text
-and over TLS."""
+and over TLS, over HTTP/1 and HTTP/2 in all four combinations."""
 
 import asyncio
 import contextlib
@@ -78,10 +78,21 @@ class Cases:
 
     scheme = "ws"
     listener = "clear"
+    hops = 0  # Proxies that take HTTP/2, between the one under test and the server; the last of them goes on by HTTP/1.
+
+    @classmethod
+    def hop(cls, address, http2):
+        listener = bootstrap.http_listener("hop", [bootstrap.route("next", timeout="0s")], codec="HTTP2", upgrade_configs=[{"upgrade_type": "websocket"}],
+                                           http2_protocol_options={"allow_connect": True})
+        cluster = bootstrap.cluster("next", [address], http2=http2)
+        return cls.enterClassContext(Proxy(bootstrap.bootstrap([listener], [cluster]))).addresses["hop"]
 
     @classmethod
     def setUpClass(cls):
         server = cls.enterClassContext(Server())
+        address = server.address
+        for number in range(cls.hops):
+            address = cls.hop(address, http2=number > 0)
         authority = Authority(cls.enterClassContext(tempfile.TemporaryDirectory()))
         routes = [bootstrap.route("server", timeout="0s")]
         upgrades = [{"upgrade_type": "websocket"}]
@@ -90,7 +101,8 @@ class Cases:
             bootstrap.http_listener("tls", routes, upgrade_configs=upgrades, tls=bootstrap.server_tls(authority.leaf("server"), alpn=["http/1.1"])),
             bootstrap.http_listener("off", routes),
         ]
-        cls.proxy = cls.enterClassContext(Proxy(bootstrap.bootstrap(listeners, [bootstrap.cluster("server", [server.address])])))
+        cluster = bootstrap.cluster("server", [address], http2=cls.hops > 0)
+        cls.proxy = cls.enterClassContext(Proxy(bootstrap.bootstrap(listeners, [cluster])))
         cls.trust = ssl.create_default_context(cafile=str(authority.certificate)) if cls.scheme == "wss" else None
 
     def connect(self, path="/", listener=None, **options):
@@ -207,6 +219,18 @@ class WebSocketClear(Cases, unittest.TestCase):
                 await self.connect(listener="off")
             self.assertEqual(403, caught.exception.response.status_code)
         self.run_async(body())
+
+
+class WebSocketByHttp2(Cases, unittest.TestCase):
+    """HTTP/1 to HTTP/2, and HTTP/2 to HTTP/1."""
+
+    hops = 1
+
+
+class WebSocketByHttp2AllAlong(Cases, unittest.TestCase):
+    """HTTP/1 to HTTP/2, HTTP/2 to HTTP/2, and HTTP/2 to HTTP/1."""
+
+    hops = 2
 
 
 class WebSocketTls(Cases, unittest.TestCase):

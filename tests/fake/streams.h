@@ -22,6 +22,8 @@ struct Wire {
   std::string sent;  // All that the owner wrote.
   std::string alpn;
   transport::ByteStream::ErrorKind error = transport::ByteStream::ErrorKind::kNone;
+  transport::ByteStream::TlsFailure tls_failure = transport::ByteStream::TlsFailure::kNone;
+  int read_later_calls = 0;
   bool connected = false;
   bool incoming_ended = false;
   bool broken = false;
@@ -81,12 +83,14 @@ class Stream final : public transport::ByteStream {
     return {State::kOk, bytes, !from.empty()};
   }
   size_t unsent_bytes() const override { return 0; }
+  void read_later() override { ++wire_->read_later_calls; }
   void shutdown_write() override {}
   void close(CloseKind) override { wire_->alive = false; }
   const transport::ConnectionInfo& info() const override { return wire_->info; }
   std::string_view alpn() const override { return wire_->alpn; }
   ErrorKind error_kind() const override { return wire_->error; }
   std::string_view error() const override { return "fake"; }
+  TlsFailure tls_failure() const override { return wire_->tls_failure; }
 
  private:
   WirePtr wire_;

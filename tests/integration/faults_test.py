@@ -309,6 +309,8 @@ class Floods(unittest.TestCase):
 
     def flood(self, opening, make, batch=100, reads=True):
         """Sends what make(i) gives until the proxy closes; the number of rounds that took."""
+        # What the kernel holds of answers that nobody reads must not end the flood before the proxy does.
+        frames = self.FRAMES if reads else 50 * self.FRAMES
         base = rss_bytes(self.proxy.process.pid)
         with http1.Client(self.proxy.addresses["http"]) as client:
             stop = threading.Event()
@@ -327,14 +329,15 @@ class Floods(unittest.TestCase):
             closed = None
             try:
                 client.sock.sendall(PREFACE + opening)
-                for i in range(0, self.FRAMES, batch):
+                for i in range(0, frames, batch):
                     client.sock.sendall(b"".join(make(j) for j in range(i, i + batch)))
                     if stop.is_set():
                         closed = i
                         break
-            except (ConnectionError, TimeoutError) as error:
-                # A peer that neither reads on nor closes has stopped the flood, too, when we do not read.
-                closed = None if isinstance(error, TimeoutError) and reads else i
+            except ConnectionError:
+                closed = i
+            except TimeoutError:
+                pass
             if closed is None and reads:
                 closed = self.FRAMES if stop.wait(http1.WAIT_LIMIT_S) else None
         self.assertIsNotNone(closed, "the connection lives on")
@@ -358,7 +361,6 @@ class Floods(unittest.TestCase):
     def test_pings(self):
         self.flood(b"", lambda i: frame(PING, 0, 0, b"12345678"))
 
-    @unittest.skip("open: a PING flood whose answers are not read is bounded in memory but not cut off")
     def test_pings_whose_answers_are_not_read(self):
         self.flood(b"", lambda i: frame(PING, 0, 0, b"12345678"), reads=False)
 

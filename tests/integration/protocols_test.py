@@ -6,6 +6,8 @@ import socket
 import threading
 import unittest
 
+import h2.errors
+
 from tests.integration.harness import bootstrap, http1, http2
 from tests.integration.harness.backend import Backend, Reply
 from tests.integration.harness.proxy import Proxy, under_test
@@ -187,6 +189,27 @@ class Combinations(unittest.TestCase):
                     # Envoy leaves the stream of a second :path open.
                     self.assertEqual("envoy", under_test())
         self.assertEqual([], [r.start for r in self.one.requests[before:]])
+
+
+class Malformed(unittest.TestCase):
+    """A request over HTTP/2 that is not valid ends its connection, or its stream alone, as the configuration says."""
+
+    def listener(self, name, **options):
+        return bootstrap.http_listener(name, [bootstrap.route("one")], http2_protocol_options=options)
+
+    def test_what_ends(self):
+        with Backend() as backend:
+            listeners = [self.listener("all"), self.listener("alone", override_stream_error_on_invalid_http_message=True)]
+            with Proxy(bootstrap.bootstrap(listeners, [bootstrap.cluster("one", [backend.address])])) as proxy:
+                with http2.Client(proxy.addresses["alone"]) as client:
+                    self.assertEqual(h2.errors.ErrorCodes.PROTOCOL_ERROR, client.request(headers=[("X-A", "b")]).reset)
+                    self.assertEqual(200, client.request().status)
+                with http2.Client(proxy.addresses["all"]) as client:
+                    client.start(headers=[("X-A", "b")])
+                    self.assertFalse(client.wait(lambda: False))
+                    if under_test() == "weft":
+                        self.assertEqual(h2.errors.ErrorCodes.PROTOCOL_ERROR, client.goaway.error_code)
+                self.assertEqual(1, len(backend.requests))
 
 
 class Grpc(unittest.TestCase):

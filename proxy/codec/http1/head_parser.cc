@@ -162,26 +162,9 @@ ParseError parse_fields(std::string_view rest, const Limits& limits, http::Heade
   return {};
 }
 
-bool valid_authority(std::string_view authority) {
-  for (char c : authority) {
-    if (c <= 0x20 || c >= 0x7f || c == '@' || c == '/' || c == '?' || c == '#' || c == '\\' || c == '<' || c == '>' ||
-        c == '"' || c == ',') {
-      return false;
-    }
-  }
-  size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos || authority.find(']', colon) != std::string_view::npos) return true;
-  for (char c : authority.substr(colon + 1)) {
-    if (c < '0' || c > '9') return false;
-  }
-  return true;
-}
-
 ParseError parse_target(std::string_view target, const Limits& limits, http::RequestHead& request) {
   if (request.method_id == http::Method::kConnect) {
-    size_t colon = target.rfind(':');
-    if (!valid_authority(target) || colon == std::string_view::npos || colon == 0 || colon + 1 == target.size() ||
-        target.back() == ']') {
+    if (!http::is_authority(target) || http::port_of(target).empty()) {
       return bad("the target of CONNECT is not host:port");
     }
     request.authority = target;
@@ -210,9 +193,7 @@ ParseError parse_target(std::string_view target, const Limits& limits, http::Req
     std::string_view whole = request.method_id == http::Method::kOptions ? "*" : "/";
     std::string_view path = authority_end == std::string_view::npos ? whole : rest.substr(authority_end);
     if (path.front() == '?') path = request.headers.arena().concat("/", path);
-    if (request.authority.empty() || !valid_authority(request.authority)) {
-      return bad("the request target's authority is not valid");
-    }
+    if (!http::is_authority(request.authority)) return bad("the request target's authority is not valid");
     if (path.find('#') != std::string_view::npos) return bad("the request target has a fragment");
     request.path = path;
     return {};
@@ -275,7 +256,7 @@ ParseError parse_request_head(std::string_view head, const Limits& limits, http:
   if (ParseError error = parse_fields(rest, limits, request.headers, framing, collected)) return error;
   bool is_11 = request.version == http::Version::kHttp11;
   if (is_11 && !collected.has_host) return bad("host is missing");
-  if (collected.has_host && !valid_authority(collected.host)) return bad("host is not valid");
+  if (!collected.host.empty() && !http::is_authority(collected.host)) return bad("host is not valid");
   if (!is_11 && framing.chunked) return bad("transfer-encoding came with HTTP/1.0");
   // What follows a CONNECT is the tunnel's; a length of it would leave two readings (RFC 9110, 9.3.6).
   if (request.method_id == http::Method::kConnect && (framing.chunked || framing.length != 0)) {
@@ -283,6 +264,8 @@ ParseError parse_request_head(std::string_view head, const Limits& limits, http:
   }
   // RFC 9112, 3.2.2: the target's authority replaces Host.
   if (request.authority.empty()) request.authority = collected.host;
+  // RFC 9112, 3.3: an http URI needs a host, and there is no default to take for it.
+  if (is_11 && request.authority.empty()) return bad("host is empty, and the target names none");
   if (framing.has_upgrade_token && is_11) request.upgrade = collected.upgrade;
   request.accepts_trailers = collected.te_trailers;
   request.expects_continue = collected.expect_continue && is_11;

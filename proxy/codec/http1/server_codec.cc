@@ -238,7 +238,8 @@ void ServerCodecImpl::deliver_closed() {
 }
 
 void ServerCodecImpl::close_if_ended() {
-  if (exchange_ == nullptr || closed_ || out_ != Out::kEnded) return;
+  // A tunnel's halves end apart.
+  if (exchange_ == nullptr || closed_ || out_ != Out::kEnded || in_ == In::kTunnel) return;
   if (in_ != In::kEnded) {
     // The answer is whole and the request is not: its rest is not read (RFC 9112, 9.6).
     keep_alive_ = false;

@@ -26,6 +26,7 @@ class ServerCodecImpl final : public ServerCodec, public ServerStream {
   std::string_view detail() const override { return error_.detail; }
   http::Version version() const override { return http::Version::kHttp11; }
   bool finished() const override { return ending_ && exchange_ == nullptr; }
+  bool output_ended() const override { return in_ == In::kTunnel && out_ == Out::kEnded; }
   bool must_reset() const override { return must_reset_; }
   void give_up_head() override {
     if (exchange_ == nullptr && !ending_) {

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/codec/http2/error_codes.h"
+
 namespace weft::codec::http2 {
 namespace {
 
@@ -24,48 +26,6 @@ constexpr uint32_t kMaxInformational = 16;
 constexpr size_t kHopelessHeadFactor = 4;
 
 std::string_view view(const uint8_t* bytes, size_t size) { return {reinterpret_cast<const char*>(bytes), size}; }
-
-ResetReason reason_of(uint32_t error) {
-  switch (error) {
-    case NGHTTP2_NO_ERROR:
-    case NGHTTP2_CANCEL:
-      return ResetReason::kCancel;
-    case NGHTTP2_REFUSED_STREAM:
-      return ResetReason::kRefused;
-    case NGHTTP2_PROTOCOL_ERROR:
-      return ResetReason::kProtocolError;
-    case NGHTTP2_FLOW_CONTROL_ERROR:
-      return ResetReason::kFlowControl;
-    case NGHTTP2_ENHANCE_YOUR_CALM:
-      return ResetReason::kEnhanceYourCalm;
-    case NGHTTP2_HTTP_1_1_REQUIRED:
-      return ResetReason::kHttp11Required;
-    default:
-      return ResetReason::kInternalError;
-  }
-}
-
-uint32_t error_of(ResetReason reason) {
-  switch (reason) {
-    case ResetReason::kNone:
-      return NGHTTP2_NO_ERROR;
-    case ResetReason::kRefused:
-      return NGHTTP2_REFUSED_STREAM;
-    case ResetReason::kProtocolError:
-      return NGHTTP2_PROTOCOL_ERROR;
-    case ResetReason::kFlowControl:
-      return NGHTTP2_FLOW_CONTROL_ERROR;
-    case ResetReason::kEnhanceYourCalm:
-    case ResetReason::kMessageTooLarge:
-      return NGHTTP2_ENHANCE_YOUR_CALM;
-    case ResetReason::kHttp11Required:
-      return NGHTTP2_HTTP_1_1_REQUIRED;
-    case ResetReason::kInternalError:
-      return NGHTTP2_INTERNAL_ERROR;
-    default:
-      return NGHTTP2_CANCEL;
-  }
-}
 
 bool parse_number(std::string_view text, uint64_t* number) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
@@ -342,6 +302,7 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
       head.scheme = text;
     } else if (name == ":authority") {
       head.authority = text;
+      if (!http::is_authority(text)) return self.malformed(stream->id, ":authority is not host and port");
     } else if (name == ":path") {
       head.path = text;
     } else if (name == ":protocol") {
@@ -353,9 +314,9 @@ int Session::on_header(nghttp2_session*, const nghttp2_frame* frame, const uint8
     case HeaderId::kHost:
       // RFC 9113, 8.3.1: two different words on where to go make it malformed.
       if (!head.authority.empty() && !http::equals_ignoring_case(head.authority, value)) {
-        nghttp2_submit_rst_stream(self.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_PROTOCOL_ERROR);
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+        return self.malformed(stream->id, "host is not :authority");
       }
+      if (!value.empty() && !http::is_authority(value)) return self.malformed(stream->id, "host is not valid");
       if (head.authority.empty()) head.authority = arena.copy(value);
       return 0;
     case HeaderId::kTe:
@@ -425,7 +386,7 @@ void Session::receive_head(Stream& stream, bool end) {
                                                                                      : Cause::kUpstreamProtocolError);
   }
   if (head.status < 100 || head.status == 101) {  // RFC 9110, 15; RFC 9113, 8.6.
-    submit_reset(stream, ResetReason::kProtocolError);
+    malformed(stream.id, ":status is not valid");
     return stream.tell_reset(ResetReason::kProtocolError, Cause::kUpstreamProtocolError);
   }
   if (head.is_informational()) {
@@ -453,6 +414,9 @@ void Session::receive_request(Stream& stream, bool end) {
   http::RequestHead& head = stream.request_events->request_head();
   stream.method = head.method_id;
   stream.upgraded = !head.upgrade.empty();
+  // RFC 9113, 8.5.
+  bool connect = stream.method == http::Method::kConnect && !stream.upgraded;
+  if (connect && http::port_of(head.authority).empty()) stream.head_refused = true;
   if (stream.headers_too_large || stream.head_refused) {
     // Still answerable; what was not stored is not missed.
     stream.reset_told = true;
@@ -464,17 +428,28 @@ void Session::receive_request(Stream& stream, bool end) {
   stream.request_events->on_request_head(end);
 }
 
-int Session::on_invalid_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t, const uint8_t*,
-                               size_t, uint8_t, void* context) {
-  // RFC 9113, 8.2.1: a message with such a field is malformed, not one field shorter.
-  nghttp2_submit_rst_stream(static_cast<Session*>(context)->ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                            NGHTTP2_PROTOCOL_ERROR);
+int Session::malformed(int32_t id, std::string_view what) {
+  if (limits.h2_malformed_ends_connection) {
+    fail(protocol_error(), std::string(what));
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+  }
+  nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_PROTOCOL_ERROR);
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-int Session::on_invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* context) {
+int Session::on_invalid_header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t, const uint8_t*,
+                               size_t, uint8_t, void* context) {
+  // RFC 9113, 8.2.1: a message with such a field is malformed, not one field shorter.
+  return static_cast<Session*>(context)->malformed(frame->hd.stream_id, "a field is not valid");
+}
+
+int Session::on_invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int error, void* context) {
+  auto& self = *static_cast<Session*>(context);
   // Each is answered by a RST_STREAM, which nghttp2 keeps until it can be written.
-  return static_cast<Session*>(context)->spend(Work::kReset) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+  if (!self.spend(Work::kReset)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  bool malformed = error == NGHTTP2_ERR_HTTP_HEADER || error == NGHTTP2_ERR_HTTP_MESSAGING;
+  if (!malformed || !self.limits.h2_malformed_ends_connection) return 0;
+  return self.malformed(frame->hd.stream_id, "a message is not valid HTTP");
 }
 
 int Session::on_begin_frame(nghttp2_session*, const nghttp2_frame_hd* header, void* context) {

@@ -65,6 +65,8 @@ class Session {
   void add_field(std::string_view name, std::string_view value, bool never_index = false);
   void add_headers(const http::HeaderMap& headers, bool request);
   void submit_trailers(Stream& stream);
+  // A message of the peer's is not valid HTTP. What a callback then returns to nghttp2.
+  int malformed(int32_t id, std::string_view what);
   void refuse_later(Stream& stream, ResetReason reason, http::Cause why);
   void make_frames();
   void on_settings();

@@ -87,6 +87,11 @@ void Stream::send_head(const http::RequestHead& head, bool end) { session.submit
 
 void Stream::reset(ResetReason reason) {
   if (over) return;
+  if (reason == ResetReason::kNone && outgoing_ended && !sent_end && session.server) {
+    // What waits to be sent goes first; then the stream ends as one whose answer came before its request's end.
+    tunnel = false;
+    return;
+  }
   over = true;
   incoming.clear();
   outgoing.clear();

@@ -61,6 +61,18 @@ void compile_timeouts(const hcm_v3::HttpConnectionManager& proto, snapshot::Http
   result.delayed_close_timeout_ms = WEFT_MS_OR(proto, delayed_close_timeout, result.delayed_close_timeout_ms);
 }
 
+// What is said for both versions holds where their own options say nothing.
+void compile_stream_error(Context& context, const hcm_v3::HttpConnectionManager& proto, std::string_view path,
+                          codec::Limits& limits) {
+  if (!proto.has_stream_error_on_invalid_http_message()) return;
+  bool stream_alone = proto.stream_error_on_invalid_http_message().value();
+  bool http1 = proto.codec_type() != hcm_v3::HttpConnectionManager::HTTP2 &&
+               !proto.http_protocol_options().has_override_stream_error_on_invalid_http_message();
+  if (stream_alone && http1) refuse_stream_error(context, field_path(path, "stream_error_on_invalid_http_message"));
+  if (proto.http2_protocol_options().has_override_stream_error_on_invalid_http_message()) return;
+  limits.h2_malformed_ends_connection = !stream_alone;
+}
+
 snapshot::PathAction slash_action(hcm_v3::HttpConnectionManager::PathWithEscapedSlashesAction action) {
   switch (action) {
     case hcm_v3::HttpConnectionManager::REJECT_REQUEST:
@@ -91,12 +103,9 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
                         result->limits);
   PingPolicy ping = compile_http2_options(context, proto.http2_protocol_options(),
                                           field_path(path, "http2_protocol_options"), result->limits);
+  compile_stream_error(context, proto, path, result->limits);
   result->h2_ping_interval_ms = ping.interval_ms;
   result->h2_ping_timeout_ms = ping.timeout_ms;
-  if (WEFT_VALUE_OR(proto, stream_error_on_invalid_http_message, false)) {
-    context.unsupported(field_path(path, "stream_error_on_invalid_http_message"),
-                        "a connection ends with a message that is no valid HTTP/1");
-  }
   compile_timeouts(proto, *result);
 
   if (proto.has_route_config()) {

@@ -26,7 +26,16 @@ std::string_view keep(const std::string& value) {
   return kept.emplace_back(value);
 }
 
+constexpr std::string_view kStreamError = "override_stream_error_on_invalid_http_message";
+
 }  // namespace
+
+void refuse_stream_error(Context& context, std::string_view path) {
+  context.unsupported(path, text::cat("true is not possible for HTTP/1: after a message that is not valid nobody knows "
+                                      "where the next one begins, so the connection always ends; for HTTP/2 set "
+                                      "http2_protocol_options.",
+                                      kStreamError));
+}
 
 void compile_http1_options(Context& context, const core_v3::Http1ProtocolOptions& options, std::string_view path,
                            codec::Limits& limits) {
@@ -35,11 +44,10 @@ void compile_http1_options(Context& context, const core_v3::Http1ProtocolOptions
   if (!options.default_host_for_http_10().empty()) {
     limits.default_host_for_http10 = keep(options.default_host_for_http_10());
   }
-  if (WEFT_VALUE_OR(options, override_stream_error_on_invalid_http_message, false)) {
-    context.unsupported(field_path(path, "override_stream_error_on_invalid_http_message"),
-                        "a connection ends with a message that is no valid HTTP/1");
-  }
   limits.enable_trailers = options.enable_trailers();
+  if (WEFT_VALUE_OR(options, override_stream_error_on_invalid_http_message, false)) {
+    refuse_stream_error(context, field_path(path, kStreamError));
+  }
   if (options.has_header_key_format()) {
     // preserve_case is what the codec does by itself; the table of what is supported admits no other formatter.
     bool proper = options.header_key_format().has_proper_case_words();
@@ -64,6 +72,8 @@ PingPolicy compile_http2_options(Context& context, const core_v3::Http2ProtocolO
     window(context, field_path(path, "initial_connection_window_size"),
            options.initial_connection_window_size().value(), limits.h2_initial_connection_window_bytes);
   }
+  limits.h2_malformed_ends_connection = !WEFT_VALUE_OR(options, override_stream_error_on_invalid_http_message,
+                                                       options.stream_error_on_invalid_http_messaging());
   PingPolicy ping;
   if (options.has_connection_keepalive()) {
     ping.interval_ms = to_ms(options.connection_keepalive().interval());

@@ -192,10 +192,17 @@ std::unique_ptr<route::ClusterAction> RoutesCompiler::forward(const route_v3::Vi
   result->hash_policies = compile_hash_policies(context_, action.hash_policy(), field_path(path, "hash_policy"));
   result->mirrors = compile_mirrors(context_, action.request_mirror_policies(), validate_clusters_,
                                     field_path(path, "request_mirror_policies"));
-  for (const auto& upgrade : action.upgrade_configs()) {
+  for (int i = 0; i < action.upgrade_configs_size(); ++i) {
+    const auto& upgrade = action.upgrade_configs(i);
     bool enabled = WEFT_VALUE_OR(upgrade, enabled, true);
     auto& list = enabled ? result->allowed_upgrades : result->refused_upgrades;
     list.push_back(absl::AsciiStrToLower(upgrade.upgrade_type()));
+    if (!upgrade.has_connect_config()) continue;
+    if (list.back() != "connect") {
+      context_.error(field_path(at(path, "upgrade_configs", i), "connect_config"),
+                     "goes only with upgrade_type CONNECT, not " + upgrade.upgrade_type());
+    }
+    result->ends_connect = result->ends_connect || enabled;
   }
   return result;
 }

@@ -112,6 +112,7 @@ constexpr std::string_view kEntries[] = {
     ROUTE "RouteAction.MaxStreamDuration.*",
     ROUTE "RouteAction.UpgradeConfig.upgrade_type",
     ROUTE "RouteAction.UpgradeConfig.enabled",
+    ROUTE "RouteAction.UpgradeConfig.connect_config",
     ROUTE "RetryPolicy.retry_on",
     ROUTE "RetryPolicy.num_retries",
     ROUTE "RetryPolicy.per_try_timeout",

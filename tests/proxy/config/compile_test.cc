@@ -74,6 +74,74 @@ TEST_CASE("what is known but not supported is refused by name, or warned of") {
   CHECK(allowed->warnings.size() == 2);
 }
 
+TEST_CASE("CONNECT ends here when its upgrade has a connect_config") {
+  auto routes = [](std::string_view upgrade) {
+    return bootstrap_of(
+        "\n              - match: { connect_matcher: {} }\n                route: { cluster: backend, " +
+        std::string("upgrade_configs: [") + std::string(upgrade) + "] }");
+  };
+  auto ends_connect = [&](std::string_view upgrade) {
+    auto compiled = compile(routes(upgrade));
+    REQUIRE(compiled.ok());
+    const auto& http = *compiled->snapshot->listeners[0]->filter_chains[0]->http;
+    return http.routes->match_host("a")->routes[0].route->forward->ends_connect;
+  };
+  CHECK(ends_connect("{ upgrade_type: CONNECT, connect_config: {} }"));
+  CHECK_FALSE(ends_connect("{ upgrade_type: CONNECT }"));
+  CHECK_FALSE(ends_connect("{ upgrade_type: CONNECT, enabled: false, connect_config: {} }"));
+
+  for (auto [upgrade, error] : {
+           std::pair("{ upgrade_type: websocket, connect_config: {} }",
+                     "connect_config: goes only with upgrade_type CONNECT, not websocket"),
+           std::pair("{ upgrade_type: CONNECT, connect_config: { allow_post: true } }", "connect_config.allow_post"),
+           std::pair("{ upgrade_type: CONNECT, connect_config: { proxy_protocol_config: {} } }",
+                     "connect_config.proxy_protocol_config"),
+       }) {
+    auto compiled = compile(routes(upgrade));
+    REQUIRE_FALSE(compiled.ok());
+    CHECK_THAT(std::string(compiled.status().message()), Catch::Contains(error));
+  }
+}
+
+TEST_CASE("whether a message that is not valid ends its stream alone is for HTTP/2 to choose") {
+  auto manager = [](std::string_view options) {
+    std::string text = bootstrap_of("\n              - { match: { prefix: / }, route: { cluster: backend } }");
+    size_t at = text.find("stat_prefix: ingress");
+    for (size_t end; !options.empty(); options.remove_prefix(end)) {
+      end = std::min(options.find(';'), options.size());
+      text.insert(at, std::string(options.substr(0, end)) + "\n          ");
+      if (end < options.size()) ++end;
+    }
+    return compile(text);
+  };
+  auto ends_connection = [&](std::string_view options) {
+    auto compiled = manager(options);
+    REQUIRE(compiled.ok());
+    return compiled->snapshot->listeners[0]->filter_chains[0]->http->limits.h2_malformed_ends_connection;
+  };
+  constexpr std::string_view kOfHttp2 =
+      "http2_protocol_options: { override_stream_error_on_invalid_http_message: true }";
+  CHECK(ends_connection(""));
+  CHECK(ends_connection("stream_error_on_invalid_http_message: false"));
+  CHECK_FALSE(ends_connection(kOfHttp2));
+  CHECK_FALSE(ends_connection("http2_protocol_options: { stream_error_on_invalid_http_messaging: true }"));
+  CHECK_FALSE(ends_connection("stream_error_on_invalid_http_message: true;codec_type: HTTP2"));
+  CHECK(
+      ends_connection("stream_error_on_invalid_http_message: true;codec_type: HTTP2;"
+                      "http2_protocol_options: { override_stream_error_on_invalid_http_message: false }"));
+  CHECK_FALSE(
+      ends_connection("stream_error_on_invalid_http_message: true;"
+                      "http_protocol_options: { override_stream_error_on_invalid_http_message: false }"));
+
+  for (std::string_view refused : {"stream_error_on_invalid_http_message: true",
+                                   "http_protocol_options: { override_stream_error_on_invalid_http_message: true }"}) {
+    auto compiled = manager(refused);
+    REQUIRE_FALSE(compiled.ok());
+    CHECK_THAT(std::string(compiled.status().message()),
+               Catch::Contains("stream_error_on_invalid_http_message: true is not possible for HTTP/1"));
+  }
+}
+
 TEST_CASE("an unknown retry condition is an error") {
   auto compiled = compile(bootstrap_of(R"(
               - match: { prefix: / }

@@ -34,7 +34,8 @@ struct Request final : StreamWaiter {
     failed = true;
     cause = why;
   }
-  cluster::Priority priority() const override { return cluster::Priority::kDefault; }
+  cluster::Priority priority() const override { return asked_priority; }
+  bool wants_tunnel() const override { return tunnel; }
   http::Version downstream_version() const override { return version; }
 
   bool waits() const { return stream == nullptr && !failed; }
@@ -43,7 +44,8 @@ struct Request final : StreamWaiter {
   codec::ResponseRecorder answer;
   codec::ClientStream* stream = nullptr;
   UpstreamConnection* connection = nullptr;
-  bool reused = false, failed = false;
+  bool reused = false, failed = false, tunnel = false;
+  cluster::Priority asked_priority = cluster::Priority::kDefault;
   http::Cause cause = http::Cause::kNone;
   http::Version version = http::Version::kHttp11;
 };
@@ -64,8 +66,10 @@ struct Fixture {
     upstreams = make_worker_upstreams(loop, random, 0);
   }
 
-  Request& request(int host = 0) {
+  Request& request(int host = 0, cluster::Priority priority = cluster::Priority::kDefault, bool tunnel = false) {
     requests.push_back(std::make_unique<Request>());
+    requests.back()->asked_priority = priority;
+    requests.back()->tunnel = tunnel;
     upstreams->find(*cluster)->acquire_stream(hosts[static_cast<size_t>(host)], *requests.back());
     return *requests.back();
   }

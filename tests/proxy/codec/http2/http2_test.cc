@@ -243,7 +243,7 @@ std::string frame(uint8_t type, uint8_t flags, uint32_t stream, std::string_view
 
 // What the server makes of these frames after a preface.
 struct Fed {
-  explicit Fed(std::string_view frames, size_t cut = 1 << 20) {
+  explicit Fed(std::string_view frames, size_t cut = 1 << 20, Limits given = Limits()) : limits(given) {
     std::string all = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, "") + std::string(frames);
     for (size_t at = 0; at < all.size() && state == FeedState::kMore; at += cut) {
       base::Buffer input;
@@ -317,6 +317,49 @@ TEST_CASE("a host that is not the authority makes the request malformed") {
   Fed other(frame(1, 5, 1, host("b")));
   CHECK(other.owner.exchanges.at(0)->log == "");
   CHECK(other.owner.exchanges.at(0)->closed);
+}
+
+TEST_CASE(":authority is host and port") {
+  auto authority = [](std::string_view name) {
+    return "\x82\x86\x84\x41" + std::string(1, static_cast<char>(name.size())) + std::string(name);
+  };
+  Fed good(frame(1, 5, 1, authority("[::1]:80")));
+  CHECK(good.owner.exchanges.at(0)->log == "GET [::1]:80/ end\n");
+  for (std::string_view name : {"me@a", "a/b", ":80", "a:b", "[::1"}) {
+    Fed bad(frame(1, 5, 1, authority(name)));
+    INFO(name);
+    CHECK(bad.owner.exchanges.at(0)->log == "");
+    CHECK(bad.owner.exchanges.at(0)->closed);
+    CHECK(bad.goaway() == -1);
+  }
+}
+
+TEST_CASE("CONNECT without a port is answered 400") {
+  auto connect = [](std::string_view to) {
+    return std::string("\x42\x07") + "CONNECT" + "\x41" + std::string(1, static_cast<char>(to.size())) +
+           std::string(to);
+  };
+  Fed good(frame(1, 4, 1, connect("a:1")));
+  CHECK_FALSE(good.owner.exchanges.at(0)->reset);
+  Fed bad(frame(1, 4, 1, connect("a")));
+  CHECK(bad.owner.exchanges.at(0)->reset);
+  CHECK(bad.owner.exchanges.at(0)->cause == http::Cause::kBadRequest);
+}
+
+TEST_CASE("a malformed message ends the connection where the configuration says so") {
+  const std::string upper = kGet + std::string("\x00\x01X\x01y", 5);
+  const std::string host = kGet + std::string("\x0f\x17\x01", 3) + "b";
+  for (const std::string& head : {upper, host}) {
+    Limits limits;
+    Fed alone(frame(1, 5, 1, head), 1 << 20, limits);
+    CHECK(alone.goaway() == -1);
+    CHECK(alone.owner.exchanges.at(0)->closed);
+    limits.h2_malformed_ends_connection = true;
+    Fed all(frame(1, 5, 1, head), 1 << 20, limits);
+    CHECK(all.goaway() == 1);
+    CHECK(all.server->cause() == http::Cause::kDownstreamProtocolError);
+    CHECK(all.server->finished());
+  }
 }
 
 // Feeds the frame again and again in one read; how often until the connection is refused.
@@ -397,6 +440,22 @@ TEST_CASE("floods run into the work budget") {
     return;
   }
   CHECK(cause == http::Cause::kWorkBudgetExceeded);
+}
+
+TEST_CASE("PINGs whose answers are not read end the connection, however patiently they come") {
+  Fed fed("");
+  FeedState state = FeedState::kMore;
+  int pings = 0;
+  while (state == FeedState::kMore && pings < 20'000) {
+    base::Buffer input;
+    input.append(frame(6, 0, 0, "12345678"));
+    state = fed.server->feed(input);
+    fed.server->fill_output();
+    ++pings;
+  }
+  CHECK(state == FeedState::kFailed);
+  CHECK(fed.server->cause() == http::Cause::kWorkBudgetExceeded);
+  CHECK(fed.server->output().size() < 256 * 1024);
 }
 
 TEST_CASE("ordinary heavy use is not taken for a flood") {

@@ -46,6 +46,14 @@ bool find_invalid_utf8(std::string_view text, Position* position) {
   return false;
 }
 
+void Document::move_down(int lines) {
+  if (lines == 0) return;
+  for (Node& node : nodes) {
+    node.position.line += lines;
+    for (Node::Member& member : node.members) member.position.line += lines;
+  }
+}
+
 std::string describe(const Node& node) {
   constexpr size_t kMaxShown = 60;
   switch (node.kind) {

@@ -39,6 +39,9 @@ std::string describe(const Node& node);
 struct Document {
   std::deque<Node> nodes;
   const Node* root = nullptr;
+
+  // Adds `lines` to every position.
+  void move_down(int lines);
 };
 
 // What is wrong with a text as such, before anything is known of its meaning.

@@ -205,7 +205,7 @@ class Builder {
         unknown_field(*out->GetDescriptor(), member, path);
         continue;
       }
-      const std::string here = field_path(path, field->name());
+      const std::string here = field_path(path, shown_name(*field));
       if (!seen.insert(field).second) {
         fail(member.position, here, "the field stands a second time, in its other spelling");
         continue;
@@ -216,7 +216,7 @@ class Builder {
       if (oneof != nullptr && out->GetReflection()->HasOneof(*out, oneof)) {
         const auto* other = out->GetReflection()->GetOneofFieldDescriptor(*out, oneof);
         fail(member.position, here,
-             cat("only one of the ", oneof->name(), " may be set, and ", other->name(), " is already"));
+             cat("only one of the ", oneof->name(), " may be set, and ", shown_name(*other), " is already"));
         continue;
       }
       if (field->is_map()) {
@@ -227,6 +227,10 @@ class Builder {
         singular(*member.value, out, *field, here, depth + 1);
       }
     }
+  }
+
+  const std::string& shown_name(const FieldDescriptor& field) const {
+    return options_.json_names ? field.json_name() : field.name();
   }
 
   static const FieldDescriptor* find_field(const Descriptor& type, const std::string& key) {
@@ -246,7 +250,7 @@ class Builder {
     std::string what = cat("unknown field \"", member.key, "\" of ", type.full_name());
     const std::string_view successor = successor_of(type.full_name(), member.key);
     std::vector<std::string> names;
-    for (int i = 0; i < type.field_count(); ++i) names.push_back(type.field(i)->name());
+    for (int i = 0; i < type.field_count(); ++i) names.push_back(shown_name(*type.field(i)));
     const std::string nearest = nearest_name(member.key, names);
     if (!successor.empty()) {
       append(&what, "; it was removed from the API: ", successor);
@@ -531,12 +535,20 @@ void read(std::string_view text, bool json, const ParseOptions& options, Builder
     return builder->fail({}, "", cat("longer than ", options.max_input_bytes, " bytes"));
   }
   Position invalid;
-  if (find_invalid_utf8(text, &invalid)) return builder->fail(invalid, "", "not UTF-8 text");
+  const int lines_before = options.first_line - 1;
+  if (find_invalid_utf8(text, &invalid)) {
+    invalid.line += lines_before;
+    return builder->fail(invalid, "", "not UTF-8 text");
+  }
   Document document;
   SyntaxError error;
   const bool ok = json ? read_json(text, options.max_depth, &document, &error)
                        : read_yaml(text, options.max_depth, &document, &error);
-  if (!ok) return builder->fail(error.position, "", cat(json ? "not JSON: " : "not YAML: ", error.message));
+  if (!ok) {
+    error.position.line += lines_before;
+    return builder->fail(error.position, "", cat(json ? "not JSON: " : "not YAML: ", error.message));
+  }
+  document.move_down(lines_before);
   if (document.root == nullptr || document.root->kind == Node::Kind::kNull) {
     return builder->fail({}, "", cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
   }

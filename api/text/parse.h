@@ -31,6 +31,11 @@ struct ParseOptions {
   // kept as an xds.type.v3.TypedStruct that holds the type URL and the content.
   bool keep_unknown_types = false;
 
+  // Paths, of messages and of positions, in the names that JSON has (lowerCamelCase) instead of the protos'.
+  bool json_names = false;
+  // The line of the file on which `text` begins, where it is only a part.
+  int first_line = 1;
+
   size_t max_input_bytes = 64 << 20;
   // Maps and lists within each other.
   int max_depth = 100;

@@ -1,24 +1,60 @@
 #include "control-plane/source/object.h"
 
-#include <array>
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/message.h>
+#include <google/protobuf/util/message_differencer.h>
+
+#include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::source {
 
 namespace {
 
-constexpr std::array<std::string_view, kKindCount> kNames = {
-    "Namespace", "Service",  "EndpointSlice", "ExternalService", "HTTPRoute",
-    "GRPCRoute", "TCPRoute", "TLSRoute",      "ReferenceGrant",  "TrafficPolicy"};
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using kubernetes::meta::v1::ObjectMeta;
+
+// Kinds are ours, and each has these fields.
+const FieldDescriptor* metadata_field(const Message& content) {
+  return content.GetDescriptor()->FindFieldByName("metadata");
+}
+
+std::unique_ptr<Message> intent_of(const Message& content) {
+  std::unique_ptr<Message> out(content.New());
+  out->CopyFrom(content);
+  const FieldDescriptor* status = content.GetDescriptor()->FindFieldByName("status");
+  if (status != nullptr) out->GetReflection()->ClearField(out.get(), status);
+  ObjectMeta* metadata = mutable_metadata_of(out.get());
+  metadata->clear_generation();
+  metadata->clear_resource_version();
+  metadata->clear_creation_timestamp();
+  return out;
+}
 
 }  // namespace
-
-std::string_view kind_name(Kind kind) { return kNames[static_cast<size_t>(kind)]; }
 
 std::string to_string(const Key& key) {
   std::string out(kind_name(key.kind));
   out += ' ';
   if (!key.namespace_name.empty()) out += key.namespace_name + "/";
   return out + key.name;
+}
+
+const ObjectMeta& metadata_of(const Message& content) {
+  return static_cast<const ObjectMeta&>(content.GetReflection()->GetMessage(content, metadata_field(content)));
+}
+
+ObjectMeta* mutable_metadata_of(Message* content) {
+  return static_cast<ObjectMeta*>(content->GetReflection()->MutableMessage(content, metadata_field(*content)));
+}
+
+Key key_of(Kind kind, const Message& content) {
+  const ObjectMeta& metadata = metadata_of(content);
+  return {kind, metadata.namespace_(), metadata.name()};
+}
+
+bool same_intent(const Message& a, const Message& b) {
+  return google::protobuf::util::MessageDifferencer::Equals(*intent_of(a), *intent_of(b));
 }
 
 }  // namespace weft::source

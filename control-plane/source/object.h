@@ -1,7 +1,7 @@
 #pragma once
 
-// Objects as the stores hold them: the kinds that there are, an object's key, its content. Objects are immutable and
-// shared; any thread may read one.
+// Objects as the stores hold them: a key, and the content with its metadata. Objects are immutable and shared; any
+// thread may read one.
 
 #include <compare>
 #include <cstdint>
@@ -9,28 +9,13 @@
 #include <string>
 #include <string_view>
 
-namespace google::protobuf {
-class Message;
-}  // namespace google::protobuf
+#include "control-plane/source/kind.h"
+
+namespace kubernetes::meta::v1 {
+class ObjectMeta;
+}  // namespace kubernetes::meta::v1
 
 namespace weft::source {
-
-enum class Kind : uint8_t {
-  kNamespace,
-  kService,
-  kEndpointSlice,
-  kExternalService,
-  kHttpRoute,
-  kGrpcRoute,
-  kTcpRoute,
-  kTlsRoute,
-  kReferenceGrant,
-  kTrafficPolicy,
-};
-inline constexpr int kKindCount = 10;
-
-// "Service", as `kind:` has it.
-std::string_view kind_name(Kind kind);
 
 // A store's count of changes, from 1; 0 is before the first.
 using Revision = uint64_t;
@@ -47,12 +32,29 @@ struct Key {
 // "Service shop/cart".
 std::string to_string(const Key& key);
 
+using Content = std::shared_ptr<const google::protobuf::Message>;
+
 struct Object {
   Key key;
   // Of the change that wrote this content.
   Revision revision = 0;
-  // The proto of the kind, complete with apiVersion, kind and metadata.
-  std::shared_ptr<const google::protobuf::Message> content;
+  // The proto of the kind, complete with apiVersion, kind and metadata; never null.
+  Content content;
 };
+
+// The content as its own type: content_as<kubernetes::core::v1::Service>(object), when that is what its kind says.
+template <typename Type>
+const Type& content_as(const Object& object) {
+  return static_cast<const Type&>(*object.content);
+}
+
+// The metadata of any kind's message.
+const kubernetes::meta::v1::ObjectMeta& metadata_of(const google::protobuf::Message& content);
+kubernetes::meta::v1::ObjectMeta* mutable_metadata_of(google::protobuf::Message* content);
+// The key under which this content stands.
+Key key_of(Kind kind, const google::protobuf::Message& content);
+
+// Whether two contents of one kind ask for the same: equal but for status and what stores set in metadata.
+bool same_intent(const google::protobuf::Message& a, const google::protobuf::Message& b);
 
 }  // namespace weft::source

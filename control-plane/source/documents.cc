@@ -1,0 +1,176 @@
+#include "control-plane/source/documents.h"
+
+#include <google/protobuf/message.h>
+#include <google/protobuf/struct.pb.h>
+
+#include <charconv>
+#include <map>
+
+#include "absl/strings/match.h"
+#include "api/text/cat.h"
+#include "api/text/parse.h"
+#include "kubernetes/meta/v1/meta.pb.h"
+
+namespace weft::source {
+
+namespace {
+
+using google::protobuf::Message;
+using text::cat;
+
+constexpr size_t kMaxInputBytes = 16 << 20;
+constexpr int kMaxDepth = 64;
+
+struct Part {
+  std::string_view text;
+  int first_line = 1;
+};
+
+bool is_separator(std::string_view line) {
+  return line == "---" || line.starts_with("--- ") || line.starts_with("---\t") || line == "---\r";
+}
+
+bool says_nothing(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    const size_t first = line.find_first_not_of(" \t\r");
+    if (first != std::string_view::npos && line[first] != '#' && !is_separator(line)) return false;
+  }
+  return true;
+}
+
+// Each document with its separator, so that what stands behind "---" on the line is read too.
+std::vector<Part> split(std::string_view text) {
+  std::vector<Part> parts;
+  size_t begin = 0;
+  int first_line = 1;
+  int line_number = 1;
+  for (size_t at = 0; at < text.size(); ++line_number) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    if (at > begin && is_separator(text.substr(at, end - at))) {
+      parts.push_back({text.substr(begin, at - begin), first_line});
+      begin = at;
+      first_line = line_number;
+    }
+    at = end + 1;
+  }
+  parts.push_back({text.substr(begin), first_line});
+  return parts;
+}
+
+std::string known_kinds() {
+  std::string out;
+  for (const KindInfo& info : all_kinds()) {
+    text::append(&out, out.empty() ? "" : ", ", info.group, info.group.empty() ? "" : "/", info.versions.front(), " ",
+                 info.name);
+  }
+  return out;
+}
+
+std::string text_of(const google::protobuf::Struct& object, const std::string& field) {
+  const auto found = object.fields().find(field);
+  return found == object.fields().end() ? "" : found->second.string_value();
+}
+
+absl::Status at(const text::PositionMap& positions, std::string_view path, std::string_view what) {
+  return absl::InvalidArgumentError(cat(positions.locate(path), ": ", what));
+}
+
+// Takes out what is not the writer's to say, and reads what the writer expects to find.
+absl::Status settle(const KindInfo& info, Draft* draft) {
+  Message* content = draft->content.get();
+  const auto* status = content->GetDescriptor()->FindFieldByName("status");
+  if (status != nullptr) content->GetReflection()->ClearField(content, status);
+  kubernetes::meta::v1::ObjectMeta* metadata = mutable_metadata_of(content);
+  if (!metadata->resource_version().empty()) {
+    const std::string& version = metadata->resource_version();
+    const auto [end, error] =
+        std::from_chars(version.data(), version.data() + version.size(), draft->expected_revision);
+    if (error != std::errc() || end != version.data() + version.size() || draft->expected_revision == 0) {
+      return at(draft->positions, "metadata.resourceVersion",
+                cat("expected a revision of this store, as `get -o yaml` shows it, or nothing; got \"", version, "\""));
+    }
+  }
+  metadata->clear_resource_version();
+  metadata->clear_generation();
+  metadata->clear_creation_timestamp();
+  metadata->clear_uid();
+  metadata->clear_managed_fields();
+  if (info.in_namespace && metadata->namespace_().empty()) metadata->set_namespace_("default");
+  if (!info.in_namespace && !metadata->namespace_().empty()) {
+    return at(draft->positions, "metadata.namespace", cat("a ", info.name, " lives in no namespace; leave it out"));
+  }
+  if (metadata->name().empty()) return at(draft->positions, "metadata.name", "expected a name; got none");
+  draft->key = key_of(info.kind, *content);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Draft> read_part(const Part& part, std::string_view file_name) {
+  text::ParseOptions options;
+  options.json_names = true;
+  options.first_line = part.first_line;
+  options.max_input_bytes = kMaxInputBytes;
+  options.max_depth = kMaxDepth;
+
+  google::protobuf::Struct any_kind;
+  text::Source source;
+  if (absl::Status status = text::parse(part.text, file_name, &any_kind, options, &source); !status.ok()) return status;
+  const std::string api_version = text_of(any_kind, "apiVersion");
+  const std::string kind = text_of(any_kind, "kind");
+  const KindInfo* info = find_kind(api_version, kind);
+  if (info == nullptr) {
+    text::PositionMap positions{std::string(file_name)};
+    positions.add("", {part.first_line, 1});
+    if (kind.empty()) return at(positions, "kind", "expected a kind, such as Service; got none");
+    if (api_version.empty()) return at(positions, "apiVersion", "expected a version, such as v1; got none");
+    positions.add("kind", source.positions.find(text::key_path("", "kind")));
+    return at(positions, "kind",
+              cat(api_version, " ", kind, " is not a kind that Weft knows; known are ", known_kinds()));
+  }
+  Draft draft;
+  draft.content = make_message(info->kind);
+  if (absl::Status status = text::parse(part.text, file_name, draft.content.get(), options, &source); !status.ok()) {
+    return status;
+  }
+  draft.positions = std::move(source.positions);
+  draft.positions.add("", {part.first_line, 1});
+  if (absl::Status status = settle(*info, &draft); !status.ok()) return status;
+  return draft;
+}
+
+void add_mistake(const absl::Status& status, std::string* mistakes) {
+  text::append(mistakes, mistakes->empty() ? "" : "\n", status.message());
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Draft>> read_documents(std::string_view text, std::string_view file_name) {
+  if (text.size() > kMaxInputBytes) {
+    return absl::InvalidArgumentError(cat(file_name, ": longer than ", kMaxInputBytes, " bytes"));
+  }
+  const bool json = absl::EndsWithIgnoreCase(text::to_absl(file_name), ".json");
+  std::vector<Draft> drafts;
+  std::map<Key, std::string> seen;
+  std::string mistakes;
+  for (const Part& part : json ? std::vector<Part>{{text, 1}} : split(text)) {
+    if (!json && says_nothing(part.text)) continue;
+    absl::StatusOr<Draft> draft = read_part(part, file_name);
+    if (!draft.ok()) {
+      add_mistake(draft.status(), &mistakes);
+      continue;
+    }
+    const auto [first, added] = seen.try_emplace(draft->key, draft->positions.locate("metadata"));
+    if (!added) {
+      add_mistake(at(draft->positions, "metadata.name",
+                     cat(to_string(draft->key), " stands a second time; the first is at ", first->second)),
+                  &mistakes);
+      continue;
+    }
+    drafts.push_back(*std::move(draft));
+  }
+  if (!mistakes.empty()) return absl::InvalidArgumentError(mistakes);
+  return drafts;
+}
+
+}  // namespace weft::source

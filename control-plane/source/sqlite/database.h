@@ -1,0 +1,70 @@
+#pragma once
+
+// SQLite behind absl::Status: the one place that calls its C interface. A Database and its statements belong to one
+// owner and are not synchronised.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace weft::source::sqlite {
+
+class Statement {
+ public:
+  // Parameters count from 1, columns from 0.
+  Statement& bind(int index, int64_t value);
+  Statement& bind(int index, std::string_view value);
+  Statement& bind_null(int index);
+
+  // True: a row is there; false: none is left, and the statement can be bound and run anew.
+  absl::StatusOr<bool> step();
+  // For statements without rows: runs it to its end.
+  absl::Status run();
+
+  int64_t integer(int column) const;
+  // Valid until the next step.
+  std::string_view text(int column) const;
+  bool is_null(int column) const;
+
+ private:
+  friend class Database;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const;
+  };
+  Statement(class Database* database, sqlite3_stmt* statement) : database_(database), statement_(statement) {}
+
+  class Database* database_;
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+class Database {
+ public:
+  // Creates the file if there is none; ":memory:" keeps nothing. Commits are on the disk when they return: write-ahead
+  // log, fully synchronous. Unavailable if another process has it open.
+  static absl::StatusOr<std::unique_ptr<Database>> open(const std::string& path);
+
+  absl::Status execute(const char* sql);
+  absl::StatusOr<Statement> prepare(std::string_view sql);
+
+  // The error of the call that failed last: ResourceExhausted for a full disk, DataLoss for a damaged file.
+  absl::Status error(std::string_view doing) const;
+
+ private:
+  struct Close {
+    void operator()(sqlite3* handle) const;
+  };
+  explicit Database(std::string path) : path_(std::move(path)) {}
+
+  const std::string path_;
+  std::unique_ptr<sqlite3, Close> handle_;
+};
+
+}  // namespace weft::source::sqlite

@@ -88,7 +88,7 @@ void Forwarder::start(const ForwardPlan& plan, bool end) {
   if (plan_.deadlines.stream_duration_ms != 0) {
     stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
   }
-  if (!plan_.action->retry) plan_.replay_limit_bytes = std::min(plan_.replay_limit_bytes, kFreeReplayBytes);
+  if (plan_.retry() == nullptr) plan_.replay_limit_bytes = std::min(plan_.replay_limit_bytes, kFreeReplayBytes);
   if (end) request_ended();
   begin_try();
 }
@@ -111,10 +111,11 @@ void Forwarder::begin_try() {
   if (remaining_ms() <= 0) return fail(Cause::kDeadlinePassed, {});
   pool::BalanceContext balance;
   balance.hash = plan_.hash;
-  if (plan_.action->retry && plan_.action->retry->omit_previous_hosts) {
+  const route::RetryPolicy* policy = plan_.retry();
+  if (policy != nullptr && policy->omit_previous_hosts) {
     balance.avoid = tried_hosts_;
     balance.avoid_count = tried_count_;
-    balance.avoid_tries = plan_.action->retry->host_selection_max_attempts;
+    balance.avoid_tries = policy->host_selection_max_attempts;
   }
   cluster::HostPtr host = cluster_->choose_host(balance);
   if (host == nullptr) {
@@ -366,7 +367,7 @@ void Forwarder::on_failure(Attempt& attempt, codec::ResetReason reason, http::Ca
 }
 
 bool Forwarder::retry(Attempt* failed, const TryOutcome& outcome) {
-  const route::RetryPolicy* policy = plan_.action->retry ? &*plan_.action->retry : nullptr;
+  const route::RetryPolicy* policy = plan_.retry();
   RetryVerdict verdict = retry_verdict(policy, request_, outcome);
   if (verdict == RetryVerdict::kNo || finished_) return false;
   auto& stats = cluster_->stats();

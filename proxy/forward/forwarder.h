@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -42,11 +43,17 @@ class ForwardEvents {
 struct ForwardPlan {
   const route::ClusterAction* action = nullptr;
   const route::WeightedCluster* destination = nullptr;
+  std::shared_ptr<const route::RetryPolicy> callers_retry;  // In place of the action's, if there is one.
   Deadlines deadlines;
   std::optional<uint64_t> hash;     // For balancers that hash.
   uint64_t replay_limit_bytes = 0;  // Request body kept for retries.
   bool send_expected_timeout = true;
   bool include_attempt_count = false;
+
+  const route::RetryPolicy* retry() const {
+    if (callers_retry != nullptr) return callers_retry.get();
+    return action->retry ? &*action->retry : nullptr;
+  }
 };
 
 class Forwarder {

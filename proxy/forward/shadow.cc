@@ -44,6 +44,7 @@ void Shadow::start(const ForwardPlan& plan, bool end) {
   ForwardPlan own = plan;
   own.action = &action_;
   own.destination = &mirror_.destination;
+  own.callers_retry = nullptr;
   own.deadlines.per_try_timeout_ms = 0;
   own.hash.reset();
   held_limit_bytes_ = plan.replay_limit_bytes;

@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "proxy/forward/caller.h"
 #include "proxy/route/rewrite.h"
 #include "proxy/stream/prepare.h"
 
@@ -235,6 +236,7 @@ void Exchange::forward_request(const route::ClusterAction& action) {
   plan.destination = destination_;
   plan.deadlines =
       forward::deadlines_of(action, request, http.max_stream_duration_ms, http.respect_expected_rq_timeout);
+  plan.callers_retry = forward::obey_caller(request, action.retry ? &*action.retry : nullptr, plan.deadlines);
   plan.replay_limit_bytes = route_->has_per_request_buffer_limit ? route_->per_request_buffer_limit_bytes
                                                                  : http.limits.connection_buffer_high_bytes;
   if (!action.hash_policies.empty() && destination_->cluster->config().hashes()) {

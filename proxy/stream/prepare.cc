@@ -110,11 +110,14 @@ bool is_internal(const snapshot::HttpConnectionManager& http, std::string_view c
 }
 
 void sanitize(const snapshot::HttpConnectionManager& http, bool internal, http::HeaderMap& headers) {
-  // These steer the router; the routes alone do that here.
-  for (HeaderId id : {HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn, HeaderId::kXEnvoyMaxRetries,
-                      HeaderId::kXEnvoyUpstreamRqTimeoutMs, HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs,
-                      HeaderId::kXEnvoyAttemptCount}) {
-    headers.remove(id);
+  headers.remove(HeaderId::kXEnvoyAttemptCount);
+  // At the edge outsiders do not steer the router (forward/caller).
+  if (http.use_remote_address && !internal) {
+    for (HeaderId id : {HeaderId::kXEnvoyRetryOn, HeaderId::kXEnvoyRetryGrpcOn, HeaderId::kXEnvoyMaxRetries,
+                        HeaderId::kXEnvoyUpstreamRqTimeoutMs, HeaderId::kXEnvoyUpstreamRqPerTryTimeoutMs}) {
+      headers.remove(id);
+    }
+    headers.remove("x-envoy-retriable-status-codes");
   }
   if (internal) {
     headers.set(HeaderId::kXEnvoyInternal, "true");

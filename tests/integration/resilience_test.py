@@ -86,6 +86,11 @@ class TimeOuts(One):
         self.assertEqual(504, self.ask("per-try").status)
         self.assertEqual(3, len(self.silent.accepted) - before)
 
+    def test_the_caller_may_wait_less(self):
+        got = self.ask("per-try", headers=["x-envoy-upstream-rq-timeout-ms: 50"])
+        self.assertEqual(504, got.status)
+        self.assertIn(b"timeout", got.body)
+
     def test_an_idle_stream_ends(self):
         self.assertEqual(504, self.ask("idle").status)
 
@@ -141,6 +146,12 @@ class Retries(One):
 
     def test_no_policy_no_retry(self):
         self.assertEqual((503, 1), self.tries("none", UNAVAILABLE, OK))
+
+    def test_the_caller_may_ask_for_retries(self):
+        asks = ["x-envoy-retry-on: 5xx", "x-envoy-max-retries: 2"]
+        self.assertEqual((200, 3), self.tries("none", UNAVAILABLE, UNAVAILABLE, OK, headers=asks))
+        self.assertIsNone(self.backend.requests[-1].get("x-envoy-retry-on"))
+        self.assertEqual((503, 1), self.tries("5xx", UNAVAILABLE, OK, headers=["x-envoy-max-retries: 0"]))
 
     def test_an_error_is_tried_again(self):
         self.assertEqual((200, 2), self.tries("5xx", UNAVAILABLE, OK))

@@ -1,33 +1,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "proxy/config/compile/routes.h"
+#include "proxy/route/retry_condition.h"
 
 namespace weft::config {
 namespace {
-
-struct Condition {
-  std::string_view name;
-  uint32_t bit;
-};
-
-constexpr Condition kConditions[] = {
-    {"5xx", route::RetryPolicy::k5xx},
-    {"gateway-error", route::RetryPolicy::kGatewayError},
-    {"reset", route::RetryPolicy::kReset},
-    {"reset-before-request", route::RetryPolicy::kResetBeforeRequest},
-    {"connect-failure", route::RetryPolicy::kConnectFailure},
-    {"envoy-ratelimited", route::RetryPolicy::kEnvoyRateLimited},
-    {"retriable-4xx", route::RetryPolicy::kRetriable4xx},
-    {"refused-stream", route::RetryPolicy::kRefusedStream},
-    {"retriable-status-codes", route::RetryPolicy::kRetriableStatusCodes},
-    {"retriable-headers", route::RetryPolicy::kRetriableHeaders},
-    {"http3-post-connect-failure", route::RetryPolicy::kHttp3PostConnectFailure},
-    {"cancelled", route::RetryPolicy::kGrpcCancelled},
-    {"deadline-exceeded", route::RetryPolicy::kGrpcDeadlineExceeded},
-    {"internal", route::RetryPolicy::kGrpcInternal},
-    {"resource-exhausted", route::RetryPolicy::kGrpcResourceExhausted},
-    {"unavailable", route::RetryPolicy::kGrpcUnavailable},
-};
 
 uint32_t compile_retry_on(Context& context, const std::string& list, std::string_view path) {
   uint32_t bits = 0;
@@ -35,10 +12,7 @@ uint32_t compile_retry_on(Context& context, const std::string& list, std::string
     absl::string_view stripped = absl::StripAsciiWhitespace(piece);
     std::string_view name(stripped.data(), stripped.size());
     if (name.empty()) continue;
-    uint32_t bit = 0;
-    for (const Condition& condition : kConditions) {
-      if (condition.name == name) bit = condition.bit;
-    }
+    uint32_t bit = route::retry_condition(name);
     if (bit == 0) context.error(path, text::cat("\"", name, "\" is no condition for a retry that we know"));
     bits |= bit;
   }

@@ -127,6 +127,7 @@ TEST_CASE("ports and the trailing dot are taken off the host as configured") {
 
 TEST_CASE("headers that steer the proxy are taken from outsiders") {
   Fixture fixture;
+  fixture.http.use_remote_address = true;
   fixture.with("x-envoy-retry-on", "5xx");
   fixture.with("x-envoy-upstream-rq-timeout-ms", "1");
   fixture.with("x-envoy-expected-rq-timeout-ms", "1");
@@ -136,6 +137,11 @@ TEST_CASE("headers that steer the proxy are taken from outsiders") {
   CHECK(fixture.header("x-envoy-upstream-rq-timeout-ms") == "(none)");
   CHECK(fixture.header("x-envoy-expected-rq-timeout-ms") == "(none)");
   CHECK(fixture.header("x-other") == "1");
+
+  Fixture inside;
+  inside.with("x-envoy-retry-on", "5xx");
+  inside.prepare();
+  CHECK(inside.header("x-envoy-retry-on") == "5xx");
 
   Fixture trusting;
   trusting.http.respect_expected_rq_timeout = true;

@@ -53,6 +53,9 @@ void LibeventLoop::run() {
   struct event wait_event;
   int64_t waiting_until_ms = 0;
   event_assign(&wait_event, base_, -1, 0, forget_wait, &waiting_until_ms);
+  // What was asked for before is not kept until the first event.
+  read_clock();
+  finish_turn();
   while (!stopping_.load(std::memory_order_acquire)) {
     int64_t wait_ms = has_work() ? 0 : timers().wait_ms(kLongestWaitMs);
     int flags = EVLOOP_ONCE;

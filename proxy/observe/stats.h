@@ -214,4 +214,11 @@ WEFT_STATS(ListenerStats, WEFT_LISTENER_METRICS)
   X(Counter, upstream_flush_total)
 WEFT_STATS(TcpStats, WEFT_TCP_METRICS)
 
+// Prefix "control_plane."
+#define WEFT_CONTROL_PLANE_METRICS(X) \
+  X(Gauge, connected_state)           \
+  X(Gauge, pending_requests)          \
+  X(Counter, rate_limit_enforced)
+WEFT_STATS(ControlPlaneStats, WEFT_CONTROL_PLANE_METRICS)
+
 }  // namespace weft::observe

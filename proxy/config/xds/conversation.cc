@@ -38,7 +38,7 @@ Conversation::Conversation(event::Loop& loop, Consumer& consumer, ConversationOp
       fetches_(loop, base::bind<&Conversation::on_fetch_timeouts>(this)),
       lifetimes_(loop, base::bind<&Conversation::on_expired>(this)) {}
 
-void Conversation::subscribe(Type type, std::vector<std::string> names) {
+void Conversation::subscribe(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms) {
   TypeState& state = this->state(type);
   bool wildcard = names.empty() && type_info(type).whole;
   std::set<std::string, std::less<>> wanted(std::make_move_iterator(names.begin()),
@@ -67,10 +67,10 @@ void Conversation::subscribe(Type type, std::vector<std::string> names) {
     }
   }
   for (const std::string& name : dropped) fetches_.stop({type, name});
-  if (int64_t timeout_ms = options_.initial_fetch_timeout_ms[static_cast<size_t>(type)]; timeout_ms != 0) {
-    if (first_all) fetches_.start({type, kAll}, timeout_ms);
+  if (initial_fetch_timeout_ms != 0) {
+    if (first_all) fetches_.start({type, kAll}, initial_fetch_timeout_ms);
     for (const std::string& name : added) {
-      if (state.held.count(name) == 0) fetches_.start({type, name}, timeout_ms);
+      if (state.held.count(name) == 0) fetches_.start({type, name}, initial_fetch_timeout_ms);
     }
   }
   on_names_changed(type, added, dropped, was_wildcard);
@@ -109,7 +109,7 @@ void Conversation::send(const google::protobuf::MessageLite& request) {
 std::optional<Type> Conversation::expected_type(const std::string& url) {
   std::optional<Type> type = type_of(url);
   if (type && state(*type).subscribed) return type;
-  base::log_warning(text::cat("xds: ", options_.peer, " sent resources of type \"", url, "\" unasked; ignored"));
+  base::log_warning(text::cat("xds: ", peer_, " sent resources of type \"", url, "\" unasked; ignored"));
   return std::nullopt;
 }
 
@@ -191,7 +191,7 @@ void Conversation::take_errors(Type type, const std::vector<std::pair<std::strin
   std::vector<std::string> names;
   for (const auto& [name, error] : errors) {
     if (state(type).wanted.count(name) == 0) continue;
-    base::log_warning(text::cat("xds: ", options_.peer, " has no ", type_info(type).noun, " \"", name, "\": ", error));
+    base::log_warning(text::cat("xds: ", peer_, " has no ", type_info(type).noun, " \"", name, "\": ", error));
     fetches_.stop({type, name});
     names.push_back(name);
   }
@@ -202,7 +202,7 @@ google::rpc::Status Conversation::refuse(Type type, std::string_view version, co
   google::rpc::Status status;
   status.set_code(kInvalidArgument);
   status.set_message(refusal_text(type, refusals));
-  base::log_warning(text::cat("xds: refused version \"", version, "\" of ", options_.peer, ", ", refusals.size(),
+  base::log_warning(text::cat("xds: refused version \"", version, "\" of ", peer_, ", ", refusals.size(),
                               refusals.size() == 1 ? " resource: " : " resources: ", status.message()));
   return status;
 }
@@ -213,9 +213,8 @@ void Conversation::on_fetch_timeouts(std::vector<Deadlines::Key> due) {
     if (names[i].empty()) continue;
     Type type = static_cast<Type>(i);
     bool all = names[i].front() == kAll;
-    base::log_warning(text::cat("xds: ", options_.peer, " sent no ", type_info(type).noun, all ? "" : " ",
-                                all ? "" : join(names[i]), " within ", options_.initial_fetch_timeout_ms[i],
-                                " ms; going on without"));
+    base::log_warning(text::cat("xds: ", peer_, " sent no ", type_info(type).noun, all ? "" : " ",
+                                all ? "" : join(names[i]), " within the initial fetch timeout; going on without"));
     if (all) names[i].erase(names[i].begin());
     if (all) consumer_.on_fetch_timeout(type, {});
     if (!names[i].empty()) consumer_.on_fetch_timeout(type, names[i]);

@@ -25,20 +25,21 @@
 
 namespace weft::config::xds {
 
+// ConfigSource.initial_fetch_timeout, when it does not say.
+inline constexpr int64_t kInitialFetchTimeoutMs = 15'000;
+
 struct ConversationOptions {
   envoy::config::core::v3::Node node;
   // False: every request carries the node, not only a stream's first (ApiConfigSource.set_node_on_first_message_only).
   bool node_on_first_only = true;
-  // How long the consumer is kept waiting for a resource that was asked for, by Type; 0: for ever.
-  std::array<int64_t, kTypes> initial_fetch_timeout_ms = {15'000, 15'000, 15'000, 15'000, 15'000};
-  std::string peer;  // For log lines: who is talked to.
 };
 
 class Conversation {
  public:
   virtual ~Conversation() = default;
-  // As Source::subscribe(). Also while there is no stream.
-  void subscribe(Type type, std::vector<std::string> names);
+  // As Source::subscribe(). Also while there is no stream. The consumer is kept waiting for what is new among the names
+  // no longer than `initial_fetch_timeout_ms`; 0: for ever.
+  void subscribe(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms);
   // A stream was opened: take_requests() has the first ones.
   void open();
   // The stream is gone. What was not taken of the requests is forgotten.
@@ -47,6 +48,8 @@ class Conversation {
   absl::Status receive(std::string_view message);
   // What is to be sent now, in order; empty without a stream.
   std::vector<std::string> take_requests();
+  // For log lines: who is talked to from now on, "control plane \"x\"".
+  void name_peer(std::string peer) { peer_ = std::move(peer); }
   // How the server calls itself (ControlPlane.identifier); empty before it said so.
   const std::string& server_name() const { return server_name_; }
 
@@ -106,6 +109,7 @@ class Conversation {
   void on_expired(std::vector<Deadlines::Key> due);
 
   Consumer& consumer_;
+  std::string peer_ = "control plane";
   ConversationOptions options_;
   Deadlines fetches_;
   Deadlines lifetimes_;

@@ -46,5 +46,26 @@ TEST_CASE("a timer fires though nothing else wakes the loop, and though libevent
   REQUIRE_FALSE(chain.early);
 }
 
+TEST_CASE("what is put off to the next turn before the loop runs does not wait for an event") {
+  struct Task final : NextTurnTask {
+    explicit Task(LibeventLoop& loop) : loop(loop), timer(loop.timers(), base::bind<&Task::late>(this)) {}
+    void on_next_turn() override {
+      ran = true;
+      loop.stop();
+    }
+    void late() { loop.stop(); }
+    LibeventLoop& loop;
+    Timer timer;
+    bool ran = false;
+  };
+  LibeventLoop loop(base::system_clock());
+  Task task(loop);
+  loop.at_next_turn(task);
+  task.timer.arm(5'000);
+  loop.run();
+  REQUIRE(task.ran);
+  REQUIRE(task.timer.armed());
+}
+
 }  // namespace
 }  // namespace weft::event

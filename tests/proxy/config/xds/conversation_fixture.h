@@ -32,11 +32,12 @@ inline google::protobuf::Any wrapped(const discovery_v3::Resource& resource) {
 struct ConversationFixture {
   explicit ConversationFixture(bool delta, ConversationOptions options = {}) {
     options.node.set_id("n1");
-    options.peer = "ads";
     conversation = delta ? make_delta_conversation(loop, consumer, std::move(options))
                          : make_sotw_conversation(loop, consumer, std::move(options));
   }
-  void subscribe(Type type, Names names = {}) { conversation->subscribe(type, std::move(names)); }
+  void subscribe(Type type, Names names = {}, int64_t timeout_ms = kInitialFetchTimeoutMs) {
+    conversation->subscribe(type, std::move(names), timeout_ms);
+  }
   void reopen() {
     conversation->close();
     conversation->open();

@@ -7,7 +7,7 @@ using Request = discovery_v3::DeltaDiscoveryRequest;
 using Response = discovery_v3::DeltaDiscoveryResponse;
 
 struct Delta : ConversationFixture {
-  explicit Delta(ConversationOptions options = {}) : ConversationFixture(true, std::move(options)) {}
+  Delta() : ConversationFixture(true) {}
   Request one() { return take_one<Request>(); }
   static void add(Response& response, Type type, const std::string& name, const std::string& version) {
     auto* resource = response.add_resources();
@@ -176,10 +176,8 @@ TEST_CASE("what was unsubscribed is neither taken nor told of any more") {
 }
 
 TEST_CASE("the answer that a resource does not exist ends the wait for it") {
-  ConversationOptions options;
-  options.initial_fetch_timeout_ms.fill(1'000);
-  Delta xds(options);
-  xds.subscribe(Type::kEndpoints, {"a", "b"});
+  Delta xds;
+  xds.subscribe(Type::kEndpoints, {"a", "b"}, 1'000);
   xds.conversation->open();
   xds.answer(Type::kEndpoints, "n-1", {}, "1", {"a"});
   CHECK(xds.consumer.updates.back().second.removed == Names{"a"});

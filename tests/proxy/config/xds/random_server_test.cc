@@ -46,7 +46,7 @@ struct Picky final : Consumer {
     for (auto it = have[Type::kEndpoints].begin(); it != have[Type::kEndpoints].end();) {
       it = have[Type::kCluster].count(it->first) != 0 ? std::next(it) : have[Type::kEndpoints].erase(it);
     }
-    source->subscribe(Type::kEndpoints, names);
+    source->subscribe(Type::kEndpoints, names, 0);
   }
   Conversation* source = nullptr;
   std::map<Type, std::map<std::string, std::string>> have;
@@ -177,7 +177,7 @@ void play(bool delta, uint64_t seed) {
   Picky consumer;
   auto conversation = delta ? make_delta_conversation(loop, consumer, {}) : make_sotw_conversation(loop, consumer, {});
   consumer.source = conversation.get();
-  conversation->subscribe(Type::kCluster, {});
+  conversation->subscribe(Type::kCluster, {}, 0);
   World world;
   auto peer = std::make_unique<Peer>();
   conversation->open();

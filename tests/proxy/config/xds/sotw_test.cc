@@ -161,7 +161,7 @@ TEST_CASE("a name given up and wanted again within a turn is asked for without i
 TEST_CASE("names wanted because of a response are asked for after its acknowledgement") {
   struct Follower final : Consumer {
     std::vector<Refusal> on_update(Type type, const Update& update) override {
-      if (type == Type::kCluster) source->subscribe(Type::kEndpoints, {update.changed.front().name});
+      if (type == Type::kCluster) source->subscribe(Type::kEndpoints, {update.changed.front().name}, 0);
       return {};
     }
     void on_fetch_timeout(Type, const std::vector<std::string>&) override {}
@@ -171,7 +171,7 @@ TEST_CASE("names wanted because of a response are asked for after its acknowledg
   event::ManualLoop loop{clock};
   auto conversation = make_sotw_conversation(loop, follower, {});
   follower.source = conversation.get();
-  conversation->subscribe(Type::kCluster, {});
+  conversation->subscribe(Type::kCluster, {}, 0);
   conversation->open();
   conversation->take_requests();
   REQUIRE(conversation->receive(Sotw::response(Type::kCluster, "1", "n", {"a"}).SerializeAsString()).ok());
@@ -247,12 +247,10 @@ TEST_CASE("resources that nobody wants are left out, types that nobody wants are
 }
 
 TEST_CASE("a SotW resource without an answer is given up after the initial fetch timeout, once") {
-  ConversationOptions options;
-  options.initial_fetch_timeout_ms = {1'000, 2'000, 1'000, 0, 1'000};
-  Sotw xds(options);
-  xds.subscribe(Type::kCluster);
-  xds.subscribe(Type::kEndpoints, {"a", "b", "c"});
-  xds.subscribe(Type::kRoutes, {"r"});
+  Sotw xds;
+  xds.subscribe(Type::kCluster, {}, 1'000);
+  xds.subscribe(Type::kEndpoints, {"a", "b", "c"}, 2'000);
+  xds.subscribe(Type::kRoutes, {"r"}, 0);
   xds.conversation->open();
   xds.take<Request>();
   xds.answer(Type::kEndpoints, "1", "n-1", {"b"});

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "proxy/config/xds/grpc_source.h"
+
+// The one aggregated source of the process, shared by all that say `ads: {}`: what they want is asked for together, and
+// what comes is given to those who want it. Main thread.
+
+namespace weft::config::xds {
+
+class Ads final : private Consumer {
+ public:
+  // As GrpcSource.
+  Ads(pool::WorkerContext& context, GrpcSourceOptions options, observe::ControlPlaneStats& stats);
+  ~Ads();
+
+  // A share of it for one type; what it asked for is given up with it. The consumer outlives the share, the share not
+  // this object.
+  std::unique_ptr<Source> share(Type type, Consumer& consumer, int64_t initial_fetch_timeout_ms);
+
+ private:
+  class Share;
+
+  std::vector<Refusal> on_update(Type type, const Update& update) override;
+  void on_fetch_timeout(Type type, const std::vector<std::string>& names) override;
+  // Tells the source what all shares of a type want together, but for some.
+  void ask(Type type, int64_t initial_fetch_timeout_ms, const std::vector<std::string>& without = {});
+  bool wanted_by_others(Type type, const Share& than, const std::vector<std::string>& names);
+  std::set<Share*>& shares(Type type) { return shares_[static_cast<size_t>(type)]; }
+
+  std::array<std::set<Share*>, kTypes> shares_;
+  GrpcSource source_;
+};
+
+}  // namespace weft::config::xds

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "proxy/cluster/cluster.h"
+#include "proxy/config/xds/conversation.h"
+#include "proxy/config/xds/grpc_stream.h"
+#include "proxy/config/xds/subscription.h"
+#include "proxy/observe/stats.h"
+#include "proxy/pool/worker_context.h"
+
+// Configuration from control planes over gRPC: one aggregated stream for all types, or one for each type. Connects with
+// the first subscription, comes back by exponential backoff after whatever ended the stream, at the next control plane
+// if there are several. Main thread.
+
+namespace weft::config::xds {
+
+struct ControlPlane {
+  cluster::ClusterPtr cluster;
+  GrpcCall call;  // But for its path.
+};
+
+// Of the requests on one stream; RateLimitSettings.
+struct RateLimit {
+  uint32_t max_tokens = 100;
+  double per_second = 10;
+};
+
+struct GrpcSourceOptions {
+  std::vector<ControlPlane> control_planes;  // At least one.
+  bool delta = false;
+  bool aggregated = true;
+  ConversationOptions conversation;
+  int64_t initial_fetch_timeout_ms = kInitialFetchTimeoutMs;
+  int64_t backoff_base_ms = 500;
+  int64_t backoff_max_ms = 30'000;
+  std::optional<RateLimit> rate_limit;
+};
+
+class GrpcSource final : public Source {
+ public:
+  // `context`, `consumer` and `stats` outlive it; `context.worker` is the main thread's.
+  GrpcSource(pool::WorkerContext& context, Consumer& consumer, GrpcSourceOptions options,
+             observe::ControlPlaneStats& stats);
+  ~GrpcSource() override;
+
+  void subscribe(Type type, std::vector<std::string> names) override {
+    subscribe_within(type, std::move(names), options_.initial_fetch_timeout_ms);
+  }
+  // The same with a timeout of its own for what is new among the names; milliseconds, 0: none.
+  void subscribe_within(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms);
+  bool connected() const override;
+
+ private:
+  class Channel;
+
+  pool::WorkerContext& context_;
+  Consumer& consumer_;
+  GrpcSourceOptions options_;
+  observe::ControlPlaneStats& stats_;
+  std::array<std::unique_ptr<Channel>, kTypes> channels_;  // Aggregated: the first for all.
+};
+
+}  // namespace weft::config::xds

@@ -13,6 +13,7 @@ constexpr int kInvalidArgument = 3;  // google.rpc.Code
 // A deadline's key when all that the server has is wanted.
 constexpr char kAll[] = "";
 constexpr size_t kMaxLoggedNames = 10;
+constexpr size_t kMaxLoggedBytes = 200;
 
 std::string join(const std::vector<std::string>& names) {
   std::string result;
@@ -109,7 +110,8 @@ void Conversation::send(const google::protobuf::MessageLite& request) {
 std::optional<Type> Conversation::expected_type(const std::string& url) {
   std::optional<Type> type = type_of(url);
   if (type && state(*type).subscribed) return type;
-  base::log_warning(text::cat("xds: ", peer_, " sent resources of type \"", url, "\" unasked; ignored"));
+  base::log_warning(
+      text::cat("xds: ", peer_, " sent resources of type \"", url.substr(0, kMaxLoggedBytes), "\" unasked; ignored"));
   return std::nullopt;
 }
 

@@ -106,6 +106,8 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
       stream_->send(unsent_.front());
       unsent_.pop_front();
     }
+    // What is not answered yet is not followed by more.
+    stream_->hold(!unsent_.empty());
     auto unsent = static_cast<int64_t>(unsent_.size());
     owner_.stats_.pending_requests.add(unsent - std::exchange(counted_unsent_, unsent));
   }

@@ -166,9 +166,18 @@ void GrpcStream::finish_failed(http::Cause cause, std::string_view detail) {
 
 void GrpcStream::on_send_blocked(bool blocked) {
   // A server that does not take our answers gets nothing more to be answered.
-  if (stream_ == nullptr || over_) return;
-  stream_->pause_receiving(blocked);
-  if (!blocked) connection_->schedule_flush();
+  blocked_ = blocked;
+  update_pause();
+}
+
+void GrpcStream::hold(bool held) {
+  if (std::exchange(held_, held) != held) update_pause();
+}
+
+void GrpcStream::update_pause() {
+  if (stream_ == nullptr || over_ || released_) return;
+  stream_->pause_receiving(held_ || blocked_);
+  if (!held_ && !blocked_) connection_->schedule_flush();
 }
 
 void GrpcStream::on_stream_closed() {

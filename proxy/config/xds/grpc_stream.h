@@ -53,6 +53,8 @@ class GrpcStream final : public event::Deferred,
                            Events& events);
   // One message. After on_grpc_open().
   void send(std::string_view message);
+  // While held no message comes; the server is stopped by flow control. After on_grpc_open().
+  void hold(bool held);
   // Resets the stream; no event follows.
   void cancel();
 
@@ -67,6 +69,7 @@ class GrpcStream final : public event::Deferred,
   void release();
   void destroy();
   void send_head();
+  void update_pause();
 
   // codec::ResponseEvents
   base::Arena& arena() override { return arena_; }
@@ -99,6 +102,8 @@ class GrpcStream final : public event::Deferred,
   GrpcFrames frames_;
   codec::ClientStream* stream_ = nullptr;
   pool::UpstreamConnection* connection_ = nullptr;
+  bool held_ = false;
+  bool blocked_ = false;   // The server does not take what we send.
   bool over_ = false;      // The HTTP stream has ended by itself.
   bool released_ = false;  // Nobody wants anything of it any more.
 };

@@ -1,5 +1,6 @@
 #include <cstdlib>
 
+#include "proxy/base/log.h"
 #include "proxy/config/xds/conversation.h"
 #include "proxy/config/xds/grpc_frames.h"
 
@@ -44,6 +45,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<std::string> messages = read(bytes, bytes.size() + 1, &whole_failed);
   if (messages != read(bytes, 1 + (data[0] >> 1), &cut_failed) || whole_failed != cut_failed) abort();
 
+  base::set_log_level(base::LogLevel::kOff);
   base::ManualClock clock;
   weft::event::ManualLoop loop{clock};
   TakesAll consumer;

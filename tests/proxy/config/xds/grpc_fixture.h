@@ -29,6 +29,18 @@ inline std::string data(uint32_t stream, std::string_view bytes, bool end = fals
   return pool::frame(0, end ? 1 : 0, stream, bytes);
 }
 
+// Of any length, in as many frames as it needs.
+inline std::string long_data(uint32_t stream, std::string_view bytes) {
+  constexpr size_t kMostBytes = 16'000;
+  std::string frames;
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(kMostBytes, bytes.size()))) {
+    std::string frame = pool::frame(0, 0, stream, bytes.substr(0, kMostBytes));
+    frame[1] = static_cast<char>(std::min(kMostBytes, bytes.size()) >> 8);
+    frames += frame;
+  }
+  return frames;
+}
+
 struct SentFrame {
   uint8_t type, flags;
   uint32_t stream;

@@ -181,6 +181,30 @@ TEST_CASE("requests above the rate wait, and go out as it allows") {
   CHECK(f.stats.pending_requests.value() == 0);
 }
 
+TEST_CASE("a server that is faster than the rate of answers is not read on") {
+  GrpcSourceOptions options;
+  options.rate_limit = RateLimit{1, 10};
+  SourceFixture f(options);
+  f.make();
+  f.subscribe(Type::kCluster);
+  f.serve(0);
+  auto windows_opened = [&f] {
+    size_t count = 0;
+    for (const SentFrame& frame : f.sent(0)) count += frame.type == 8 && frame.stream == 1 ? 1 : 0;
+    return count;
+  };
+  f.arrive(0, grpc_head(1) + data(1, SourceFixture::clusters("1", "a")));
+  REQUIRE(f.stats.pending_requests.value() == 1);
+  // Most of what the stream's window allows, once its settings are agreed upon.
+  f.arrive(0, pool::frame(4, 1, 0, {}));
+  f.arrive(0, long_data(1, grpc_frame(std::string(200'000, 'x')).substr(0, 200'000)));
+  CHECK(windows_opened() == 0);
+  f.loop.advance_ms(110);
+  f.loop.turn();
+  CHECK(f.stats.pending_requests.value() == 0);
+  CHECK(windows_opened() == 1);
+}
+
 TEST_CASE("without a control plane what waits for it is told after the initial fetch timeout") {
   SourceFixture f;
   f.options.initial_fetch_timeout_ms = 2'000;

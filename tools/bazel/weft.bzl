@@ -93,3 +93,24 @@ def weft_proto(name, srcs, deps = []):
         linkstatic = True,
         deps = deps + ["//third_party:protobuf"],
     )
+
+def weft_grpc(name, srcs, deps, **kwargs):
+    """The gRPC C++ services of these .proto files, whose messages are in deps; only for //api. For the control plane alone."""
+    stems = [src[:-len(".proto")] for src in srcs]
+    native.genrule(
+        name = name + "_gen",
+        srcs = srcs + [dep + "_srcs" for dep in deps],
+        outs = [stem + ext for stem in stems for ext in [".grpc.pb.h", ".grpc.pb.cc"]],
+        cmd = "/usr/bin/protoc -Iapi --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin --grpc_out=$(GENDIR)/api " +
+              " ".join(["api/" + src for src in srcs]),
+    )
+    native.cc_library(
+        name = name,
+        srcs = [stem + ".grpc.pb.cc" for stem in stems],
+        hdrs = [stem + ".grpc.pb.h" for stem in stems],
+        copts = ["-w", "-O1"],
+        includes = ["."],
+        linkstatic = True,
+        deps = deps + ["//third_party:grpc"],
+        **kwargs
+    )

@@ -1,0 +1,68 @@
+#include "control-plane/xds/encode.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "envoy/service/discovery/v3/discovery.pb.h"
+
+namespace weft::xds {
+
+namespace {
+
+// DiscoveryResponse.resources and DeltaDiscoveryResponse.resources.
+constexpr char kResourcesTag = 2 << 3 | 2;
+// Below it a copy costs less than a slice of its own.
+constexpr size_t kMinSharedBytes = 2048;
+
+void append_varint(uint64_t value, std::string& out) {
+  for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
+  out.push_back(static_cast<char>(value));
+}
+
+grpc::Slice shared_slice(const ResourcePointer& resource) {
+  auto* hold = new ResourcePointer(resource);
+  void* bytes = const_cast<char*>(resource->any.data());
+  return grpc::Slice(bytes, resource->any.size(), [](void* held) { delete static_cast<ResourcePointer*>(held); }, hold);
+}
+
+std::string envelope(const Response& response, Form form) {
+  if (form == Form::kDelta) {
+    envoy::service::discovery::v3::DeltaDiscoveryResponse message;
+    message.set_system_version_info(response.version);
+    message.set_type_url(std::string(snapshot::type_url(response.type)));
+    message.set_nonce(response.nonce);
+    for (const std::string& name : response.removed) message.add_removed_resources(name);
+    return message.SerializeAsString();
+  }
+  envoy::service::discovery::v3::DiscoveryResponse message;
+  message.set_version_info(response.version);
+  message.set_type_url(std::string(snapshot::type_url(response.type)));
+  message.set_nonce(response.nonce);
+  return message.SerializeAsString();
+}
+
+}  // namespace
+
+grpc::ByteBuffer encode(const Response& response, Form form) {
+  std::vector<grpc::Slice> slices;
+  std::string copied = envelope(response, form);
+  for (const ResourcePointer& resource : response.resources) {
+    const std::string_view prefix =
+        form == Form::kDelta ? std::string_view(resource->delta_prefix) : std::string_view();
+    copied.push_back(kResourcesTag);
+    append_varint(prefix.size() + resource->any.size(), copied);
+    copied += prefix;
+    if (resource->any.size() < kMinSharedBytes) {
+      copied += resource->any;
+      continue;
+    }
+    slices.emplace_back(copied);
+    copied.clear();
+    slices.push_back(shared_slice(resource));
+  }
+  if (!copied.empty()) slices.emplace_back(copied);
+  return grpc::ByteBuffer(slices.data(), slices.size());
+}
+
+}  // namespace weft::xds

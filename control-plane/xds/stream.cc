@@ -1,0 +1,144 @@
+#include "control-plane/xds/stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+#include "proxy/base/hash.h"
+
+namespace weft::xds {
+
+namespace {
+
+// What names another goes before it.
+constexpr std::array<Type, snapshot::kTypeCount> kRemovalOrder = {Type::kListener, Type::kRoute, Type::kSecret,
+                                                                  Type::kCluster, Type::kEndpoint};
+
+// The same for the same resources, whatever their order.
+std::string version_of(const std::vector<ResourcePointer>& resources) {
+  uint64_t sum = 0;
+  for (const ResourcePointer& resource : resources) sum += base::xxhash64(resource->name, resource->version);
+  return snapshot::version_text(sum);
+}
+
+std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::string>& field) {
+  return {field.begin(), field.end()};
+}
+
+}  // namespace
+
+Stream::Stream(Form form, const View& view, base::Clock& clock)
+    : form_(form),
+      view_(view),
+      clock_(clock),
+      subscriptions_{{{Type::kCluster, form},
+                      {Type::kEndpoint, form},
+                      {Type::kSecret, form},
+                      {Type::kListener, form},
+                      {Type::kRoute, form}}},
+      seen_generation_(view.generation()) {}
+
+void Stream::answer(Type type, std::string_view nonce, const std::string* error) {
+  Counts& counts = counts_[static_cast<size_t>(type)];
+  if (error == nullptr) {
+    if (at(type).acknowledge(nonce)) ++counts.acknowledged;
+  } else {
+    if (at(type).refuse(nonce, *error, clock_.wall_ns())) ++counts.refused;
+  }
+}
+
+void Stream::on_request(const envoy::service::discovery::v3::DiscoveryRequest& request) {
+  const std::optional<Type> type = snapshot::type_of_url(request.type_url());
+  if (!type.has_value()) return;
+  if (!request.response_nonce().empty()) {
+    answer(*type, request.response_nonce(), request.has_error_detail() ? &request.error_detail().message() : nullptr);
+  }
+  at(*type).set_names(strings(request.resource_names()), view_);
+}
+
+void Stream::on_request(const envoy::service::discovery::v3::DeltaDiscoveryRequest& request) {
+  const std::optional<Type> type = snapshot::type_of_url(request.type_url());
+  if (!type.has_value()) return;
+  if (!request.response_nonce().empty()) {
+    answer(*type, request.response_nonce(), request.has_error_detail() ? &request.error_detail().message() : nullptr);
+  }
+  Subscription::DeltaChange change;
+  change.subscribe = strings(request.resource_names_subscribe());
+  change.unsubscribe = strings(request.resource_names_unsubscribe());
+  if (!at(*type).begun()) {
+    for (const auto& [name, version] : request.initial_resource_versions()) {
+      change.initial.emplace_back(name, snapshot::parse_version(version));
+    }
+  }
+  at(*type).change_names(std::move(change), view_);
+}
+
+void Stream::catch_up() {
+  if (seen_generation_ == view_.generation()) return;
+  const bool known =
+      view_.changes_since(seen_generation_, [this](Type type, const std::string& name) { at(type).mark(name); });
+  if (!known) {
+    for (Subscription& subscription : subscriptions_) subscription.mark_all(view_);
+  }
+  seen_generation_ = view_.generation();
+}
+
+bool Stream::must_wait(Type type) const {
+  if (type != Type::kListener && type != Type::kRoute) return false;
+  const Subscription& clusters = subscription(Type::kCluster);
+  // Others learn of clusters from routes, and would wait for ever.
+  if (!clusters.wildcard()) return false;
+  const Subscription& endpoints = subscription(Type::kEndpoint);
+  return clusters.in_flight() || (endpoints.in_flight() && endpoints.owes_first(view_));
+}
+
+std::optional<Response> Stream::next() {
+  catch_up();
+  for (const Type type : snapshot::kTypes) {
+    if (must_wait(type)) return std::nullopt;
+    std::optional<std::vector<Change>> changes = at(type).collect(view_, false);
+    if (changes.has_value()) return respond(type, *std::move(changes));
+  }
+  for (const Type type : {Type::kCluster, Type::kListener, Type::kRoute}) {
+    if (subscription(type).in_flight()) return std::nullopt;
+  }
+  for (const Type type : kRemovalOrder) {
+    std::optional<std::vector<Change>> changes = at(type).collect(view_, true);
+    if (changes.has_value()) return respond(type, *std::move(changes));
+  }
+  return std::nullopt;
+}
+
+Response Stream::respond(Type type, std::vector<Change> changes) {
+  for (const Change& change : changes) {
+    if (change.resource == nullptr) continue;
+    // A client that takes a cluster or a listener anew waits for what it names, be it as before.
+    const bool is_update =
+        at(type).holds(change.name) && at(type).held_version(change.name) != change.resource->version;
+    if (!is_update) continue;
+    for (const snapshot::Reference& reference : change.resource->references) {
+      if (type == Type::kCluster || type == Type::kListener) at(reference.type).mark_again(reference.name);
+    }
+  }
+  Response response;
+  response.type = type;
+  response.nonce = absl::StrCat(++last_nonce_);
+  if (form_ == Form::kDelta) {
+    for (const Change& change : changes) {
+      if (change.resource == nullptr) response.removed.push_back(change.name);
+    }
+  }
+  response.resources = at(type).send(std::move(changes), response.nonce);
+  response.version = version_of(response.resources);
+  ++counts_[static_cast<size_t>(type)].sent;
+  return response;
+}
+
+bool Stream::is_settled() const {
+  return std::all_of(subscriptions_.begin(), subscriptions_.end(), [](const Subscription& subscription) {
+    return !subscription.in_flight() && subscription.due_count() == 0;
+  });
+}
+
+}  // namespace weft::xds

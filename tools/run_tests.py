@@ -16,7 +16,12 @@ CACHE = pathlib.Path(os.environ.get("WEFT_CACHE", pathlib.Path.home() / ".cache/
 PYTHON = CACHE / "venv/bin/python"
 SUITES = ["tests/integration", "tests/conformance"]
 MODULE_TIME_LIMIT_S = 600
-PROXY = "//proxy:weft-proxy"
+# Where the suites find each program, by environment variable.
+PROGRAMS = {
+    "WEFT_PROXY": "//proxy:weft-proxy",
+    "WEFT_CONTROL_BINARY": "//control-plane:weft-control",
+    "WEFTCTL_BINARY": "//tools/weftctl:weftctl",
+}
 
 # A case count at the end of a Catch2 log, when all passed and when some failed.
 CATCH_ALL = re.compile(r"^All tests passed \(.* in (\d+) test cases?\)", re.M)
@@ -99,22 +104,25 @@ def bazel_tests(tally, config):
     tally.add(f"{name}, {len(targets)} targets", passed_count, failed_count, time.monotonic() - start)
 
 
-def build_proxy(tally, config):
-    """The path of the proxy built in one configuration, or None when it does not build."""
+def build_programs(tally, config):
+    """The programs that the suites run, built in one configuration: {variable: path}; None when one does not build."""
     flags = [f"--config={config}"] if config else []
-    run = subprocess.run(["bazel", "build", *flags, PROXY], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    run = subprocess.run(["bazel", "build", *flags, *PROGRAMS.values()], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if run.returncode:
-        tally.add(f"build of {PROXY} ({config or 'fastbuild'})", 0, 1, output=run.stderr)
+        tally.add(f"build of the programs ({config or 'fastbuild'})", 0, 1, output=run.stderr)
         return None
     info = subprocess.run(["bazel", "info", *flags, "bazel-bin"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
-    built = pathlib.Path(info.stdout.strip()) / "proxy/weft-proxy"
-    # The next build in another configuration would take its place, so each keeps a copy of its own.
-    copy = CACHE / "build" / f"weft-proxy-{config or 'fastbuild'}-{os.getpid()}"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.unlink(missing_ok=True)
-    copy.write_bytes(built.read_bytes())
-    copy.chmod(0o755)
-    return copy
+    copies = {}
+    for variable, target in PROGRAMS.items():
+        built = pathlib.Path(info.stdout.strip()) / target.removeprefix("//").replace(":", "/")
+        # The next build in another configuration would take its place, so each keeps a copy of its own.
+        copy = CACHE / "build" / f"{built.name}-{config or 'fastbuild'}-{os.getpid()}"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.unlink(missing_ok=True)
+        copy.write_bytes(built.read_bytes())
+        copy.chmod(0o755)
+        copies[variable] = copy
+    return copies
 
 
 def run_module(tally, path, environment, label):
@@ -134,9 +142,9 @@ def run_module(tally, path, environment, label):
     tally.add(f"{module}{label}", counts["passed"], counts["failed"], time.monotonic() - start, output)
 
 
-def run_suites(tally, proxy, label, pattern=""):
+def run_suites(tally, programs, label, pattern=""):
     modules = [m for suite in SUITES for m in sorted((ROOT / suite).rglob("*_test.py")) if pattern in str(m.relative_to(ROOT))]
-    environment = {"WEFT_PROXY": str(proxy)}
+    environment = {variable: str(path) for variable, path in programs.items()}
     # A process that shares its core with another needs no longer for the waits, which are most of the time.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda m: run_module(tally, m, environment, label), modules))
@@ -158,12 +166,13 @@ def tidy(tally, headers):
 
 
 def suites_against(tally, config, pattern=""):
-    proxy = build_proxy(tally, config)
-    if proxy:
+    programs = build_programs(tally, config)
+    if programs:
         try:
-            run_suites(tally, proxy, f" [{config or 'fastbuild'}]", pattern)
+            run_suites(tally, programs, f" [{config or 'fastbuild'}]", pattern)
         finally:
-            proxy.unlink()
+            for path in programs.values():
+                path.unlink()
 
 
 def main(arguments):

@@ -68,6 +68,9 @@ class Store {
   virtual absl::StatusOr<Revision> commit(const std::vector<Write>& writes, int64_t time_ms,
                                           const std::string& author) = 0;
 
+  // What commit() would say of these writes, short of the disk's own errors; nothing is changed.
+  virtual absl::Status check(const std::vector<Write>& writes) = 0;
+
   // Newest first, at most `limit`; with a key only the commits that changed it.
   virtual absl::StatusOr<std::vector<Commit>> history(const std::optional<Key>& key, size_t limit) = 0;
 

@@ -190,9 +190,8 @@ absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision rev
   return absl::OkStatus();
 }
 
-absl::StatusOr<Revision> SqliteStore::commit(const std::vector<Write>& writes, int64_t time_ms,
-                                             const std::string& author) {
-  const Revision revision = revision_ + 1;
+absl::StatusOr<std::vector<Change>> SqliteStore::plan(const std::vector<Write>& writes, Revision revision,
+                                                      int64_t time_ms) {
   std::vector<Change> changes;
   std::set<Key> seen;
   for (const Write& write : writes) {
@@ -203,6 +202,17 @@ absl::StatusOr<Revision> SqliteStore::commit(const std::vector<Write>& writes, i
     if (!change.ok()) return change.status();
     if (change->has_value()) changes.push_back(*std::move(*change));
   }
+  return changes;
+}
+
+absl::Status SqliteStore::check(const std::vector<Write>& writes) { return plan(writes, revision_ + 1, 0).status(); }
+
+absl::StatusOr<Revision> SqliteStore::commit(const std::vector<Write>& writes, int64_t time_ms,
+                                             const std::string& author) {
+  const Revision revision = revision_ + 1;
+  absl::StatusOr<std::vector<Change>> planned = plan(writes, revision, time_ms);
+  if (!planned.ok()) return planned.status();
+  const std::vector<Change>& changes = *planned;
   if (changes.empty()) return revision_;
 
   absl::Status status = database_->execute("BEGIN IMMEDIATE");

@@ -24,6 +24,7 @@ class SqliteStore : public Store {
   absl::StatusOr<Listing> list_at(Revision revision) override;
   absl::StatusOr<Revision> commit(const std::vector<Write>& writes, int64_t time_ms,
                                   const std::string& author) override;
+  absl::Status check(const std::vector<Write>& writes) override;
   absl::StatusOr<std::vector<Commit>> history(const std::optional<Key>& key, size_t limit) override;
   absl::StatusOr<std::unique_ptr<Watch>> watch(Revision from, Watcher watcher) override;
 
@@ -35,6 +36,8 @@ class SqliteStore : public Store {
   absl::Status prepare_tables();
   // The change that `write` makes now, or nothing if it makes none.
   absl::StatusOr<std::optional<Change>> decide(const Write& write, Revision revision, int64_t time_ms);
+  // The changes that the writes make together as this revision.
+  absl::StatusOr<std::vector<Change>> plan(const std::vector<Write>& writes, Revision revision, int64_t time_ms);
   absl::Status store(const std::vector<Change>& changes, Revision revision, int64_t time_ms, const std::string& author);
   absl::Status replay(Revision from, const Watcher& watcher);
   absl::Status check_reached(Revision revision) const;

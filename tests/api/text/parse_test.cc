@@ -129,6 +129,20 @@ TEST_CASE("positions lead from field paths to the file, through an Any too") {
   CHECK(positions.find("static_resources.clusters[0].load_assignment.endpoints[0].priority").line == 45);
 }
 
+TEST_CASE("paths are in JSON's names where these are what people write, and lines count from the part's first") {
+  ParseOptions options;
+  options.json_names = true;
+  options.first_line = 101;
+  CHECK(mistakes("name: a\nlbPolicy: WHO\n", "c.yaml", options).starts_with("c.yaml:102:11: lbPolicy: expected"));
+  CHECK(contains(mistakes("name: a\nlbPolicies: x\n", "c.yaml", options), "did you mean lbPolicy?"));
+  CHECK(mistakes("name: [\n", "c.yaml", options).starts_with("c.yaml:10"));
+  CHECK(mistakes("name: a\nalt: \"\xff\"\n", "c.yaml", options).starts_with("c.yaml:102:7: not UTF-8"));
+  Cluster parsed;
+  Source source;
+  REQUIRE(parse("lbPolicy: RANDOM\n", "c.yaml", &parsed, options, &source).ok());
+  CHECK(source.positions.locate("lbPolicy") == "c.yaml:101:1: lbPolicy");
+}
+
 TEST_CASE("JSON is read by both spellings of names") {
   const Cluster snake = cluster(R"({"name": "a", "connect_timeout": "3s", "lb_policy": 2})", "c.json");
   const Cluster camel = cluster(R"({"name": "a", "connectTimeout": "3s", "lbPolicy": "RING_HASH"})", "c.json");

@@ -86,6 +86,9 @@ TEST_CASE("a commit on top of an older revision is refused as a whole") {
   REQUIRE(store->commit({put("a", 1, 0)}, 1, "test").value() == 1);
   CHECK(store->commit({put("b", 1, 0), put("a", 2, 0)}, 2, "test").status().code() == absl::StatusCode::kAborted);
   CHECK(store->get(key("b")).status().code() == absl::StatusCode::kNotFound);
+  CHECK(store->check({put("b", 1, 0), put("a", 2, 0)}).code() == absl::StatusCode::kAborted);
+  CHECK(store->check({put("b", 1, 0), put("a", 2, 1)}).ok());
+  CHECK(store->list()->revision == 1);
   CHECK(store->commit({put("a", 2, 7)}, 2, "test").status().message() ==
         "Service shop/a is not at revision 7 any more: it is at 1");
   CHECK(store->commit({put("c", 2, 7)}, 2, "test").status().message() ==

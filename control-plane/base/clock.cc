@@ -1,0 +1,24 @@
+#include "control-plane/base/clock.h"
+
+#include <chrono>
+
+namespace weft::base {
+
+namespace {
+
+class SystemClock : public Clock {
+ public:
+  int64_t wall_ms() override {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  }
+};
+
+}  // namespace
+
+Clock& system_clock() {
+  static SystemClock clock;
+  return clock;
+}
+
+}  // namespace weft::base

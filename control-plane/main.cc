@@ -1,0 +1,8 @@
+#include "control-plane/server/options.h"
+#include "control-plane/server/server.h"
+
+int main(int argc, char** argv) {
+  int exit_code = -1;
+  const weft::server::Options options = weft::server::parse_options(argc, argv, &exit_code);
+  return exit_code >= 0 ? exit_code : weft::server::run(options);
+}

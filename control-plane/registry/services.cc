@@ -1,0 +1,194 @@
+#include "control-plane/registry/services.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "control-plane/registry/format.h"
+#include "control-plane/registry/validate.h"
+#include "kubernetes/core/v1/service.pb.h"
+#include "kubernetes/discovery/v1/endpoint_slice.pb.h"
+#include "kubernetes/meta/v1/meta.pb.h"
+#include "weft/v1/external_service.pb.h"
+
+namespace weft::registry {
+
+namespace {
+
+using kubernetes::discovery::v1::EndpointSlice;
+using source::Kind;
+using source::Object;
+
+constexpr char kClusterDomain[] = "cluster.local";
+
+// appProtocol decides; without it the port's name, by its first part, as "http" or "grpc-api".
+AppProtocol app_protocol_of(std::string_view app_protocol, std::string_view name) {
+  const std::string_view word = app_protocol.empty() ? name.substr(0, name.find('-')) : app_protocol;
+  if (word == "http" || word == "kubernetes.io/ws") return AppProtocol::kHttp;
+  if (word == "http2" || word == "h2c" || word == "kubernetes.io/h2c") return AppProtocol::kHttp2;
+  if (word == "grpc") return AppProtocol::kGrpc;
+  if (word == "tls" || word == "https" || word == "kubernetes.io/wss") return AppProtocol::kTls;
+  if (word == "tcp") return AppProtocol::kTcp;
+  return AppProtocol::kDetect;
+}
+
+bool is_tcp(std::string_view protocol) { return protocol.empty() || protocol == "TCP"; }
+
+void fill(const Object& object, const kubernetes::core::v1::ServiceSpec& spec, Service* out) {
+  const std::string& name = object.key.name;
+  const std::string in_namespace = name + "." + object.key.namespace_name;
+  out->hosts = {name, in_namespace, in_namespace + ".svc", in_namespace + ".svc." + kClusterDomain};
+  if (is_ip(spec.cluster_ip())) out->addresses.push_back(spec.cluster_ip());
+  for (const std::string& address : spec.cluster_ips()) {
+    if (is_ip(address) && address != spec.cluster_ip()) out->addresses.push_back(address);
+  }
+  for (const auto& port : spec.ports()) {
+    if (!is_tcp(port.protocol())) continue;
+    out->ports.push_back(
+        {port.name(), static_cast<uint16_t>(port.port()), app_protocol_of(port.app_protocol(), port.name())});
+  }
+  if (spec.type() == "ExternalName") out->resolution = Resolution::kDns;
+  out->publish_not_ready = spec.publish_not_ready_addresses();
+}
+
+void fill(const v1::ExternalServiceSpec& spec, Service* out) {
+  out->hosts.assign(spec.hosts().begin(), spec.hosts().end());
+  out->addresses.assign(spec.addresses().begin(), spec.addresses().end());
+  for (const auto& port : spec.ports()) {
+    out->ports.push_back(
+        {port.name(), static_cast<uint16_t>(port.port()), app_protocol_of(port.app_protocol(), port.name())});
+  }
+  out->resolution = spec.resolution() == "Static" ? Resolution::kStatic : Resolution::kDns;
+}
+
+// The number of the slice's port of this name; 0 if it has none.
+uint16_t port_of_slice(const EndpointSlice& slice, const std::string& name) {
+  for (const auto& port : slice.ports()) {
+    if (port.name() == name && is_tcp(port.protocol())) return static_cast<uint16_t>(port.port());
+  }
+  return 0;
+}
+
+uint32_t weight_of_slice(const EndpointSlice& slice) {
+  const auto& annotations = slice.metadata().annotations();
+  const auto found = annotations.find(kWeightAnnotation);
+  uint32_t weight = 1;
+  if (found != annotations.end()) {
+    std::from_chars(found->second.data(), found->second.data() + found->second.size(), weight);
+  }
+  return weight;
+}
+
+Endpoint endpoint_of(const kubernetes::discovery::v1::Endpoint& from, uint16_t port, uint32_t weight) {
+  Endpoint out;
+  out.address = from.addresses(0);
+  out.port = port;
+  out.weight = weight;
+  const auto& conditions = from.conditions();
+  out.ready = !conditions.has_ready() || conditions.ready();
+  const bool serving = conditions.has_serving() ? conditions.serving() : out.ready;
+  out.draining = conditions.terminating() && serving;
+  out.ready = out.ready && !conditions.terminating();
+  out.zone = from.zone();
+  out.node_name = from.node_name();
+  const auto name = from.target_ref().fields().find("name");
+  out.workload = name == from.target_ref().fields().end() ? from.hostname() : name->second.string_value();
+  return out;
+}
+
+void add_slice(const EndpointSlice& slice, const Service& service, Endpoints* out) {
+  const uint32_t weight = weight_of_slice(slice);
+  for (size_t i = 0; i < service.ports.size(); ++i) {
+    const uint16_t port = port_of_slice(slice, service.ports[i].name);
+    if (port == 0) continue;
+    for (const auto& endpoint : slice.endpoints()) {
+      out->ports[i].endpoints.push_back(endpoint_of(endpoint, port, weight));
+    }
+  }
+}
+
+void add_external(const v1::ExternalServiceSpec& spec, Endpoints* out) {
+  for (int i = 0; i < spec.ports_size(); ++i) {
+    const auto& port = spec.ports(i);
+    const auto number = static_cast<uint16_t>(port.target_port() == 0 ? port.port() : port.target_port());
+    std::vector<Endpoint>& endpoints = out->ports[i].endpoints;
+    for (const auto& from : spec.endpoints()) {
+      Endpoint endpoint;
+      endpoint.address = from.address();
+      endpoint.port = number;
+      endpoint.weight = from.has_weight() ? from.weight() : 1;
+      endpoint.zone = from.zone();
+      endpoints.push_back(std::move(endpoint));
+    }
+    if (!spec.endpoints().empty()) continue;
+    Endpoint endpoint;
+    endpoint.address = spec.hosts(0);
+    endpoint.port = number;
+    endpoints.push_back(std::move(endpoint));
+  }
+}
+
+// An endpoint that stands in two slices counts once, as it does while it moves from one to the other.
+void sort_once(std::vector<Endpoint>* endpoints) {
+  const auto place = [](const Endpoint& a) { return std::tie(a.address, a.port); };
+  std::stable_sort(endpoints->begin(), endpoints->end(),
+                   [&](const Endpoint& a, const Endpoint& b) { return place(a) < place(b); });
+  endpoints->erase(std::unique(endpoints->begin(), endpoints->end(),
+                               [&](const Endpoint& a, const Endpoint& b) { return place(a) == place(b); }),
+                   endpoints->end());
+}
+
+}  // namespace
+
+ServiceName service_name_of(const source::Key& key) {
+  return {key.namespace_name, key.name, key.kind == Kind::kExternalService};
+}
+
+ServiceName service_name_of_slice(const Object& slice) {
+  const auto& labels = source::metadata_of(*slice.content).labels();
+  const auto found = labels.find(kServiceNameLabel);
+  return {slice.key.namespace_name, found == labels.end() ? "" : found->second, false};
+}
+
+int64_t created_ms(const Object& object) {
+  return google::protobuf::util::TimeUtil::TimestampToMilliseconds(
+      source::metadata_of(*object.content).creation_timestamp());
+}
+
+std::shared_ptr<const Service> build_service(const Object& object) {
+  auto out = std::make_shared<Service>();
+  out->name = service_name_of(object.key);
+  out->origin = {object.key, object.revision};
+  for (const auto& [name, value] : source::metadata_of(*object.content).labels()) out->labels.emplace_back(name, value);
+  std::sort(out->labels.begin(), out->labels.end());
+  if (out->name.external) {
+    fill(source::content_as<v1::ExternalService>(object).spec(), out.get());
+  } else {
+    fill(object, source::content_as<kubernetes::core::v1::Service>(object).spec(), out.get());
+  }
+  return out;
+}
+
+std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const Object& object,
+                                                 const std::vector<Object>& slices) {
+  auto out = std::make_shared<Endpoints>();
+  for (const ServicePort& port : service.ports) out->ports.push_back({port.port, {}});
+  if (service.name.external) {
+    add_external(source::content_as<v1::ExternalService>(object).spec(), out.get());
+  } else if (service.resolution == Resolution::kDns) {
+    const auto& spec = source::content_as<kubernetes::core::v1::Service>(object).spec();
+    for (Endpoints::Port& port : out->ports) {
+      Endpoint endpoint;
+      endpoint.address = spec.external_name();
+      endpoint.port = port.service_port;
+      port.endpoints.push_back(std::move(endpoint));
+    }
+  } else {
+    for (const Object& slice : slices) add_slice(source::content_as<EndpointSlice>(slice), service, out.get());
+  }
+  for (Endpoints::Port& port : out->ports) sort_once(&port.endpoints);
+  return out;
+}
+
+}  // namespace weft::registry

@@ -1,0 +1,27 @@
+#pragma once
+
+// Services and endpoints of the model from their objects, which are valid. Pure; any thread.
+
+#include <memory>
+#include <vector>
+
+#include "control-plane/registry/model.h"
+
+namespace weft::registry {
+
+// The service that an object of kind Service or ExternalService is.
+ServiceName service_name_of(const source::Key& key);
+// The service whose endpoints the slice holds.
+ServiceName service_name_of_slice(const source::Object& slice);
+
+std::shared_ptr<const Service> build_service(const source::Object& object);
+
+// The endpoints of a service: of the slices that name it, or for an external one, and one by ExternalName, of its own
+// object.
+std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const source::Object& object,
+                                                 const std::vector<source::Object>& slices);
+
+// When the object was made, in milliseconds since the epoch.
+int64_t created_ms(const source::Object& object);
+
+}  // namespace weft::registry

@@ -1,0 +1,34 @@
+#pragma once
+
+// Whether an object is right in itself, whatever else there is. What it refers to is Registry's to judge. Pure; any
+// thread.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "control-plane/source/documents.h"
+#include "control-plane/source/object.h"
+
+namespace weft::registry {
+
+struct Mistake {
+  // In JSON's names: "spec.ports[0].port".
+  std::string path;
+  // "expected 1 to 65535; got 0".
+  std::string what;
+};
+
+// Empty when there are none.
+std::vector<Mistake> validate(source::Kind kind, const google::protobuf::Message& content);
+
+// The same for an object with the places it was written at: InvalidArgument, one line for each mistake:
+// "cart.yaml:7:3: spec.ports[0].port: expected …".
+absl::Status validate(const source::Draft& draft);
+
+// The label of an EndpointSlice that names its service, and its annotation that weighs its endpoints (1 if unset).
+inline constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
+inline constexpr char kWeightAnnotation[] = "weft.mesh/weight";
+
+}  // namespace weft::registry

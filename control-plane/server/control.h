@@ -1,0 +1,89 @@
+#pragma once
+
+// What the control plane does for people: changes to the store, and what came of them. Owns the store and the registry;
+// safe to call from any thread, one call at a time runs.
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "control-plane/base/clock.h"
+#include "control-plane/registry/registry.h"
+#include "control-plane/source/documents.h"
+#include "control-plane/source/store.h"
+
+namespace weft::server {
+
+// One object of a change, as it was and as it is.
+struct Outcome {
+  source::Key key;
+  // Null: it was not there, or is not any more. The same content twice: unchanged.
+  source::Content before;
+  source::Content after;
+  // Conditions that do not hold.
+  std::vector<std::string> warnings;
+};
+
+struct Applied {
+  source::Revision revision = 0;
+  std::vector<Outcome> outcomes;
+};
+
+// An object with what became of it.
+struct Found {
+  source::Object object;
+  // The content, with status.
+  std::shared_ptr<const google::protobuf::Message> shown;
+};
+
+// Which objects: unset or empty parts take any.
+struct Selection {
+  std::optional<source::Kind> kind;
+  std::string namespace_name;
+  std::string name;
+};
+
+class Control {
+ public:
+  // Called with each new model, in order, within the call that made it: it must not call back.
+  using OnModel = std::function<void(const registry::ModelPointer& model, const registry::ChangeSet& changes)>;
+
+  // Reads what the store holds.
+  static absl::StatusOr<std::unique_ptr<Control>> create(std::unique_ptr<source::Store> store, base::Clock* clock);
+
+  // Before anything else is called, with the model there is and everything changed.
+  void set_on_model(OnModel on_model);
+
+  // All drafts as one commit by `author`. InvalidArgument with a line for each mistake; else as Store::commit. With
+  // `dry_run` nothing is changed, and all that is told is what would come of it.
+  absl::StatusOr<Applied> apply(const std::vector<source::Draft>& drafts, bool dry_run, const std::string& author);
+  absl::StatusOr<Applied> remove(const std::vector<source::Key>& keys, bool dry_run, const std::string& author);
+  // OutOfRange if there is no such revision.
+  absl::StatusOr<Applied> roll_back(source::Revision revision, bool dry_run);
+
+  // By key. NotFound if a name is given and nothing has it.
+  absl::StatusOr<std::vector<Found>> get(const Selection& selection);
+  absl::StatusOr<std::vector<source::Commit>> history(const std::optional<source::Key>& key, size_t limit);
+  source::Revision revision();
+
+ private:
+  Control(std::unique_ptr<source::Store> store, base::Clock* clock) : store_(std::move(store)), clock_(clock) {}
+
+  absl::Status start();
+  absl::StatusOr<Applied> commit(const std::vector<source::Write>& writes, bool dry_run, const std::string& author);
+  void publish(source::Revision revision, const std::vector<source::Change>& changes);
+
+  std::mutex mutex_;
+  const std::unique_ptr<source::Store> store_;
+  base::Clock* const clock_;
+  registry::Registry registry_;
+  OnModel on_model_;
+  std::unique_ptr<source::Store::Watch> watch_;
+};
+
+}  // namespace weft::server

@@ -1,0 +1,188 @@
+#include "control-plane/server/control_service.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <iterator>
+
+#include "api/text/cat.h"
+#include "api/text/print.h"
+#include "control-plane/registry/status.h"
+#include "kubernetes/meta/v1/meta.pb.h"
+
+namespace weft::server {
+
+using source::Key;
+using text::cat;
+
+namespace {
+
+constexpr uint32_t kDefaultHistory = 20;
+constexpr uint32_t kMaxHistory = 10'000;
+
+// Both enumerate the same codes.
+grpc::Status to_grpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+void show(const Key& key, v1::ObjectReference* out) {
+  out->set_kind(std::string(source::kind_name(key.kind)));
+  out->set_namespace_(key.namespace_name);
+  out->set_name(key.name);
+}
+
+std::string print(const google::protobuf::Message& content, v1::GetRequest::Format format) {
+  text::PrintOptions options;
+  options.proto_names = false;
+  return format == v1::GetRequest::JSON ? text::print_json(content, options) : text::print_yaml(content, options);
+}
+
+// As people compare it: without what stores set.
+std::string print_intent(const source::Content& content) {
+  if (content == nullptr) return "";
+  std::unique_ptr<google::protobuf::Message> shown = registry::with_status(*content, nullptr);
+  kubernetes::meta::v1::ObjectMeta* metadata = source::mutable_metadata_of(shown.get());
+  metadata->clear_generation();
+  metadata->clear_resource_version();
+  metadata->clear_creation_timestamp();
+  return print(*shown, v1::GetRequest::YAML);
+}
+
+v1::AppliedObject::Outcome outcome_of(const Outcome& outcome) {
+  if (outcome.after == outcome.before) return v1::AppliedObject::UNCHANGED;
+  if (outcome.before == nullptr) return v1::AppliedObject::CREATED;
+  return outcome.after == nullptr ? v1::AppliedObject::DELETED : v1::AppliedObject::CONFIGURED;
+}
+
+grpc::Status answer(const absl::StatusOr<Applied>& applied, v1::ApplyResponse* response) {
+  if (!applied.ok()) return to_grpc(applied.status());
+  response->set_revision(applied->revision);
+  for (const Outcome& outcome : applied->outcomes) {
+    v1::AppliedObject* object = response->add_objects();
+    show(outcome.key, object->mutable_object());
+    object->set_outcome(outcome_of(outcome));
+    for (const std::string& warning : outcome.warnings) object->add_warnings(warning);
+    if (object->outcome() == v1::AppliedObject::UNCHANGED) continue;
+    object->set_before(print_intent(outcome.before));
+    object->set_after(print_intent(outcome.after));
+  }
+  return grpc::Status::OK;
+}
+
+absl::StatusOr<source::Kind> kind_of(const std::string& word) {
+  const source::KindInfo* info = source::find_kind_by_word(word);
+  if (info != nullptr) return info->kind;
+  std::string known;
+  for (const source::KindInfo& kind : source::all_kinds()) {
+    text::append(&known, known.empty() ? "" : ", ", kind.plural);
+  }
+  return absl::InvalidArgumentError(cat("there is no kind \"", word, "\"; known are ", known));
+}
+
+// The one object that is meant, in "default" where it wants a namespace and none is given.
+absl::StatusOr<Key> key_of(const v1::ObjectReference& reference) {
+  const absl::StatusOr<source::Kind> kind = kind_of(reference.kind());
+  if (!kind.ok()) return kind.status();
+  if (reference.name().empty()) return absl::InvalidArgumentError(cat("expected the name of a ", reference.kind()));
+  Key key{*kind, "", reference.name()};
+  if (source::kind_info(*kind).in_namespace) {
+    key.namespace_name = reference.namespace_().empty() ? "default" : reference.namespace_();
+  }
+  return key;
+}
+
+using Documents = google::protobuf::RepeatedPtrField<v1::Document>;
+absl::StatusOr<std::vector<source::Draft>> read(const Documents& documents) {
+  std::vector<source::Draft> out;
+  std::string mistakes;
+  for (const v1::Document& document : documents) {
+    auto drafts = source::read_documents(document.text(), document.file_name());
+    if (!drafts.ok()) {
+      text::append(&mistakes, mistakes.empty() ? "" : "\n", drafts.status().message());
+      continue;
+    }
+    std::move(drafts->begin(), drafts->end(), std::back_inserter(out));
+  }
+  if (!mistakes.empty()) return absl::InvalidArgumentError(mistakes);
+  return out;
+}
+
+}  // namespace
+
+grpc::Status ControlService::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
+  const auto drafts = read(request->documents());
+  if (!drafts.ok()) return to_grpc(drafts.status());
+  return answer(control_->apply(*drafts, request->dry_run(), "apply"), response);
+}
+
+grpc::Status ControlService::Delete(grpc::ServerContext*, const v1::DeleteRequest* request,
+                                    v1::ApplyResponse* response) {
+  const auto drafts = read(request->documents());
+  if (!drafts.ok()) return to_grpc(drafts.status());
+  std::vector<Key> keys;
+  for (const source::Draft& draft : *drafts) keys.push_back(draft.key);
+  for (const v1::ObjectReference& reference : request->objects()) {
+    const absl::StatusOr<Key> key = key_of(reference);
+    if (!key.ok()) return to_grpc(key.status());
+    keys.push_back(*key);
+  }
+  return answer(control_->remove(keys, request->dry_run(), "delete"), response);
+}
+
+grpc::Status ControlService::Rollback(grpc::ServerContext*, const v1::RollbackRequest* request,
+                                      v1::ApplyResponse* response) {
+  return answer(control_->roll_back(request->revision(), request->dry_run()), response);
+}
+
+grpc::Status ControlService::Get(grpc::ServerContext*, const v1::GetRequest* request, v1::GetResponse* response) {
+  Selection selection;
+  if (!request->object().kind().empty()) {
+    const absl::StatusOr<source::Kind> kind = kind_of(request->object().kind());
+    if (!kind.ok()) return to_grpc(kind.status());
+    selection.kind = *kind;
+  }
+  selection.name = request->object().name();
+  if (!request->all_namespaces()) {
+    const std::string& given = request->object().namespace_();
+    selection.namespace_name = given.empty() ? "default" : given;
+  }
+  const auto found = control_->get(selection);
+  if (!found.ok()) return to_grpc(found.status());
+  for (const Found& each : *found) {
+    v1::FoundObject* object = response->add_objects();
+    show(each.object.key, object->mutable_object());
+    object->set_revision(each.object.revision);
+    *object->mutable_created() = source::metadata_of(*each.shown).creation_timestamp();
+    object->set_summary(registry::summary_of(*each.shown));
+    object->set_text(print(*each.shown, request->format()));
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::History(grpc::ServerContext*, const v1::HistoryRequest* request,
+                                     v1::HistoryResponse* response) {
+  std::optional<Key> key;
+  if (request->has_object()) {
+    const absl::StatusOr<Key> named = key_of(request->object());
+    if (!named.ok()) return to_grpc(named.status());
+    key = *named;
+  }
+  const uint32_t limit = request->limit() == 0 ? kDefaultHistory : std::min(request->limit(), kMaxHistory);
+  const auto commits = control_->history(key, limit);
+  if (!commits.ok()) return to_grpc(commits.status());
+  for (const source::Commit& commit : *commits) {
+    v1::HistoryEntry* entry = response->add_entries();
+    entry->set_revision(commit.revision);
+    *entry->mutable_time() = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(commit.time_ms);
+    entry->set_author(commit.author);
+    for (const Key& changed : commit.keys) show(changed, entry->add_objects());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::Version(grpc::ServerContext*, const v1::VersionRequest*, v1::VersionResponse* response) {
+  response->set_version(version_);
+  response->set_revision(control_->revision());
+  return grpc::Status::OK;
+}
+
+}  // namespace weft::server

@@ -1,0 +1,34 @@
+#pragma once
+
+// The gRPC service that weftctl calls (api/weft/v1/control.proto), before Control. Lives as long as the gRPC server;
+// called on gRPC's threads.
+
+#include <string>
+
+#include "control-plane/server/control.h"
+#include "weft/v1/control.grpc.pb.h"
+
+namespace weft::server {
+
+class ControlService : public v1::Control::Service {
+ public:
+  ControlService(Control* control, std::string version) : control_(control), version_(std::move(version)) {}
+
+  grpc::Status Apply(grpc::ServerContext* context, const v1::ApplyRequest* request,
+                     v1::ApplyResponse* response) override;
+  grpc::Status Get(grpc::ServerContext* context, const v1::GetRequest* request, v1::GetResponse* response) override;
+  grpc::Status Delete(grpc::ServerContext* context, const v1::DeleteRequest* request,
+                      v1::ApplyResponse* response) override;
+  grpc::Status History(grpc::ServerContext* context, const v1::HistoryRequest* request,
+                       v1::HistoryResponse* response) override;
+  grpc::Status Rollback(grpc::ServerContext* context, const v1::RollbackRequest* request,
+                        v1::ApplyResponse* response) override;
+  grpc::Status Version(grpc::ServerContext* context, const v1::VersionRequest* request,
+                       v1::VersionResponse* response) override;
+
+ private:
+  Control* const control_;
+  const std::string version_;
+};
+
+}  // namespace weft::server

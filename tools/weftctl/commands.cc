@@ -1,0 +1,283 @@
+#include "tools/weftctl/commands.h"
+
+#include <google/protobuf/util/time_util.h>
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "tools/weftctl/client.h"
+#include "tools/weftctl/completion.h"
+#include "tools/weftctl/text.h"
+
+namespace weft::weftctl {
+
+namespace {
+
+constexpr char kVersion[] = "0.1.0";
+constexpr char kDefaultSocket[] = "/var/lib/weft/control.sock";
+
+// What the command line says; each command uses its own.
+struct Options {
+  std::string socket = kDefaultSocket;
+  std::vector<std::string> files;
+  bool dry_run = false;
+  std::string kind;
+  std::string name;
+  std::string namespace_name;
+  bool all_namespaces = false;
+  std::string output;
+  uint32_t limit = 0;
+  uint64_t revision = 0;
+  std::string shell;
+};
+
+using Stub = v1::Control::Stub;
+
+std::string words(const v1::ObjectReference& object) {
+  return object.kind() + " " + (object.namespace_().empty() ? "" : object.namespace_() + "/") + object.name();
+}
+
+void set_object(const Options& options, v1::ObjectReference* object) {
+  object->set_kind(options.kind);
+  object->set_namespace_(options.namespace_name);
+  object->set_name(options.name);
+}
+
+std::string outcome_word(v1::AppliedObject::Outcome outcome) {
+  switch (outcome) {
+    case v1::AppliedObject::CREATED:
+      return "created";
+    case v1::AppliedObject::CONFIGURED:
+      return "configured";
+    case v1::AppliedObject::DELETED:
+      return "deleted";
+    default:
+      return "unchanged";
+  }
+}
+
+void print_outcomes(const v1::ApplyResponse& response, bool dry_run) {
+  for (const auto& object : response.objects()) {
+    std::cout << words(object.object()) << " " << outcome_word(object.outcome()) << "\n";
+    for (const std::string& warning : object.warnings()) {
+      std::cerr << "warning: " << words(object.object()) << ": " << warning << "\n";
+    }
+  }
+  if (response.objects().empty()) std::cout << "nothing to change\n";
+  std::cout << (dry_run ? "dry run; the newest revision is still " : "revision ") << response.revision() << "\n";
+}
+
+int apply(const Options& options, Stub* stub) {
+  v1::ApplyRequest request;
+  request.set_dry_run(options.dry_run);
+  if (!read_documents(options.files, request.mutable_documents())) return kWrongUse;
+  grpc::ClientContext context;
+  v1::ApplyResponse response;
+  if (const int code = tell(stub->Apply(&context, request, &response), options.socket); code != kDone) return code;
+  print_outcomes(response, options.dry_run);
+  return kDone;
+}
+
+int diff(const Options& options, Stub* stub) {
+  v1::ApplyRequest request;
+  request.set_dry_run(true);
+  if (!read_documents(options.files, request.mutable_documents())) return kWrongUse;
+  grpc::ClientContext context;
+  v1::ApplyResponse response;
+  if (const int code = tell(stub->Apply(&context, request, &response), options.socket); code != kDone) return code;
+  bool different = false;
+  for (const auto& object : response.objects()) {
+    if (object.outcome() == v1::AppliedObject::UNCHANGED) continue;
+    different = true;
+    std::cout << words(object.object()) << " would be " << outcome_word(object.outcome()) << "\n"
+              << difference(object.before(), object.after());
+  }
+  return different ? kDifferent : kDone;
+}
+
+int remove(const Options& options, Stub* stub) {
+  v1::DeleteRequest request;
+  request.set_dry_run(options.dry_run);
+  if (!read_documents(options.files, request.mutable_documents())) return kWrongUse;
+  if (!options.kind.empty()) set_object(options, request.add_objects());
+  if (request.objects().empty() && request.documents().empty()) {
+    std::cerr << "weftctl: expected KIND and NAME, or -f with what is to be deleted\n";
+    return kWrongUse;
+  }
+  grpc::ClientContext context;
+  v1::ApplyResponse response;
+  if (const int code = tell(stub->Delete(&context, request, &response), options.socket); code != kDone) return code;
+  print_outcomes(response, options.dry_run);
+  return kDone;
+}
+
+std::string json_list(const v1::GetResponse& response) {
+  std::string out = "{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [";
+  for (int i = 0; i < response.objects_size(); ++i) out += (i == 0 ? "\n" : ",\n") + response.objects(i).text();
+  return out + "\n]}\n";
+}
+
+int get(const Options& options, Stub* stub) {
+  v1::GetRequest request;
+  if (options.kind != "all") set_object(options, request.mutable_object());
+  request.mutable_object()->set_namespace_(options.namespace_name);
+  request.set_all_namespaces(options.all_namespaces);
+  request.set_format(options.output == "json" ? v1::GetRequest::JSON : v1::GetRequest::YAML);
+  grpc::ClientContext context;
+  v1::GetResponse response;
+  if (const int code = tell(stub->Get(&context, request, &response), options.socket); code != kDone) return code;
+  if (options.output == "json") {
+    std::cout << (options.name.empty() ? json_list(response) : response.objects(0).text() + "\n");
+    return kDone;
+  }
+  if (options.output == "yaml") {
+    for (int i = 0; i < response.objects_size(); ++i)
+      std::cout << (i == 0 ? "" : "---\n") << response.objects(i).text();
+    return kDone;
+  }
+  std::vector<std::vector<std::string>> rows = {{"KIND", "NAMESPACE", "NAME", "STATUS", "REVISION", "CREATED"}};
+  for (const auto& found : response.objects()) {
+    rows.push_back({found.object().kind(), found.object().namespace_(), found.object().name(),
+                    found.summary().empty() ? "-" : found.summary(), std::to_string(found.revision()),
+                    google::protobuf::util::TimeUtil::ToString(found.created())});
+  }
+  std::cout << (rows.size() == 1 ? "nothing found\n" : table(rows));
+  return kDone;
+}
+
+int history(const Options& options, Stub* stub) {
+  v1::HistoryRequest request;
+  request.set_limit(options.limit);
+  if (!options.kind.empty()) set_object(options, request.mutable_object());
+  grpc::ClientContext context;
+  v1::HistoryResponse response;
+  if (const int code = tell(stub->History(&context, request, &response), options.socket); code != kDone) return code;
+  std::vector<std::vector<std::string>> rows = {{"REVISION", "TIME", "BY", "OBJECTS"}};
+  for (const auto& entry : response.entries()) {
+    std::string objects = entry.objects().empty() ? "" : words(entry.objects(0));
+    if (entry.objects_size() > 1) objects += " and " + std::to_string(entry.objects_size() - 1) + " more";
+    rows.push_back({std::to_string(entry.revision()), google::protobuf::util::TimeUtil::ToString(entry.time()),
+                    entry.author(), objects});
+  }
+  std::cout << table(rows);
+  return kDone;
+}
+
+int roll_back(const Options& options, Stub* stub) {
+  v1::RollbackRequest request;
+  request.set_revision(options.revision);
+  request.set_dry_run(options.dry_run);
+  grpc::ClientContext context;
+  v1::ApplyResponse response;
+  if (const int code = tell(stub->Rollback(&context, request, &response), options.socket); code != kDone) return code;
+  print_outcomes(response, options.dry_run);
+  return kDone;
+}
+
+int version(const Options& options, Stub* stub) {
+  std::cout << "weftctl " << kVersion << "\n";
+  grpc::ClientContext context;
+  v1::VersionResponse response;
+  if (const int code = tell(stub->Version(&context, {}, &response), options.socket); code != kDone) return code;
+  std::cout << "weft-control " << response.version() << ", revision " << response.revision() << "\n";
+  return kDone;
+}
+
+// The commands; `chosen` becomes what the one that stands on the command line does.
+class CommandLine {
+ public:
+  explicit CommandLine(Options* options) : options_(options) {
+    app_.require_subcommand(1);
+    app_.add_option("--socket", options_->socket, "Unix socket of the control plane")
+        ->envname("WEFT_CONTROL")
+        ->capture_default_str();
+    add_changes();
+    add_views();
+  }
+
+  CLI::App& app() { return app_; }
+  int run(Stub* stub) const { return chosen_(*options_, stub); }
+
+ private:
+  using Run = std::function<int(const Options&, Stub*)>;
+
+  CLI::App* add(const std::string& name, const std::string& help, Run run) {
+    CLI::App* command = app_.add_subcommand(name, help);
+    command->fallthrough();
+    command->callback([this, run = std::move(run)] { chosen_ = run; });
+    return command;
+  }
+
+  CLI::Option* add_files(CLI::App* command) {
+    return command->add_option("-f,--filename", options_->files,
+                               "Files and folders of YAML or JSON; - is standard input");
+  }
+  void add_dry_run(CLI::App* command) {
+    command->add_flag("--dry-run", options_->dry_run, "Check and tell everything, change nothing");
+  }
+  void add_namespace(CLI::App* command) {
+    command->add_option("-n,--namespace", options_->namespace_name, "Namespace; \"default\" if not given");
+  }
+
+  void add_changes() {
+    CLI::App* command = add("apply", "Create or change objects, all or none", apply);
+    add_files(command)->required();
+    add_dry_run(command);
+    add_files(add("diff", "What apply would change; exits with 1 if anything", diff))->required();
+    command = add("delete", "Delete objects", remove);
+    CLI::Option* kind = command->add_option("KIND", options_->kind, "Kind, as service or svc");
+    command->add_option("NAME", options_->name, "Name")->needs(kind);
+    add_files(command);
+    add_namespace(command);
+    add_dry_run(command);
+    command = add("rollback", "Make everything as it was at a revision", roll_back);
+    command->add_option("REVISION", options_->revision, "As history shows it")->required();
+    add_dry_run(command);
+  }
+
+  void add_views() {
+    CLI::App* command = add("get", "Show objects with their status", get);
+    command->add_option("KIND", options_->kind, "Kind, as service or svc; all for every kind")->required();
+    command->add_option("NAME", options_->name, "Name; all of the kind if not given");
+    add_namespace(command);
+    command->add_flag("-A,--all-namespaces", options_->all_namespaces, "Of every namespace");
+    command->add_option("-o,--output", options_->output, "Format")->check(CLI::IsMember({"yaml", "json"}));
+    command = add("history", "Revisions, the newest first", history);
+    CLI::Option* kind = command->add_option("KIND", options_->kind, "Only of this object");
+    CLI::Option* name = command->add_option("NAME", options_->name, "Its name");
+    name->needs(kind);
+    kind->needs(name);
+    add_namespace(command);
+    command->add_option("--limit", options_->limit, "At most so many; 20 if not given")->check(CLI::PositiveNumber);
+    add("version", "Versions of weftctl and of the control plane", version);
+    command =
+        add("completion", "Print a script that completes commands in the shell", [](const Options& options, Stub*) {
+          std::cout << completion_script(options.shell);
+          return static_cast<int>(kDone);
+        });
+    command->add_option("SHELL", options_->shell, "Shell")->required()->check(CLI::IsMember({"bash", "zsh"}));
+  }
+
+  CLI::App app_{"Talks to the mesh's control plane.", "weftctl"};
+  Options* const options_;
+  Run chosen_;
+};
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  Options options;
+  CommandLine line(&options);
+  try {
+    line.app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return line.app().exit(error) == 0 ? kDone : kWrongUse;
+  }
+  return line.run(connect(options.socket).get());
+}
+
+}  // namespace weft::weftctl

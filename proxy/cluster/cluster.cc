@@ -29,16 +29,17 @@ bool Breakers::try_retry() {
   return try_take(retries_, limit);
 }
 
-Cluster::Cluster(ClusterConfig config, uint32_t workers)
+Cluster::Cluster(ClusterConfig config, std::shared_ptr<Stats> stats)
     : config_(std::move(config)),
       breakers_{Breakers(config_.breakers[0]), Breakers(config_.breakers[1])},
-      stats_(std::make_shared<observe::Family<observe::ClusterStats>>(
-          "cluster." + config_.stat_name + ".", "envoy_cluster_name", config_.stat_name, workers)),
+      stats_(std::move(stats)),
       hosts_(std::make_shared<HostSet>()) {
-  static std::atomic<uint32_t> last_index{0};
-  index_ = last_index.fetch_add(1, std::memory_order_relaxed);
   if (config_.outlier) outlier_ = std::make_unique<OutlierDetector>(*config_.outlier);
 }
+
+Cluster::Cluster(ClusterConfig config, uint32_t workers)
+    : Cluster(config, std::make_shared<Stats>("cluster." + config.stat_name + ".", "envoy_cluster_name",
+                                              config.stat_name, workers)) {}
 
 Cluster::~Cluster() = default;
 

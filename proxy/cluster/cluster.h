@@ -93,6 +93,8 @@ struct ClusterConfig {
   std::string stat_name;  // alt_stat_name, or the name
   DiscoveryType discovery = DiscoveryType::kStatic;
   std::vector<DnsEndpoint> dns_endpoints;  // For the DNS kinds.
+  // For kEds: the name under which its endpoints come, and from where (a serialised ConfigSource).
+  std::string eds_service, eds_source;
   DnsFamily dns_family = DnsFamily::kAuto;
   int64_t dns_refresh_ms = 5'000;
   bool respect_dns_ttl = false;
@@ -177,6 +179,10 @@ class OutlierDetector;
 
 class Cluster : public std::enable_shared_from_this<Cluster> {
  public:
+  using Stats = observe::Family<observe::ClusterStats>;
+  // `stats`: those of the cluster of this name, which outlive its replacement.
+  Cluster(ClusterConfig config, std::shared_ptr<Stats> stats);
+  // With metrics of its own.
   Cluster(ClusterConfig config, uint32_t workers);
   ~Cluster();
 
@@ -184,7 +190,7 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
   const std::string& name() const { return config_.name; }
   Breakers& breakers(Priority priority) { return breakers_[static_cast<int>(priority)]; }
   observe::ClusterStats& stats(uint32_t worker) { return stats_->of_worker(worker); }
-  const std::shared_ptr<observe::Family<observe::ClusterStats>>& stats_family() const { return stats_; }
+  const std::shared_ptr<Stats>& stats_family() const { return stats_; }
 
   // The endpoints now. Any thread. A worker keeps its own copy and compares hosts_version() to see that it is stale.
   HostSetPtr hosts() const;
@@ -199,8 +205,6 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
   void note_health_change() { hosts_version_.fetch_add(1, std::memory_order_acq_rel); }
   // Takes back ejected hosts whose time is over. Main thread, every config().outlier->interval_ms.
   void tick(int64_t now_ms);
-  // A small number of its own, by which workers find what they keep for this cluster.
-  uint32_t index() const { return index_; }
 
   // What became of an exchange with a host; feeds outlier ejection (config().outlier) and the host's counts. `status`
   // 0: no answer came, `cause` says why (connect failure, reset, timeout). Any worker's thread.
@@ -212,12 +216,11 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
   ClusterConfig config_;
   base::Callback<void()> on_hosts_changed_;
   Breakers breakers_[2];
-  std::shared_ptr<observe::Family<observe::ClusterStats>> stats_;
+  std::shared_ptr<Stats> stats_;
   HostSetPtr hosts_;                   // Guarded by std::atomic_load/store.
   std::atomic<size_t> host_count_{0};  // Of hosts_: what each answer asks, without taking hosts_.
   std::atomic<uint64_t> hosts_version_{0};
   std::unique_ptr<OutlierDetector> outlier_;
-  uint32_t index_ = 0;
 };
 using ClusterPtr = std::shared_ptr<Cluster>;
 

@@ -28,7 +28,10 @@ class Host {
   const transport::Address& address() const { return address_; }
   const std::string& address_text() const { return address_text_; }  // "10.0.0.1:80"
   const std::string& hostname() const { return hostname_; }          // As configured: the DNS name, or empty.
-  uint32_t weight() const { return weight_; }                        // ≥ 1
+  // ≥ 1
+  uint32_t weight() const { return weight_.load(std::memory_order_relaxed); }
+  // Main thread, before Cluster::set_hosts(), which makes balancers look anew.
+  void set_weight(uint32_t weight) { weight_.store(weight == 0 ? 1 : weight, std::memory_order_relaxed); }
 
   bool available() const { return (flags_.load(std::memory_order_relaxed) & kUnavailable) == 0; }
   uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
@@ -53,7 +56,7 @@ class Host {
   transport::Address address_;
   std::string address_text_;
   std::string hostname_;
-  uint32_t weight_;
+  std::atomic<uint32_t> weight_;
   std::atomic<uint32_t> flags_{0};
 };
 

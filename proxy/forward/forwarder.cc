@@ -59,6 +59,7 @@ Forwarder::Forwarder(pool::WorkerContext& context, ForwardEvents& events, http::
 Forwarder::~Forwarder() {
   WEFT_ASSERT(attempts_.empty());
   finish();
+  if (cluster_ != nullptr) cluster_->release();
 }
 
 cluster::Priority Forwarder::priority() const {
@@ -81,10 +82,9 @@ void Forwarder::finish() {
 
 void Forwarder::start(const ForwardPlan& plan, bool end) {
   plan_ = plan;
-  const auto& destination = *plan_.destination;
-  record_.upstream_cluster = destination.name;
-  cluster_ = destination.cluster == nullptr ? nullptr : context_.upstreams.find(*destination.cluster);
-  if (cluster_ == nullptr) return fail(Cause::kNoCluster, destination.name);
+  cluster_ = plan_.cluster;
+  cluster_->hold();
+  record_.upstream_cluster = cluster_->cluster().name();
   if (plan_.deadlines.stream_duration_ms != 0) {
     stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
   }
@@ -120,11 +120,11 @@ void Forwarder::begin_try() {
   cluster::HostPtr host = cluster_->choose_host(balance);
   if (host == nullptr) {
     cluster_->stats().upstream_cx_none_healthy.add();
-    return fail(Cause::kNoHealthyUpstream, plan_.destination->name);
+    return fail(Cause::kNoHealthyUpstream, cluster_->cluster().name());
   }
   if (!cluster_->cluster().breakers(priority()).try_request()) {
     cluster_->stats().upstream_rq_pending_overflow.add();
-    return fail(Cause::kOverflowRequests, plan_.destination->name);
+    return fail(Cause::kOverflowRequests, cluster_->cluster().name());
   }
   if (tried_count_ < std::size(tried_hosts_)) tried_hosts_[tried_count_++] = host.get();
   ++record_.attempts;

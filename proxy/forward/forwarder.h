@@ -42,7 +42,7 @@ class ForwardEvents {
 
 struct ForwardPlan {
   const route::ClusterAction* action = nullptr;
-  const route::WeightedCluster* destination = nullptr;
+  pool::WorkerCluster* cluster = nullptr;
   std::shared_ptr<const route::RetryPolicy> callers_retry;  // In place of the action's, if there is one.
   Deadlines deadlines;
   std::optional<uint64_t> hash;     // For balancers that hash.
@@ -75,6 +75,8 @@ class Forwarder {
   // No try is open or waits.
   bool idle() const { return attempts_.empty() && !back_off_timer_.armed(); }
   bool started() const { return plan_.action != nullptr; }
+  // Of the plan, once started; it is held as long as this lives.
+  pool::WorkerCluster& cluster() { return *cluster_; }
   const cluster::Host* host() const { return committed_ == nullptr ? nullptr : committed_->host().get(); }
 
  private:
@@ -116,7 +118,7 @@ class Forwarder {
   http::RequestHead& request_;
   observe::RequestRecord& record_;
   ForwardPlan plan_;
-  pool::WorkerCluster* cluster_ = nullptr;
+  pool::WorkerCluster* cluster_ = nullptr;  // Held.
 
   Attempt* current_ = nullptr;                      // The try that is waiting for a connection or an answer.
   Attempt* committed_ = nullptr;                    // The one whose answer goes to the stream.

@@ -20,7 +20,6 @@ std::string_view shadow_host(std::string_view authority, base::Arena& arena) {
 Shadow::Shadow(pool::WorkerContext& context, const route::Mirror& mirror,
                std::shared_ptr<const route::RouteTable> routes, const http::RequestHead& request)
     : context_(context),
-      mirror_(mirror),
       routes_(std::move(routes)),
       request_(arena_),
       trailers_(arena_),
@@ -39,11 +38,11 @@ Shadow::Shadow(pool::WorkerContext& context, const route::Mirror& mirror,
   copy_headers(request.headers, request_.headers);
 }
 
-void Shadow::start(const ForwardPlan& plan, bool end) {
+void Shadow::start(pool::WorkerCluster& cluster, const ForwardPlan& plan, bool end) {
   action_.priority = plan.action->priority;
   ForwardPlan own = plan;
+  own.cluster = &cluster;
   own.action = &action_;
-  own.destination = &mirror_.destination;
   own.callers_retry = nullptr;
   own.deadlines.per_try_timeout_ms = 0;
   own.hash.reset();
@@ -56,7 +55,7 @@ void Shadow::send_body(const base::Buffer& data, bool end) {
   if (!blocked_) blocked_bytes_ = 0;
   blocked_bytes_ += data.size();
   if (blocked_ && blocked_bytes_ > held_limit_bytes_) {
-    mirror_.destination.cluster->stats(context_.worker).retry_or_shadow_abandoned.add();
+    forwarder_.cluster().stats().retry_or_shadow_abandoned.add();
     return cancel();
   }
   base::Buffer copy;

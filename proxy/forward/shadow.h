@@ -26,8 +26,8 @@ class Shadow final : private ForwardEvents,
   // `mirror` is part of `routes`, which are kept as long as the copy lasts.
   Shadow(pool::WorkerContext& context, const route::Mirror& mirror, std::shared_ptr<const route::RouteTable> routes,
          const http::RequestHead& request);
-  // What `plan` says of time and limits counts for the copy too.
-  void start(const ForwardPlan& plan, bool end);
+  // To `cluster`. What `plan` says of time and limits counts for the copy too.
+  void start(pool::WorkerCluster& cluster, const ForwardPlan& plan, bool end);
   // `data` stays with the caller.
   void send_body(const base::Buffer& data, bool end);
   void send_trailers(const http::HeaderMap& trailers);
@@ -47,7 +47,6 @@ class Shadow final : private ForwardEvents,
   void done();
 
   pool::WorkerContext& context_;
-  const route::Mirror& mirror_;
   std::shared_ptr<const route::RouteTable> routes_;
   base::Arena arena_;
   http::RequestHead request_;

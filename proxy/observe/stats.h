@@ -94,6 +94,7 @@ inline std::string exposed_name(std::string_view name) {
   X(Counter, update_attempt)                                                        \
   X(Counter, update_success)                                                        \
   X(Counter, update_failure)                                                        \
+  X(Counter, update_rejected)                                                       \
   X(Counter, update_empty)                                                          \
   X(Counter, update_no_rebuild)                                                     \
   X(Counter, lb_healthy_panic)                                                      \
@@ -114,6 +115,23 @@ inline std::string exposed_name(std::string_view name) {
   X(Counter, health_check_passive_failure)                                          \
   X(Gauge, health_check_healthy)
 WEFT_STATS(ClusterStats, WEFT_CLUSTER_METRICS)
+
+// Prefix "cluster_manager."
+#define WEFT_CLUSTER_MANAGER_METRICS(X) \
+  X(Gauge, active_clusters)             \
+  X(Gauge, warming_clusters)            \
+  X(Counter, cluster_added)             \
+  X(Counter, cluster_modified)          \
+  X(Counter, cluster_removed)
+WEFT_STATS(ClusterManagerStats, WEFT_CLUSTER_MANAGER_METRICS)
+
+// Of the resources of one type. Prefix "cluster_manager.cds." and the like.
+#define WEFT_UPDATE_METRICS(X) \
+  X(Counter, update_attempt)   \
+  X(Counter, update_success)   \
+  X(Counter, update_rejected)  \
+  X(Counter, init_fetch_timeout)
+WEFT_STATS(UpdateStats, WEFT_UPDATE_METRICS)
 
 // Prefix "http.STAT_PREFIX."
 #define WEFT_HTTP_METRICS(X)                                \

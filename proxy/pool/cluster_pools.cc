@@ -23,12 +23,11 @@ PoolProtocol protocol_for(cluster::UpstreamProtocol configured, const StreamWait
 
 }  // namespace
 
-ClusterPools::ClusterPools(Upstreams& owner, cluster::Cluster& cluster)
+ClusterPools::ClusterPools(Upstreams& owner, cluster::ClusterPtr cluster)
     : owner_(owner),
-      cluster_(cluster),
-      alive_(cluster.weak_from_this()),
-      stats_(cluster.stats(owner.worker())),
-      balancer_(cluster, owner.random()) {}
+      cluster_(std::move(cluster)),
+      stats_(cluster_->stats(owner.worker())),
+      balancer_(*cluster_, owner.random()) {}
 
 ClusterPools::~ClusterPools() {
   while (!tcp_connects_.empty()) tcp_connects_.front().give_up(http::Cause::kDraining, "the cluster was removed");
@@ -36,8 +35,8 @@ ClusterPools::~ClusterPools() {
 }
 
 cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
-  if (hosts_version_ != cluster_.hosts_version()) {
-    hosts_version_ = cluster_.hosts_version();
+  if (hosts_version_ != cluster_->hosts_version()) {
+    hosts_version_ = cluster_->hosts_version();
     // Not here: this may be called from within one of the pools.
     look_over_pools_ = !pools_.empty();
     if (look_over_pools_) owner_.loop().at_next_turn(*this);
@@ -50,8 +49,8 @@ cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
 }
 
 void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) {
-  PoolProtocol protocol = protocol_for(cluster_.config().protocol, waiter);
-  std::string_view name = cluster_.config().names_servers() ? waiter.server_name() : std::string_view();
+  PoolProtocol protocol = protocol_for(cluster_->config().protocol, waiter);
+  std::string_view name = cluster_->config().names_servers() ? waiter.server_name() : std::string_view();
   auto& pool = pools_[{host.get(), protocol, waiter.priority(), std::string(name)}];
   if (pool == nullptr) {
     pool = std::make_unique<HostPool>(*this, host, protocol, waiter.priority(), name);
@@ -62,7 +61,7 @@ void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& wa
 
 void ClusterPools::retire_pools_of_lost_hosts() {
   look_over_pools_ = false;
-  cluster::HostSetPtr set = cluster_.hosts();
+  cluster::HostSetPtr set = cluster_->hosts();
   absl::flat_hash_set<const cluster::Host*> present;
   for (const auto& hosts : set->priorities) {
     for (const auto& host : hosts) present.insert(host.get());
@@ -79,6 +78,11 @@ void ClusterPools::retire_pools_of_lost_hosts() {
 void ClusterPools::retire() {
   retired_ = true;
   for (auto& [key, pool] : pools_) retire_pool(*pool);
+}
+
+void ClusterPools::release() {
+  --holders_;
+  if (over()) owner_.look_over_retired();
 }
 
 void ClusterPools::retire_pool(HostPool& pool) {
@@ -105,6 +109,7 @@ void ClusterPools::on_next_turn() {
       pool.connect_as_needed();
     }
   }
+  if (over()) owner_.look_over_retired();
 }
 
 void ClusterPools::drain() {
@@ -119,43 +124,54 @@ size_t ClusterPools::open_connections() const {
 
 Upstreams::~Upstreams() = default;
 
-WorkerCluster* Upstreams::find(const cluster::Cluster& cluster) {
-  if (cluster.index() >= clusters_.size()) clusters_.resize(cluster.index() + 1);
-  std::unique_ptr<ClusterPools>& found = clusters_[cluster.index()];
-  if (found == nullptr) found = std::make_unique<ClusterPools>(*this, const_cast<cluster::Cluster&>(cluster));
-  return found.get();
+WorkerCluster* Upstreams::find(const cluster::ClusterSlot& slot) {
+  return slot.index() < clusters_.size() ? clusters_[slot.index()].get() : nullptr;
 }
 
-void Upstreams::remove(const cluster::Cluster& cluster) {
-  forget_removed();
-  if (cluster.index() >= clusters_.size() || clusters_[cluster.index()] == nullptr) return;
-  clusters_[cluster.index()]->retire();
-  removed_.push_back(cluster.index());
+WorkerCluster* Upstreams::find(std::string_view name) {
+  auto found = by_name_.find(absl::string_view(name.data(), name.size()));
+  return found == by_name_.end() ? nullptr : clusters_[found->second].get();
 }
 
-void Upstreams::forget_removed() {
-  std::erase_if(removed_, [this](uint32_t index) {
-    if (!clusters_[index]->gone()) return false;
-    clusters_[index] = nullptr;
-    return true;
-  });
+void Upstreams::assign(const cluster::ClusterSlot& slot, cluster::ClusterPtr cluster) {
+  if (slot.index() >= clusters_.size()) clusters_.resize(slot.index() + 1);
+  std::unique_ptr<ClusterPools>& place = clusters_[slot.index()];
+  if (place != nullptr) {
+    place->retire();
+    retired_.push_back(std::move(place));
+    look_over_retired();
+  }
+  if (cluster == nullptr) {
+    by_name_.erase(slot.name());
+    return;
+  }
+  place = std::make_unique<ClusterPools>(*this, std::move(cluster));
+  by_name_.insert_or_assign(slot.name(), slot.index());
 }
 
-void Upstreams::drop_lost_hosts(const cluster::Cluster& cluster) {
-  if (cluster.index() >= clusters_.size() || clusters_[cluster.index()] == nullptr) return;
-  clusters_[cluster.index()]->retire_pools_of_lost_hosts();
+void Upstreams::on_next_turn() {
+  std::erase_if(retired_, [](const auto& each) { return each->over(); });
+}
+
+void Upstreams::drop_lost_hosts(const cluster::ClusterSlot& slot) {
+  if (slot.index() >= clusters_.size() || clusters_[slot.index()] == nullptr) return;
+  clusters_[slot.index()]->retire_pools_of_lost_hosts();
 }
 
 void Upstreams::drain() {
-  for (auto& cluster : clusters_) {
-    if (cluster != nullptr) cluster->drain();
+  for (const auto* list : {&clusters_, &retired_}) {
+    for (const auto& cluster : *list) {
+      if (cluster != nullptr) cluster->drain();
+    }
   }
 }
 
 size_t Upstreams::open_connections() const {
   size_t total = 0;
-  for (const auto& cluster : clusters_) {
-    if (cluster != nullptr) total += cluster->open_connections();
+  for (const auto* list : {&clusters_, &retired_}) {
+    for (const auto& cluster : *list) {
+      if (cluster != nullptr) total += cluster->open_connections();
+    }
   }
   return total;
 }

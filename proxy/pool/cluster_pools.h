@@ -17,21 +17,23 @@ class TcpConnect;
 
 class ClusterPools final : public WorkerCluster, public event::NextTurnTask {
  public:
-  ClusterPools(Upstreams& owner, cluster::Cluster& cluster);
+  ClusterPools(Upstreams& owner, cluster::ClusterPtr cluster);
   ~ClusterPools() override;
 
-  cluster::Cluster& cluster() override { return cluster_; }
+  cluster::Cluster& cluster() override { return *cluster_; }
   observe::ClusterStats& stats() override { return stats_; }
   cluster::HostPtr choose_host(const BalanceContext& context) override;
   void acquire_stream(const cluster::HostPtr& host, StreamWaiter& waiter) override;
   void acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) override;
+  void hold() override { ++holders_; }
+  void release() override;
 
   Upstreams& owner() { return owner_; }
   void drain();
-  // The cluster was removed: every pool is retired, also those that are made yet.
+  // No longer in its slot: every pool is retired, also those that are made yet.
   void retire();
-  // Nobody can ask for this cluster again, and no pool of it is left.
-  bool gone() const { return alive_.expired(); }
+  // Retired, nobody holds it, and no connection of it is left.
+  bool over() const { return retired_ && holders_ == 0 && pools_.empty(); }
   // The hosts of the cluster changed: pools of those that went are retired.
   void retire_pools_of_lost_hosts();
   size_t open_connections() const;
@@ -43,26 +45,27 @@ class ClusterPools final : public WorkerCluster, public event::NextTurnTask {
   void retire_pool(HostPool& pool);
 
   Upstreams& owner_;
-  cluster::Cluster& cluster_;
-  std::weak_ptr<cluster::Cluster> alive_;  // Pools hold the cluster; without any it may go before this does.
+  cluster::ClusterPtr cluster_;
   observe::ClusterStats& stats_;
   cluster::Balancer balancer_;
   absl::flat_hash_map<HostPool::Key, std::unique_ptr<HostPool>> pools_;
   uint64_t hosts_version_ = 0;  // For which pools_ was last looked over, or will be in the next turn.
   bool look_over_pools_ = false;
   bool retired_ = false;
+  uint32_t holders_ = 0;
   base::IntrusiveList<HostPool, HostPool> unattended_;
   base::IntrusiveList<TcpConnect, TcpConnect> tcp_connects_;
 };
 
-class Upstreams final : public WorkerUpstreams {
+class Upstreams final : public WorkerUpstreams, public event::NextTurnTask {
  public:
   Upstreams(event::Loop& loop, base::Random& random, uint32_t worker) : loop_(loop), random_(random), worker_(worker) {}
   ~Upstreams() override;
 
-  WorkerCluster* find(const cluster::Cluster& cluster) override;
-  void remove(const cluster::Cluster& cluster) override;
-  void drop_lost_hosts(const cluster::Cluster& cluster) override;
+  WorkerCluster* find(const cluster::ClusterSlot& slot) override;
+  WorkerCluster* find(std::string_view name) override;
+  void assign(const cluster::ClusterSlot& slot, cluster::ClusterPtr cluster) override;
+  void drop_lost_hosts(const cluster::ClusterSlot& slot) override;
   void drain() override;
   size_t open_connections() const override;
 
@@ -70,16 +73,19 @@ class Upstreams final : public WorkerUpstreams {
   base::Random& random() { return random_; }
   uint32_t worker() const { return worker_; }
   uint64_t next_connection_id() { return ++last_connection_id_; }
+  // Some retired cluster may be over.
+  void look_over_retired() { loop_.at_next_turn(*this); }
 
  private:
+  void on_next_turn() override;
+
   event::Loop& loop_;
   base::Random& random_;
   uint32_t worker_;
   uint64_t last_connection_id_ = 0;
-  void forget_removed();
-
-  std::vector<std::unique_ptr<ClusterPools>> clusters_;  // By Cluster::index().
-  std::vector<uint32_t> removed_;                        // Indices of those that were removed and are not gone yet.
+  std::vector<std::unique_ptr<ClusterPools>> clusters_;  // By ClusterSlot::index().
+  absl::flat_hash_map<std::string, uint32_t> by_name_;   // The slots in which a cluster stands.
+  std::vector<std::unique_ptr<ClusterPools>> retired_;   // Out of their slots and not over yet.
 };
 
 }  // namespace weft::pool

@@ -8,6 +8,7 @@
 #include "proxy/base/intrusive_list.h"
 #include "proxy/base/random.h"
 #include "proxy/cluster/cluster.h"
+#include "proxy/cluster/slot.h"
 #include "proxy/codec/codec.h"
 #include "proxy/event/loop.h"
 #include "proxy/transport/byte_stream.h"
@@ -104,25 +105,30 @@ class WorkerCluster {
   // A new connection of its own for the caller, connected. It gives back its places in the breakers and the host's and
   // cluster's counts, and counts its bytes, when it is destroyed. Fails within the cluster's connect timeout.
   virtual void acquire_tcp(const cluster::HostPtr& host, TcpWaiter& waiter) = 0;
+  // It and its cluster stay until as many release() as hold() were called, whatever becomes of the configuration.
+  virtual void hold() = 0;
+  virtual void release() = 0;
 };
 
 class WorkerUpstreams {
  public:
   virtual ~WorkerUpstreams() = default;
-  // Never nullptr. The pointer holds as long as somebody keeps the Cluster, as the snapshot of a request does.
-  virtual WorkerCluster* find(const cluster::Cluster& cluster) = 0;
-  // The configuration has no such cluster any more: its idle connections close now, others with their last exchange.
-  // Requests that began before and still wait, or come to it yet, are served; nothing is kept open after them.
-  virtual void remove(const cluster::Cluster& cluster) = 0;
-  // The cluster's endpoints changed: connections to hosts that went end as by remove(). Without this call they do when
-  // the next host is chosen.
-  virtual void drop_lost_hosts(const cluster::Cluster& cluster) = 0;
+  // The cluster that stands in the slot, nullptr if there is none. The pointer is good for this turn, or while held.
+  virtual WorkerCluster* find(const cluster::ClusterSlot& slot) = 0;
+  // The same by name, for what names its cluster only when it comes.
+  virtual WorkerCluster* find(std::string_view name) = 0;
+  // From now on this cluster stands in the slot; nullptr: none does. The one before has its idle connections closed
+  // now, others with their last exchange. Who holds it is served still; nothing is kept open after that.
+  virtual void assign(const cluster::ClusterSlot& slot, cluster::ClusterPtr cluster) = 0;
+  // The endpoints of the cluster in the slot changed: connections to hosts that went end as by assign(). Without this
+  // call they do when the next host is chosen.
+  virtual void drop_lost_hosts(const cluster::ClusterSlot& slot) = 0;
   // Graceful end: idle connections close now, others with their last exchange.
   virtual void drain() = 0;
   virtual size_t open_connections() const = 0;
 };
 
-// `worker` indexes per-worker metrics. Clusters are known by the objects handed to find(), made on first use.
+// `worker` indexes per-worker metrics.
 std::unique_ptr<WorkerUpstreams> make_worker_upstreams(event::Loop& loop, base::Random& random, uint32_t worker);
 
 }  // namespace weft::pool

@@ -56,7 +56,9 @@ TcpConnect::TcpConnect(ClusterPools& owner, cluster::HostPtr host)
     : owner_(owner),
       cluster_(owner.cluster().shared_from_this()),
       host_(std::move(host)),
-      timer_(owner.owner().loop().timers(), base::bind<&TcpConnect::on_timeout>(this)) {}
+      timer_(owner.owner().loop().timers(), base::bind<&TcpConnect::on_timeout>(this)) {
+  owner_.hold();
+}
 
 TcpConnect::~TcpConnect() = default;
 
@@ -127,6 +129,7 @@ void TcpConnect::give_up(Cause cause, std::string_view detail) {
 void TcpConnect::finish() {
   timer_.disarm();
   base::ListNode<TcpConnect>::unlink();
+  owner_.release();
   owner_.owner().loop().destroy_later(std::unique_ptr<event::Deferred>(this));
 }
 

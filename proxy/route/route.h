@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,7 +16,7 @@
 // reads. Matching is in route_table.h. Times are milliseconds; 0 means "none" unless said otherwise.
 
 namespace weft::cluster {
-class Cluster;
+class ClusterSlot;
 }
 
 namespace weft::observe {
@@ -84,15 +83,13 @@ struct RetryPolicy {
 
 struct WeightedCluster {
   std::string name;
-  std::shared_ptr<cluster::Cluster> cluster;  // Null: not found; the request is answered by cluster_not_found_status.
+  // Where no cluster stands the request is answered by cluster_not_found_status. Null in what a header directs.
+  std::shared_ptr<const cluster::ClusterSlot> slot;
   uint32_t weight = 0;
   std::string host_rewrite;
   HeaderMutations request_headers;
   HeaderMutations response_headers;
 };
-
-// Every cluster of the configuration as a destination of its own, for routes that a header directs.
-using ClustersByName = std::map<std::string, WeightedCluster, std::less<>>;
 
 struct Redirect {
   uint16_t status = 301;
@@ -125,12 +122,11 @@ struct Mirror {
 };
 
 struct ClusterAction {
-  // One entry per possible destination; a single cluster is one entry. Chosen by weight if there are several.
+  // One entry per possible destination; a single cluster is one entry. Chosen by weight if there are several. What a
+  // header directs has one, without a name.
   std::vector<WeightedCluster> clusters;
   uint32_t total_weight = 0;
-  // The request header that names the cluster, of those in `by_name`; empty: one of `clusters`.
-  std::string cluster_header;
-  std::shared_ptr<const ClustersByName> by_name;
+  std::string cluster_header;  // The request header that names the cluster; empty: `clusters` do.
   uint16_t cluster_not_found_status = 503;
 
   std::string prefix_rewrite;

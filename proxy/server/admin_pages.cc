@@ -7,8 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "api/text/print.h"
-#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "proxy/server/config_dump.h"
 #include "proxy/server/server.h"
 #include "proxy/server/stats_page.h"
 
@@ -46,6 +45,15 @@ AdminAnswer ready(Server& server, const AdminRequest&) {
   return {static_cast<uint16_t>(live ? 200 : 503), "text/plain; charset=UTF-8", state_name(server.state()) + "\n"};
 }
 
+// By name.
+std::vector<cluster::ClusterPtr> running_clusters(Server& server) {
+  std::vector<cluster::ClusterPtr> running;
+  for (const auto& [name, entry] : server.live().clusters().entries()) {
+    if (entry.active != nullptr) running.push_back(entry.active->cluster);
+  }
+  return running;
+}
+
 // Whether each breaker is open, and what it has left where the configuration wants to know that.
 void add_breakers(cluster::Cluster& cluster, std::vector<GaugeNow>* gauges) {
   for (cluster::Priority priority : {cluster::Priority::kDefault, cluster::Priority::kHigh}) {
@@ -71,7 +79,8 @@ void add_breakers(cluster::Cluster& cluster, std::vector<GaugeNow>* gauges) {
 
 AdminAnswer stats(Server& server, const AdminRequest& request) {
   const auto& snapshot = *server.config().snapshot;
-  for (const auto& [name, cluster] : snapshot.clusters) {
+  std::vector<cluster::ClusterPtr> clusters = running_clusters(server);
+  for (const auto& cluster : clusters) {
     cluster::HostSetPtr hosts = cluster->hosts();
     int64_t healthy = 0, weight = 0;
     for (const auto& priority : hosts->priorities) {
@@ -95,14 +104,13 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
       {"server.memory_allocated", static_cast<int64_t>(memory.uordblks + memory.hblkhd)},
       {"server.memory_heap_size", static_cast<int64_t>(memory.arena + memory.hblkhd)},
       {"listener_manager.total_listeners_active", static_cast<int64_t>(snapshot.listeners.size())},
-      {"cluster_manager.active_clusters", static_cast<int64_t>(snapshot.clusters.size())},
   };
-  for (const auto& [name, cluster] : snapshot.clusters) add_breakers(*cluster, &gauges);
+  for (const auto& cluster : clusters) add_breakers(*cluster, &gauges);
   StatsFilter filter;
   filter.rules = server.config().stats_rules.get();
   if (const std::string* pattern = request.parameter("filter")) filter.pattern = *pattern;
   filter.used_only = request.parameter("usedonly") != nullptr;
-  auto families = families_of(snapshot);
+  auto families = families_of(snapshot, server.live().clusters().families());
   const std::string* format = request.parameter("format");
   if (request.path == "/stats/prometheus" || (format != nullptr && *format == "prometheus")) {
     return {200, "text/plain; version=0.0.4; charset=UTF-8", stats_prometheus(families, gauges, filter)};
@@ -111,28 +119,7 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
   return {200, "text/plain; charset=UTF-8", stats_text(families, gauges, filter)};
 }
 
-AdminAnswer config_dump(Server& server, const AdminRequest&) {
-  envoy::config::bootstrap::v3::Bootstrap bootstrap;
-  bootstrap.ParseFromString(server.config().bootstrap);
-  text::PrintOptions options;
-  options.redact_secrets = true;
-  constexpr char kType[] = "type.googleapis.com/envoy.admin.v3.";
-  json dump = {{"@type", std::string(kType) + "BootstrapConfigDump"},
-               {"bootstrap", json::parse(text::print_json(bootstrap, options), nullptr, false)}};
-  json clusters = {{"@type", std::string(kType) + "ClustersConfigDump"}, {"static_clusters", json::array()}};
-  for (const auto& cluster : bootstrap.static_resources().clusters()) {
-    json text = json::parse(text::print_json(cluster, options), nullptr, false);
-    text["@type"] = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-    clusters["static_clusters"].push_back({{"cluster", text}});
-  }
-  json listeners = {{"@type", std::string(kType) + "ListenersConfigDump"}, {"static_listeners", json::array()}};
-  for (const auto& listener : bootstrap.static_resources().listeners()) {
-    json text = json::parse(text::print_json(listener, options), nullptr, false);
-    text["@type"] = "type.googleapis.com/envoy.config.listener.v3.Listener";
-    listeners["static_listeners"].push_back({{"listener", text}});
-  }
-  return as_json({{"configs", {dump, clusters, listeners}}});
-}
+AdminAnswer dump(Server& server, const AdminRequest& request) { return as_json(config_dump(server, request)); }
 
 std::string health_text(const cluster::Host& host) {
   std::string text;
@@ -155,12 +142,12 @@ std::vector<std::pair<std::string, uint64_t>> host_numbers(const cluster::Host& 
 }
 
 AdminAnswer clusters(Server& server, const AdminRequest& request) {
-  std::map<std::string, cluster::ClusterPtr> sorted(server.config().snapshot->clusters.begin(),
-                                                    server.config().snapshot->clusters.end());
   std::string text;
   json statuses = json::array();
-  for (const auto& [name, cluster] : sorted) {
-    json status = {{"name", name}, {"added_via_api", false}, {"host_statuses", json::array()}};
+  for (const auto& cluster : running_clusters(server)) {
+    const std::string& name = cluster->name();
+    bool added = !server.live().clusters().entries().at(name).is_static;
+    json status = {{"name", name}, {"added_via_api", added}, {"host_statuses", json::array()}};
     for (auto priority : {cluster::Priority::kDefault, cluster::Priority::kHigh}) {
       const auto& limits = cluster->breakers(priority).limits();
       std::string head =
@@ -170,7 +157,7 @@ AdminAnswer clusters(Server& server, const AdminRequest& request) {
       text += head + "max_requests::" + std::to_string(limits.max_requests) + "\n";
       text += head + "max_retries::" + std::to_string(limits.max_retries) + "\n";
     }
-    text += name + "::added_via_api::false\n";
+    text += name + (added ? "::added_via_api::true\n" : "::added_via_api::false\n");
     cluster::HostSetPtr hosts = cluster->hosts();
     for (size_t priority = 0; priority < hosts->priorities.size(); ++priority) {
       for (const auto& host : hosts->priorities[priority]) {
@@ -249,7 +236,7 @@ AdminAnswer certs(Server& server, const AdminRequest&) {
       if (chain->tls != nullptr) add(chain->tls->certificates());
     }
   }
-  for (const auto& [name, cluster] : server.config().snapshot->clusters) {
+  for (const auto& cluster : running_clusters(server)) {
     if (cluster->config().connector != nullptr) add(cluster->config().connector->certificates());
   }
   return as_json({{"certificates", certificates}});
@@ -315,7 +302,7 @@ struct Page {
 constexpr Page kPages[] = {
     {"/certs", "certificates in use and their expiry", false, certs},
     {"/clusters", "endpoints, health and limits (?format=json)", false, clusters},
-    {"/config_dump", "the configuration in force", false, config_dump},
+    {"/config_dump", "the configuration in force", false, dump},
     {"/drain_listeners", "stop listening; open connections go on (POST)", true, drain_listeners},
     {"/listeners", "addresses listened on (?format=json)", false, listeners},
     {"/logging", "the log level (POST with ?level=debug changes it)", true, logging},

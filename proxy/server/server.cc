@@ -117,18 +117,19 @@ int Server::run() {
   for (uint32_t i = 1; i <= workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
   }
+  live_ = std::make_unique<LiveConfig>(loop_, random_, config_, workers_);
   if (!start()) return 1;
   loop_.run();
 
-  discoveries_.clear();
   admin_.reset();
   signals_.reset();
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
+  live_.reset();
   for (const BoundListener& bound : bound_) {
     for (const transport::Address& address : bound.addresses) transport::unlink_listener_path(address);
   }
-  if (config_.log_writer != nullptr) config_.log_writer->flush(kLogFlushMs);
+  if (config_.parts->log_writer != nullptr) config_.parts->log_writer->flush(kLogFlushMs);
   return 0;
 }
 
@@ -162,48 +163,22 @@ bool Server::start() {
     start_lines_.push_back(absl::StrCat("admin listening on ", address->to_string()));
   }
   signals_ = std::make_unique<Signals>(*this);
-  return start_discovery();
-}
-
-bool Server::start_discovery() {
-  for (const auto& [name, cluster] : config_.snapshot->clusters) {
-    const auto& config = cluster->config();
-    auto ready = [this, awaited = config.wait_for_warm] {
-      if (awaited) on_cluster_ready();
-    };
-    if (!config.health_checks.empty()) {
-      if (config.wait_for_warm) ++clusters_not_ready_;
-      health_checkers_.push_back(std::make_unique<cluster::HealthChecker>(loop_, random_, cluster, ready));
-    }
-    if (config.dns_endpoints.empty()) continue;
-    std::string key;
-    for (const auto& server : config.dns_resolvers) key += server.to_string() + ",";
-    auto& resolver = resolvers_[key];
-    if (resolver == nullptr) {
-      auto made = cluster::DnsResolver::make(loop_, config.dns_resolvers);
-      if (!made.ok()) return fail(made.status()) == 0;
-      resolver = *std::move(made);
-    }
-    if (config.wait_for_warm) ++clusters_not_ready_;
-    discoveries_.push_back(std::make_unique<cluster::DnsDiscovery>(loop_, random_, *resolver, cluster, ready));
-  }
-  bool wait = clusters_not_ready_ != 0;
-  if (wait) ready_timer_.arm(kDiscoveryWaitMs);
-  for (auto& checker : health_checkers_) checker->start();
-  for (auto& discovery : discoveries_) discovery->start();
-  if (!wait) start_workers();
+  start_discovery();
   return true;
 }
 
-void Server::on_cluster_ready() {
-  if (--clusters_not_ready_ == 0) ready_timer_.arm(0);
+void Server::start_discovery() {
+  live_->start([this] {
+    ready_ = true;
+    ready_timer_.arm(0);
+  });
+  if (!ready_ && !live_->has_sources()) ready_timer_.arm(kDiscoveryWaitMs);
 }
 
 void Server::start_workers() {
   if (state_ != State::kStarting) return;
-  if (clusters_not_ready_ != 0)
-    base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
-  for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts_[i]), config_.access_logs);
+  if (!ready_) base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
+  for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts_[i]), config_.parts->access_logs);
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);
   for (const std::string& line : start_lines_) say(line);
@@ -213,7 +188,7 @@ void Server::on_signal(int number) {
   switch (number) {
     case SIGHUP:
     case SIGUSR1:
-      for (auto& log : config_.access_logs) log->reopen();
+      for (auto& log : config_.parts->access_logs) log->reopen();
       for (auto& log : config_.admin_access_logs) log->reopen();
       base::log_info("access logs were opened anew");
       return;
@@ -255,7 +230,7 @@ void Server::check_drained() {
 }
 
 void Server::keep_house() {
-  for (const auto& [name, cluster] : config_.snapshot->clusters) cluster->tick(loop_.now_ms());
+  live_->tick();
   house_timer_.arm(kHouseMs);
 }
 

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "proxy/cluster/dns_discovery.h"
-#include "proxy/cluster/health_check.h"
 #include "proxy/config/compile/compile.h"
 #include "proxy/server/admin_server.h"
+#include "proxy/server/live_config.h"
 #include "proxy/server/options.h"
 #include "proxy/server/worker_thread.h"
 
@@ -30,6 +29,7 @@ class Server {
   State state() const { return state_; }
   const Options& options() const { return options_; }
   const config::CompiledBootstrap& config() const { return config_; }
+  const LiveConfig& live() const { return *live_; }
   struct BoundListener {
     std::shared_ptr<const snapshot::Listener> listener;
     std::vector<transport::Address> addresses;
@@ -49,10 +49,8 @@ class Server {
   struct Signals;
   // Opens what is listened on; false after telling why it cannot be.
   bool start();
-  // Resolves the names of DNS clusters and checks hosts; workers start when all were answered or checked once, or after
-  // a bounded wait.
-  bool start_discovery();
-  void on_cluster_ready();
+  // Finds and checks endpoints; workers start when all clusters are warm, or after a bounded wait.
+  void start_discovery();
   void start_workers();
   void on_signal(int number);
   void check_drained();
@@ -67,10 +65,8 @@ class Server {
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<Signals> signals_;
   base::Random random_;
-  std::map<std::string, std::unique_ptr<cluster::DnsResolver>> resolvers_;  // By their servers.
-  std::vector<std::unique_ptr<cluster::DnsDiscovery>> discoveries_;
-  std::vector<std::unique_ptr<cluster::HealthChecker>> health_checkers_;
-  size_t clusters_not_ready_ = 0;
+  std::unique_ptr<LiveConfig> live_;
+  bool ready_ = false;  // All that the start waits for was found.
   event::Timer ready_timer_;
   std::vector<std::vector<WorkerThread::ListenerStart>> starts_;
   std::vector<std::string> start_lines_;

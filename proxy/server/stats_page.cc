@@ -187,12 +187,12 @@ class Exposition final : public observe::MetricVisitor {
 
 }  // namespace
 
-std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot) {
-  std::set<const observe::FamilyBase*> families;
+std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot,
+                                                    const std::vector<const observe::FamilyBase*>& others) {
+  std::set<const observe::FamilyBase*> families(others.begin(), others.end());
   auto add = [&](const auto& family) {
     if (family != nullptr) families.insert(family.get());
   };
-  for (const auto& [name, cluster] : snapshot.clusters) add(cluster->stats_family());
   auto add_chain = [&](const snapshot::FilterChain& chain) {
     if (chain.http != nullptr) add(chain.http->stats);
     if (chain.tcp != nullptr) add(chain.tcp->stats);

@@ -17,8 +17,9 @@ struct GaugeNow {
   const observe::FamilyBase* family = nullptr;  // Whose prefix and label it has besides.
 };
 
-// Every family that the snapshot's objects count in, each once.
-std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot);
+// Every family that the snapshot's listeners count in, and the others, each once.
+std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot,
+                                                    const std::vector<const observe::FamilyBase*>& others);
 
 struct StatsFilter {
   std::string pattern;     // RE2 that must be found in the name; empty: all.

@@ -43,16 +43,21 @@ WorkerThread::~WorkerThread() { join(); }
 void WorkerThread::start(std::vector<ListenerStart> listeners,
                          std::vector<std::shared_ptr<observe::AccessLog>> access_logs) {
   access_logs_ = std::move(access_logs);
-  thread_ = std::thread([this, listeners = std::move(listeners)]() mutable { run(std::move(listeners)); });
+  auto shared = std::make_shared<std::vector<ListenerStart>>(std::move(listeners));
+  loop_.post([this, shared] { listen(*shared); });
+  thread_ = std::thread([this] { run(); });
 }
 
-void WorkerThread::run(std::vector<ListenerStart> listeners) {
-  state_ = std::make_unique<State>(*this);
+void WorkerThread::listen(std::vector<ListenerStart>& listeners) {
   for (ListenerStart& each : listeners) {
     state_->acceptors.push_back(
         std::make_unique<listener::Acceptor>(loop_, index_, std::move(each.shared), std::move(each.sockets),
                                              listener::Acceptor::Handlers{state_->http, state_->tcp}));
   }
+}
+
+void WorkerThread::run() {
+  state_ = std::make_unique<State>(*this);
   state_->keep_house();
   loop_.run();
   // One after another: those who use come before those they use.
@@ -63,6 +68,15 @@ void WorkerThread::run(std::vector<ListenerStart> listeners) {
   loop_.run_until_quiet();
   state_->flush_logs();
   state_.reset();
+}
+
+void WorkerThread::assign(cluster::ClusterSlotPtr slot, cluster::ClusterPtr cluster) {
+  loop_.post(
+      [this, slot = std::move(slot), cluster = std::move(cluster)] { state_->upstreams->assign(*slot, cluster); });
+}
+
+void WorkerThread::drop_lost_hosts(cluster::ClusterSlotPtr slot) {
+  loop_.post([this, slot = std::move(slot)] { state_->upstreams->drop_lost_hosts(*slot); });
 }
 
 void WorkerThread::stop_listeners() {

@@ -26,7 +26,10 @@ class WorkerThread {
     std::vector<transport::Descriptor> sockets;
   };
   void start(std::vector<ListenerStart> listeners, std::vector<std::shared_ptr<observe::AccessLog>> access_logs);
-  // Each of these is posted to the worker and returns at once.
+  // Each of these is posted to the worker and returns at once; they keep their order, and those before start() come
+  // before the listeners.
+  void assign(cluster::ClusterSlotPtr slot, cluster::ClusterPtr cluster);
+  void drop_lost_hosts(cluster::ClusterSlotPtr slot);
   void stop_listeners();
   void drain();
   // Ends what is open, hands the logs' last lines over and ends the thread.
@@ -37,7 +40,8 @@ class WorkerThread {
 
  private:
   struct State;  // What lives on the worker's thread.
-  void run(std::vector<ListenerStart> listeners);
+  void run();
+  void listen(std::vector<ListenerStart>& listeners);
 
   uint32_t index_;
   event::LibeventLoop loop_;

@@ -20,7 +20,8 @@
 
 namespace weft::cluster {
 class Cluster;
-}
+class ClusterSlot;
+}  // namespace weft::cluster
 
 namespace weft::snapshot {
 
@@ -90,7 +91,7 @@ struct TcpProxy {
   std::string stat_prefix;
   struct Destination {
     std::string name;
-    std::shared_ptr<cluster::Cluster> cluster;
+    std::shared_ptr<const cluster::ClusterSlot> slot;
     uint32_t weight = 1;
   };
   std::vector<Destination> destinations;

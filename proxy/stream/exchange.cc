@@ -193,13 +193,14 @@ bool Exchange::upgrade_allowed(const route::ClusterAction& action) const {
   return names(action.allowed_upgrades) || names(connection_->http().upgrades);
 }
 
-void Exchange::choose_destination(const route::ClusterAction& action) {
+pool::WorkerCluster* Exchange::choose_cluster(const route::ClusterAction& action, std::string_view* name) {
+  pool::WorkerUpstreams& upstreams = worker_.context().upstreams;
   if (!action.cluster_header.empty()) {
+    destination_ = &action.clusters[0];
     const http::Header* named = state_->request.headers.find(action.cluster_header);
-    if (named == nullptr) return;
-    auto found = action.by_name->find(named->value);
-    if (found != action.by_name->end()) destination_ = &found->second;
-    return;
+    if (named == nullptr) return nullptr;
+    *name = named->value;
+    return upstreams.find(named->value);
   }
   uint64_t pick = action.clusters.size() > 1 ? worker_.context().random.below(action.total_weight) : 0;
   for (const route::WeightedCluster& each : action.clusters) {
@@ -207,6 +208,8 @@ void Exchange::choose_destination(const route::ClusterAction& action) {
     if (pick < each.weight) break;
     pick -= each.weight;
   }
+  *name = destination_->name;
+  return upstreams.find(*destination_->slot);
 }
 
 void Exchange::forward_request(const route::ClusterAction& action) {
@@ -221,11 +224,11 @@ void Exchange::forward_request(const route::ClusterAction& action) {
     stats.downstream_cx_upgrades_active.add();
     upgrade_counted_ = true;
   }
-  choose_destination(action);
-  if (destination_ == nullptr || destination_->cluster == nullptr) {
+  std::string_view name;
+  pool::WorkerCluster* cluster = choose_cluster(action, &name);
+  if (cluster == nullptr) {
     stats.no_cluster.add();
-    return answer_with(Cause::kNoCluster, destination_ == nullptr ? std::string_view() : destination_->name,
-                       action.cluster_not_found_status);
+    return answer_with(Cause::kNoCluster, name, action.cluster_not_found_status);
   }
   stats.rq_total.add();
   apply_request_mutations(*destination_);
@@ -233,13 +236,13 @@ void Exchange::forward_request(const route::ClusterAction& action) {
   const auto& http = connection_->http();
   forward::ForwardPlan plan;
   plan.action = &action;
-  plan.destination = destination_;
+  plan.cluster = cluster;
   plan.deadlines =
       forward::deadlines_of(action, request, http.max_stream_duration_ms, http.respect_expected_rq_timeout);
   plan.callers_retry = forward::obey_caller(request, action.retry ? &*action.retry : nullptr, plan.deadlines);
   plan.replay_limit_bytes = route_->has_per_request_buffer_limit ? route_->per_request_buffer_limit_bytes
                                                                  : http.limits.connection_buffer_high_bytes;
-  if (!action.hash_policies.empty() && destination_->cluster->config().hashes()) {
+  if (!action.hash_policies.empty() && cluster->cluster().config().hashes()) {
     std::string local = connection_->info().local.to_string();
     const observe::PeerTexts& peer = connection_->peer();
     route::HashInput input{request, record_.downstream.remote_ip, peer.remote_address, local};
@@ -258,11 +261,12 @@ void Exchange::mirror_request(const route::ClusterAction& action, const forward:
   if (state_->request.is_tunnel()) return;
   for (const route::Mirror& mirror : action.mirrors) {
     bool drawn = mirror.denominator == 0 || worker_.context().random.below(mirror.denominator) < mirror.numerator;
-    if (!drawn || mirror.destination.cluster == nullptr) continue;
+    pool::WorkerCluster* cluster = drawn ? worker_.context().upstreams.find(*mirror.destination.slot) : nullptr;
+    if (cluster == nullptr) continue;
     auto* shadow = new forward::Shadow(worker_.context(), mirror, routes_, state_->request);
     worker_.add_shadow(*shadow);
     if (!end) shadows_.push_back(*shadow);
-    shadow->start(plan, end);
+    shadow->start(*cluster, plan, end);
   }
 }
 

@@ -72,7 +72,8 @@ class Exchange final : public codec::RequestEvents,
   void step(Event event);
   void run_filters();
   void route_request();
-  void choose_destination(const route::ClusterAction& action);
+  // nullptr: there is no such cluster; `name` is what was looked for.
+  pool::WorkerCluster* choose_cluster(const route::ClusterAction& action, std::string_view* name);
   void forward_request(const route::ClusterAction& action);
   // Begins the copies of the request that the route asks for.
   void mirror_request(const route::ClusterAction& action, const forward::ForwardPlan& plan, bool end);

@@ -64,29 +64,30 @@ void Session::start() {
   if (config_->max_connection_duration_ms > 0) duration_timer_.arm(config_->max_connection_duration_ms);
   if (config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
   if (!early_.empty()) stats_.early_data_received_count_total.add();
-  if (const cluster::ClusterPtr* chosen = choose_cluster()) cluster_ = *chosen;
+  slot_ = choose_cluster();
   try_connect();
 }
 
-const cluster::ClusterPtr* Session::choose_cluster() {
+const cluster::ClusterSlot* Session::choose_cluster() {
   if (config_->destinations.empty()) return nullptr;
-  if (config_->destinations.size() == 1) return &config_->destinations[0].cluster;
+  if (config_->destinations.size() == 1) return config_->destinations[0].slot.get();
   uint64_t draw = config_->total_weight == 0 ? 0 : worker_.context_.random.below(config_->total_weight);
   for (const auto& destination : config_->destinations) {
-    if (draw < destination.weight) return &destination.cluster;
+    if (draw < destination.weight) return destination.slot.get();
     draw -= destination.weight;
   }
-  return &config_->destinations.back().cluster;
+  return config_->destinations.back().slot.get();
 }
 
 void Session::try_connect() {
   step_ = Step::kConnecting;
-  pool::WorkerCluster* upstreams = cluster_ == nullptr ? nullptr : worker_.context_.upstreams.find(*cluster_);
+  pool::WorkerCluster* upstreams = slot_ == nullptr ? nullptr : worker_.context_.upstreams.find(*slot_);
   if (upstreams == nullptr) {
     stats_.downstream_cx_no_route.add();
     end(http::Cause::kNoCluster, ByteStream::CloseKind::kGraceful);
     return;
   }
+  cluster_ = upstreams->cluster().shared_from_this();
   std::vector<cluster::Host*> avoid;
   for (const auto& host : tried_) avoid.push_back(host.get());
   pool::BalanceContext context;

@@ -52,7 +52,7 @@ class Session final : public base::ListNode<Session>,
   void on_idle();
   void on_max_duration();
 
-  const cluster::ClusterPtr* choose_cluster();
+  const cluster::ClusterSlot* choose_cluster();
   void try_connect();
   void move();
   // Handles how one direction stopped; false when the session ended with it.
@@ -71,7 +71,8 @@ class Session final : public base::ListNode<Session>,
   std::unique_ptr<transport::ByteStream> downstream_;
   std::unique_ptr<transport::ByteStream> upstream_;
   base::Buffer early_;
-  cluster::ClusterPtr cluster_;
+  const cluster::ClusterSlot* slot_ = nullptr;  // Of config_.
+  cluster::ClusterPtr cluster_;                 // Of the last try.
   cluster::HostPtr host_;
   std::vector<cluster::HostPtr> tried_;
   uint32_t attempts_ = 0;

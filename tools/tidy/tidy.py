@@ -58,7 +58,7 @@ SAME_ROW = {("observe", "http")}
 SHARED_BASE = ["proxy/base/assert.h", "proxy/base/clock.h", "proxy/base/hash.h", "proxy/base/log.h", "proxy/base/random.h"]
 
 # Where generated protobuf headers may be included; nothing else of the proxy sees protobuf.
-PROTO_USERS = ["api/*", "proxy/config/*", "proxy/server/admin_pages.cc", "control-plane/*", "tools/weftctl/*", "tests/*"]
+PROTO_USERS = ["api/*", "proxy/config/*", "proxy/server/config_dump.cc", "control-plane/*", "tools/weftctl/*", "tests/*"]
 
 PRODUCTION = ["api/*", "proxy/*", "control-plane/*", "tools/weftctl/*"]
 PROXY = ["proxy/*"]

@@ -80,18 +80,18 @@ void compile_format(Context& context, const core_v3::SubstitutionFormatString& f
 
 std::shared_ptr<observe::AccessLog> open_log(Context& context, observe::AccessLogConfig config, const std::string& key,
                                              std::string_view path) {
-  std::shared_ptr<observe::AccessLog>& slot = context.access_logs_by_key[key];
+  std::shared_ptr<observe::AccessLog>& slot = context.parts().access_logs_by_key[key];
   if (slot != nullptr) return slot;
-  if (context.log_writer == nullptr) context.log_writer = observe::LogWriter::make();
+  if (context.parts().log_writer == nullptr) context.parts().log_writer = observe::LogWriter::make();
   // A validation checks the format and leaves the file alone.
   if (!context.open_files()) config.path = "/dev/null";
-  auto log = observe::make_access_log(config, context.workers(), context.log_writer);
+  auto log = observe::make_access_log(config, context.workers(), context.parts().log_writer);
   if (!log.ok()) {
     context.error(path, std::string(log.status().message()));
     return nullptr;
   }
   slot = *std::move(log);
-  context.access_logs.push_back(slot);
+  context.parts().access_logs.push_back(slot);
   return slot;
 }
 

@@ -8,13 +8,14 @@
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "proxy/cluster/consistent_hash.h"
 #include "proxy/config/compile/cluster_policies.h"
+#include "proxy/config/compile/config_source.h"
+#include "proxy/config/compile/endpoints.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/tls.h"
 
 namespace weft::config {
 namespace {
 
-namespace endpoint_v3 = envoy::config::endpoint::v3;
 namespace lb_v3 = envoy::extensions::load_balancing_policies;
 namespace upstream_v3 = envoy::extensions::upstreams::http::v3;
 
@@ -64,9 +65,11 @@ class ClusterCompiler {
           compile_health_check(context_, proto_.health_checks(i), config_.name, at(path_, "health_checks", i)));
     }
     judge_health_checks();
-    std::vector<std::vector<cluster::HostPtr>> hosts = endpoints();
+    HostLists hosts = endpoints();
     bool is_static = config_.discovery == cluster::DiscoveryType::kStatic;
-    auto result = std::make_shared<cluster::Cluster>(std::move(config_), context_.workers());
+    auto stats = context_.parts().family<observe::ClusterStats>(text::cat("cluster.", config_.stat_name, "."),
+                                                                "envoy_cluster_name", config_.stat_name);
+    auto result = std::make_shared<cluster::Cluster>(std::move(config_), std::move(stats));
     if (is_static) result->set_hosts(std::move(hosts));
     return result;
   }
@@ -266,46 +269,38 @@ class ClusterCompiler {
   }
 
   // Static hosts by priority; fills in config_.dns_endpoints for the DNS kinds.
-  std::vector<std::vector<cluster::HostPtr>> endpoints() {
-    std::vector<std::vector<cluster::HostPtr>> hosts;
+  HostLists endpoints() {
     std::string base = field_path(path_, "load_assignment");
-    bool is_static = config_.discovery == cluster::DiscoveryType::kStatic;
-    for (int i = 0; i < proto_.load_assignment().endpoints_size(); ++i) {
-      const endpoint_v3::LocalityLbEndpoints& locality = proto_.load_assignment().endpoints(i);
-      std::string at_locality = at(base, "endpoints", i);
-      if (locality.priority() > 127) {
-        context_.error(field_path(at_locality, "priority"), "expected 0 to 127");
-        continue;
-      }
-      for (int j = 0; j < locality.lb_endpoints_size(); ++j) {
-        const endpoint_v3::LbEndpoint& each = locality.lb_endpoints(j);
-        std::string here = field_path(field_path(at(at_locality, "lb_endpoints", j), "endpoint"), "address");
-        uint32_t weight = WEFT_VALUE_OR(each, load_balancing_weight, 1);
-        if (weight == 0) {
-          context_.error(field_path(at(at_locality, "lb_endpoints", j), "load_balancing_weight"),
-                         "expected at least 1");
-          weight = 1;
-        }
-        if (!is_static) {
-          dns_endpoint(each, locality.priority(), weight, here);
-          continue;
-        }
-        auto host = std::make_shared<cluster::Host>(compile_address(context_, each.endpoint().address(), here),
-                                                    each.endpoint().hostname(), weight);
-        core_v3::HealthStatus health = each.health_status();
-        if (health == core_v3::UNHEALTHY || health == core_v3::DRAINING || health == core_v3::TIMEOUT) {
-          host->set_flag(cluster::Host::kUnhealthyByConfig, true);
-        }
-        if (health == core_v3::DEGRADED) host->set_flag(cluster::Host::kDegraded, true);
-        if (hosts.size() <= locality.priority()) hosts.resize(locality.priority() + 1);
-        hosts[locality.priority()].push_back(std::move(host));
-      }
+    using Type = cluster::DiscoveryType;
+    if (config_.discovery == Type::kStatic) return compile_hosts(context_, proto_.load_assignment(), base);
+    if (config_.discovery == Type::kEds) {
+      discovered_endpoints(base);
+      return {};
     }
+    each_endpoint(context_, proto_.load_assignment(), base,
+                  [this](const auto& each, uint32_t priority, uint32_t weight, std::string_view here) {
+                    dns_endpoint(each, priority, weight, field_path(field_path(here, "endpoint"), "address"));
+                  });
     size_t count = config_.dns_endpoints.size();
-    if (config_.discovery == cluster::DiscoveryType::kLogicalDns && count != 1) {
+    if (config_.discovery == Type::kLogicalDns && count != 1) {
       context_.error(base, text::cat("a LOGICAL_DNS cluster has one endpoint, got ", count));
     }
-    return hosts;
+    return {};
+  }
+
+  void discovered_endpoints(std::string_view at_assignment) {
+    std::string here = field_path(path_, "eds_cluster_config");
+    if (proto_.has_load_assignment()) {
+      context_.error(at_assignment, "an EDS cluster's endpoints come by eds_cluster_config alone");
+    }
+    if (!proto_.eds_cluster_config().has_eds_config()) {
+      context_.error(here, "an EDS cluster needs eds_config");
+      return;
+    }
+    const std::string& service = proto_.eds_cluster_config().service_name();
+    config_.eds_service = service.empty() ? config_.name : service;
+    config_.eds_source =
+        compile_config_source(context_, proto_.eds_cluster_config().eds_config(), field_path(here, "eds_config"));
   }
 
   void dns_endpoint(const endpoint_v3::LbEndpoint& each, uint32_t priority, uint32_t weight, std::string_view path) {

@@ -5,6 +5,7 @@
 #include "api/text/unsupported.h"
 #include "proxy/config/compile/access_log.h"
 #include "proxy/config/compile/cluster.h"
+#include "proxy/config/compile/config_source.h"
 #include "proxy/config/compile/context.h"
 #include "proxy/config/compile/listener.h"
 #include "proxy/config/compile/runtime.h"
@@ -23,18 +24,20 @@ std::string join_lines(const std::vector<std::string>& lines) {
   return result;
 }
 
-void compile_clusters(Context& context) {
+using ClustersByName = absl::flat_hash_map<std::string, cluster::ClusterPtr>;
+
+void compile_clusters(Context& context, ClustersByName& result) {
   const auto& clusters = context.bootstrap().static_resources().clusters();
   for (int i = 0; i < clusters.size(); ++i) {
     std::string path = at("static_resources", "clusters", i);
     auto cluster = compile_cluster(context, clusters[i], path);
-    if (!context.snapshot.clusters.emplace(clusters[i].name(), std::move(cluster)).second) {
+    if (!result.emplace(clusters[i].name(), std::move(cluster)).second) {
       context.error(path, text::cat("there are two clusters \"", clusters[i].name(), "\""));
     }
   }
 }
 
-void compile_listeners(Context& context) {
+void compile_listeners(Context& context, std::vector<std::shared_ptr<const snapshot::Listener>>& result) {
   const auto& listeners = context.bootstrap().static_resources().listeners();
   std::set<std::string> names;
   for (int i = 0; i < listeners.size(); ++i) {
@@ -43,7 +46,7 @@ void compile_listeners(Context& context) {
     if (!listeners[i].name().empty() && !names.insert(listeners[i].name()).second) {
       context.error(path, text::cat("there are two listeners \"", listeners[i].name(), "\""));
     }
-    context.snapshot.listeners.push_back(std::move(listener));
+    result.push_back(std::move(listener));
   }
 }
 
@@ -75,11 +78,20 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
     refused.push_back(std::move(each.message));
   }
 
-  Context context(bootstrap, source, options);
+  result.parts = std::make_shared<SharedParts>();
+  result.parts->options = options;
+  Context context(*result.parts, bootstrap, source.positions);
+  snapshot::Snapshot snapshot;
+  if (bootstrap.dynamic_resources().has_cds_config()) {
+    result.clusters_source =
+        compile_config_source(context, bootstrap.dynamic_resources().cds_config(), "dynamic_resources.cds_config");
+  } else {
+    context.has_cluster = [&](const std::string& name) { return snapshot.clusters.contains(name); };
+  }
   // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
   // often is what another part lacks, so then only the refusals are certain.
-  compile_clusters(context);
-  compile_listeners(context);
+  compile_clusters(context, snapshot.clusters);
+  compile_listeners(context, snapshot.listeners);
   compile_admin(context, result);
   if (bootstrap.has_stats_config()) {
     result.stats_rules = compile_stats_config(context, bootstrap.stats_config(), "stats_config");
@@ -97,11 +109,12 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   result.node_id = bootstrap.node().id();
   result.node_cluster = bootstrap.node().cluster();
   result.node_zone = bootstrap.node().locality().zone();
-  result.access_logs = std::move(context.access_logs);
-  result.log_writer = std::move(context.log_writer);
-  context.snapshot.version = 1;
-  result.snapshot = std::make_shared<const snapshot::Snapshot>(std::move(context.snapshot));
+  snapshot.version = 1;
+  result.snapshot = std::make_shared<const snapshot::Snapshot>(std::move(snapshot));
   result.bootstrap = bootstrap.SerializeAsString();
+  bootstrap.mutable_static_resources()->clear_clusters();
+  bootstrap.mutable_static_resources()->clear_listeners();
+  result.parts->bootstrap = bootstrap;
   return result;
 }
 

@@ -17,6 +17,8 @@
 
 namespace weft::config {
 
+class SharedParts;
+
 struct CompileOptions {
   uint32_t workers = 1;            // How many threads count metrics: the main thread is 0, workers follow.
   bool allow_unsupported = false;  // Fields that are known but not supported are warned of and left out of account.
@@ -31,8 +33,10 @@ struct CompiledBootstrap {
   std::vector<std::shared_ptr<observe::AccessLog>> admin_access_logs;
   uint32_t max_connections = UINT32_MAX;  // Of all listeners together, but for those that do not count.
   std::string node_id, node_cluster, node_zone;
-  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;  // All, for flushing and reopening.
-  std::shared_ptr<observe::LogWriter> log_writer;
+  // dynamic_resources.cds_config, a serialised ConfigSource; empty: none.
+  std::string clusters_source;
+  // For what is compiled later, with all access logs, for flushing and reopening.
+  std::shared_ptr<SharedParts> parts;
   // Envoy's stats_config: metrics that are not shown, and Prometheus labels taken out of names. Null: none was given.
   std::shared_ptr<const observe::StatsRules> stats_rules;
   std::vector<std::string> warnings;

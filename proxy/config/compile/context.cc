@@ -2,43 +2,32 @@
 
 namespace weft::config {
 
+void SharedParts::forget_families() {
+  if (families_.size() < look_over_at_) return;
+  std::erase_if(families_, [](const auto& each) { return each.second.expired(); });
+  look_over_at_ = std::max<size_t>(1024, families_.size() * 2);
+}
+
 void Context::error(std::string_view path, std::string_view what) {
-  errors_.push_back(text::cat(source_.positions.locate(path), ": ", what));
+  errors_.push_back(text::cat(positions_.locate(path), ": ", what));
 }
 
 std::shared_ptr<transport::Connector> Context::plain_connector(const transport::SocketOptions& options) {
-  for (const auto& [known, connector] : plain_connectors_) {
+  for (const auto& [known, connector] : parts_.plain_connectors) {
     if (known == options) return connector;
   }
-  return plain_connectors_.emplace_back(options, transport::make_plain_connector(options)).second;
+  return parts_.plain_connectors.emplace_back(options, transport::make_plain_connector(options)).second;
 }
 
 void Context::unsupported(std::string_view path, std::string_view what) {
-  refused_.push_back(text::cat(source_.positions.locate(path), ": ", what));
+  refused_.push_back(text::cat(positions_.locate(path), ": ", what));
 }
 
-cluster::ClusterPtr Context::find_cluster(const std::string& name) const {
-  auto found = snapshot.clusters.find(name);
-  return found == snapshot.clusters.end() ? nullptr : found->second;
-}
-
-cluster::ClusterPtr Context::cluster(const std::string& name, std::string_view path) {
-  cluster::ClusterPtr found = find_cluster(name);
-  if (found == nullptr) error(path, text::cat("there is no cluster \"", name, "\" in static_resources.clusters"));
-  return found;
-}
-
-std::shared_ptr<const route::ClustersByName> Context::clusters_by_name() {
-  if (clusters_by_name_ != nullptr) return clusters_by_name_;
-  auto all = std::make_shared<route::ClustersByName>();
-  for (const auto& [name, cluster] : snapshot.clusters) {
-    route::WeightedCluster& each = (*all)[name];
-    each.name = name;
-    each.cluster = cluster;
-    each.weight = 1;
+cluster::ClusterSlotPtr Context::slot(const std::string& name, bool must_exist, std::string_view path) {
+  if (must_exist && has_cluster && !has_cluster(name)) {
+    error(path, text::cat("there is no cluster \"", name, "\" in static_resources.clusters"));
   }
-  clusters_by_name_ = std::move(all);
-  return clusters_by_name_;
+  return parts_.slots.slot(name);
 }
 
 int64_t to_ms(const google::protobuf::Duration& duration) {

@@ -4,7 +4,7 @@
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
-#include <map>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,12 +19,14 @@
 #include "envoy/type/matcher/v3/string.pb.h"
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/compile/compile.h"
+#include "proxy/config/compile/shared_parts.h"
 #include "proxy/observe/stats.h"
 #include "proxy/route/matcher.h"
 #include "proxy/route/route.h"
 
-// What the parts of the compiler share while one bootstrap is compiled. Mistakes are collected, so that a person learns
-// of all of them at once; each part goes on with a default after it has reported one.
+// What the parts of the compiler share while one bootstrap, or one resource that came later, is compiled. Mistakes are
+// collected, so that a person learns of all of them at once; each part goes on with a default after it has reported
+// one.
 
 namespace weft::config {
 
@@ -43,20 +45,23 @@ inline std::string at(std::string_view path, std::string_view field, int index) 
 
 class Context {
  public:
-  Context(const bootstrap_v3::Bootstrap& bootstrap, const text::Source& source, const CompileOptions& options)
-      : bootstrap_(bootstrap), source_(source), options_(options) {}
+  Context(SharedParts& parts, const bootstrap_v3::Bootstrap& bootstrap, const text::PositionMap& positions)
+      : parts_(parts), bootstrap_(bootstrap), positions_(positions) {}
+  // For a resource: paths begin at itself.
+  Context(SharedParts& parts, const text::PositionMap& positions) : Context(parts, parts.bootstrap, positions) {}
 
+  SharedParts& parts() const { return parts_; }
   const bootstrap_v3::Bootstrap& bootstrap() const { return bootstrap_; }
+  bool open_files() const { return parts_.options.open_files; }
   // The main thread, which is worker 0, included.
-  bool open_files() const { return options_.open_files; }
-  uint32_t workers() const { return options_.workers; }
+  uint32_t workers() const { return parts_.options.workers; }
 
   void error(std::string_view path, std::string_view what);
   const std::vector<std::string>& errors() const { return errors_; }
   // What is known and asks for something that we do not do, where the table of supported fields cannot say it.
   void unsupported(std::string_view path, std::string_view what);
   const std::vector<std::string>& refused() const { return refused_; }
-  std::string where(std::string_view path) const { return source_.positions.locate(path); }
+  std::string where(std::string_view path) const { return positions_.locate(path); }
 
   // Reads an Any as M; false, with an error, when it is of another type.
   template <typename M>
@@ -66,40 +71,20 @@ class Context {
     return false;
   }
 
-  // Metrics with one prefix are one family, however many listeners use it.
-  template <typename Stats>
-  std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, std::string_view tag_name,
-                                                 const std::string& tag_value) {
-    std::shared_ptr<observe::FamilyBase>& slot = families_[prefix];
-    if (slot == nullptr) {
-      slot = std::make_shared<observe::Family<Stats>>(prefix, tag_name, tag_value, workers());
-    }
-    return std::static_pointer_cast<observe::Family<Stats>>(slot);
-  }
-
-  // nullptr, with an error, when the bootstrap has no such cluster.
-  cluster::ClusterPtr cluster(const std::string& name, std::string_view path);
-  cluster::ClusterPtr find_cluster(const std::string& name) const;
-  // All clusters; made at the first call, after which no cluster is added.
-  std::shared_ptr<const route::ClustersByName> clusters_by_name();
+  // The place of the cluster. With `must_exist` an error is reported when there is none of this name.
+  cluster::ClusterSlotPtr slot(const std::string& name, bool must_exist, std::string_view path);
+  // Whether there is such a cluster. Not set: clusters may yet come, so none is missed.
+  std::function<bool(const std::string&)> has_cluster;
 
   // One for all clusters that ask for the same.
   std::shared_ptr<transport::Connector> plain_connector(const transport::SocketOptions& options);
 
-  snapshot::Snapshot snapshot;
-  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
-  std::map<std::string, std::shared_ptr<observe::AccessLog>> access_logs_by_key;
-  std::shared_ptr<observe::LogWriter> log_writer;  // Made with the first access log.
-
  private:
+  SharedParts& parts_;
   const bootstrap_v3::Bootstrap& bootstrap_;
-  const text::Source& source_;
-  const CompileOptions& options_;
+  const text::PositionMap& positions_;
   std::vector<std::string> errors_;
   std::vector<std::string> refused_;
-  std::map<std::string, std::shared_ptr<observe::FamilyBase>> families_;
-  std::vector<std::pair<transport::SocketOptions, std::shared_ptr<transport::Connector>>> plain_connectors_;
-  std::shared_ptr<const route::ClustersByName> clusters_by_name_;
 };
 
 // Milliseconds, rounded up, so that what is not nothing does not become "none".

@@ -93,8 +93,8 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
   auto result = std::make_shared<snapshot::HttpConnectionManager>();
   result->stat_prefix = proto.stat_prefix();
   if (proto.stat_prefix().empty()) context.error(field_path(path, "stat_prefix"), "is empty");
-  result->stats = context.family<observe::HttpStats>(text::cat("http.", proto.stat_prefix(), "."),
-                                                     "envoy_http_conn_manager_prefix", proto.stat_prefix());
+  result->stats = context.parts().family<observe::HttpStats>(text::cat("http.", proto.stat_prefix(), "."),
+                                                             "envoy_http_conn_manager_prefix", proto.stat_prefix());
   if (proto.codec_type() == hcm_v3::HttpConnectionManager::HTTP1) result->codec_type = snapshot::CodecType::kHttp1;
   if (proto.codec_type() == hcm_v3::HttpConnectionManager::HTTP2) result->codec_type = snapshot::CodecType::kHttp2;
   result->limits.max_header_bytes = WEFT_VALUE_OR(proto, max_request_headers_kb, 60) * 1024;

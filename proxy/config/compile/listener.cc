@@ -164,7 +164,7 @@ std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, con
   result->access_logs = compile_access_logs(context, proto.access_log(), field_path(path, "access_log"));
   std::string name = proto.stat_prefix().empty() ? stat_name(result->addresses[0]) : proto.stat_prefix();
   result->stats =
-      context.family<observe::ListenerStats>(text::cat("listener.", name, "."), "envoy_listener_address", name);
+      context.parts().family<observe::ListenerStats>(text::cat("listener.", name, "."), "envoy_listener_address", name);
   return result;
 }
 

@@ -82,8 +82,7 @@ std::vector<route::Mirror> compile_mirrors(
       continue;
     }
     mirror.destination.name = policy.cluster();
-    mirror.destination.cluster =
-        validate_clusters ? context.cluster(policy.cluster(), at_cluster) : context.find_cluster(policy.cluster());
+    mirror.destination.slot = context.slot(policy.cluster(), validate_clusters, at_cluster);
     mirror.destination.weight = 1;
     if (policy.has_runtime_fraction()) {
       Fraction fraction = runtime_fraction(context.bootstrap(), policy.runtime_fraction());

@@ -83,21 +83,17 @@ class RoutesCompiler {
     return entry;
   }
 
-  std::shared_ptr<cluster::Cluster> find_cluster(const std::string& name, std::string_view path) {
-    return validate_clusters_ ? context_.cluster(name, path) : context_.find_cluster(name);
-  }
-
   void destinations(const route_v3::RouteAction& action, std::string_view path, route::ClusterAction& result) {
     if (action.cluster_specifier_case() == route_v3::RouteAction::kClusterHeader) {
       result.cluster_header = absl::AsciiStrToLower(action.cluster_header());
       if (result.cluster_header.empty()) context_.error(field_path(path, "cluster_header"), "is empty");
-      result.by_name = context_.clusters_by_name();
+      result.clusters.emplace_back();
       return;
     }
     if (action.cluster_specifier_case() == route_v3::RouteAction::kCluster) {
       route::WeightedCluster only;
       only.name = action.cluster();
-      only.cluster = find_cluster(only.name, field_path(path, "cluster"));
+      only.slot = context_.slot(only.name, validate_clusters_, field_path(path, "cluster"));
       only.weight = 1;
       result.clusters.push_back(std::move(only));
       result.total_weight = 1;
@@ -114,7 +110,7 @@ class RoutesCompiler {
       std::string here = at(base, "clusters", i);
       route::WeightedCluster weighted;
       weighted.name = each.name();
-      weighted.cluster = find_cluster(each.name(), field_path(here, "name"));
+      weighted.slot = context_.slot(each.name(), validate_clusters_, field_path(here, "name"));
       weighted.weight = each.weight().value();
       const std::string& prefix = action.weighted_clusters().runtime_key_prefix();
       auto set =

@@ -8,12 +8,12 @@ std::shared_ptr<const snapshot::TcpProxy> compile_tcp_proxy(Context& context, co
   auto result = std::make_shared<snapshot::TcpProxy>();
   result->stat_prefix = proto.stat_prefix();
   if (proto.stat_prefix().empty()) context.error(field_path(path, "stat_prefix"), "is empty");
-  result->stats = context.family<observe::TcpStats>(text::cat("tcp.", proto.stat_prefix(), "."), "envoy_tcp_prefix",
-                                                    proto.stat_prefix());
+  result->stats = context.parts().family<observe::TcpStats>(text::cat("tcp.", proto.stat_prefix(), "."),
+                                                            "envoy_tcp_prefix", proto.stat_prefix());
   switch (proto.cluster_specifier_case()) {
     case tcp_v3::TcpProxy::kCluster:
       result->destinations.push_back(
-          {proto.cluster(), context.cluster(proto.cluster(), field_path(path, "cluster")), 1});
+          {proto.cluster(), context.slot(proto.cluster(), true, field_path(path, "cluster")), 1});
       break;
     case tcp_v3::TcpProxy::kWeightedClusters:
       for (int i = 0; i < proto.weighted_clusters().clusters_size(); ++i) {
@@ -21,7 +21,7 @@ std::shared_ptr<const snapshot::TcpProxy> compile_tcp_proxy(Context& context, co
         std::string here = at(field_path(path, "weighted_clusters"), "clusters", i);
         if (each.weight() == 0) context.error(field_path(here, "weight"), "expected at least 1");
         result->destinations.push_back(
-            {each.name(), context.cluster(each.name(), field_path(here, "name")), each.weight()});
+            {each.name(), context.slot(each.name(), true, field_path(here, "name")), each.weight()});
       }
       break;
     default:

@@ -12,6 +12,8 @@ namespace {
 constexpr std::string_view kEntries[] = {
     BOOT "Bootstrap.node",
     BOOT "Bootstrap.static_resources",
+    BOOT "Bootstrap.dynamic_resources",
+    BOOT "Bootstrap.DynamicResources.cds_config",
     BOOT "Bootstrap.admin",
     BOOT "Bootstrap.cluster_manager",
     BOOT "Bootstrap.layered_runtime",
@@ -44,6 +46,15 @@ constexpr std::string_view kEntries[] = {
     "envoy.config.metrics.v3.StatsConfig.stats_matcher",
     "envoy.config.metrics.v3.TagSpecifier.*",
     "envoy.config.metrics.v3.StatsMatcher.*",
+    CORE "ConfigSource.path",
+    CORE "ConfigSource.path_config_source",
+    CORE "ConfigSource.initial_fetch_timeout",
+    CORE "ConfigSource.resource_api_version",
+    CORE "ApiVersion.AUTO",
+    CORE "ApiVersion.V3",
+    CORE "PathConfigSource.path",
+    CORE "PathConfigSource.watched_directory",
+    CORE "WatchedDirectory.*",
     CORE "Node.**",
     CORE "Metadata.**",
     CORE "Locality.*",
@@ -113,11 +124,15 @@ constexpr std::string_view kEntries[] = {
 
 constexpr std::string_view kRefused[] = {
     "**.validation_context.watched_directory",
-    // Of a downstream connection only.
+    // Of a downstream connection only; in the bootstrap, and in a cluster that came by itself.
     "static_resources.clusters[*].common_http_protocol_options.headers_with_underscores_action",
     "static_resources.clusters[*].typed_extension_protocol_options[*].common_http_protocol_options.headers_with_"
     "underscores_action",
     "static_resources.clusters[*].common_http_protocol_options.max_stream_duration",
+    "common_http_protocol_options.headers_with_underscores_action",
+    "typed_extension_protocol_options[*].common_http_protocol_options.headers_with_underscores_action",
+    "common_http_protocol_options.max_stream_duration",
+    "typed_extension_protocol_options[*].common_http_protocol_options.max_stream_duration",
     "static_resources.clusters[*].typed_extension_protocol_options[*].common_http_protocol_options.max_stream_duration",
 };
 

@@ -55,7 +55,8 @@ GrpcStream* GrpcStream::start(pool::WorkerContext& context, const cluster::Clust
 }
 
 void GrpcStream::on_next_turn() {
-  pool::WorkerCluster* upstream = context_.upstreams.find(*cluster_);
+  pool::WorkerCluster* upstream = context_.upstreams.find(cluster_->name());
+  if (upstream == nullptr) return finish(kUnavailable, "the cluster is gone");
   cluster::HostPtr host = upstream->choose_host({});
   if (host == nullptr) return finish(kUnavailable, "no endpoint of the cluster can be used");
   if (!cluster_->breakers(priority()).try_request()) {

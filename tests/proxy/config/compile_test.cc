@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "proxy/cluster/cluster.h"
+#include "proxy/config/compile/shared_parts.h"
 #include "tests/proxy/config/bootstraps.h"
 
 namespace weft::config {
@@ -32,7 +33,7 @@ TEST_CASE("a listener with a route to a static cluster compiles") {
   const route::Route& forward = *host->routes[0].route;
   REQUIRE(forward.forward != nullptr);
   CHECK(forward.forward->timeout_ms == 1500);
-  CHECK(forward.forward->clusters[0].cluster == snapshot.clusters.at("backend"));
+  CHECK(forward.forward->clusters[0].slot == compiled->parts->slots.slot("backend"));
   CHECK(host->routes[1].route->direct_response->body == "nothing here");
 
   const cluster::Cluster& backend = *snapshot.clusters.at("backend");

@@ -64,13 +64,15 @@ struct Fixture {
     }
     cluster->set_hosts({hosts});
     upstreams = make_worker_upstreams(loop, random, 0);
+    upstreams->assign(*slot, cluster);
+    pools = upstreams->find(*slot);
   }
 
   Request& request(int host = 0, cluster::Priority priority = cluster::Priority::kDefault, bool tunnel = false) {
     requests.push_back(std::make_unique<Request>());
     requests.back()->asked_priority = priority;
     requests.back()->tunnel = tunnel;
-    upstreams->find(*cluster)->acquire_stream(hosts[static_cast<size_t>(host)], *requests.back());
+    pools->acquire_stream(hosts[static_cast<size_t>(host)], *requests.back());
     return *requests.back();
   }
   void start_requests(int count) {
@@ -93,10 +95,13 @@ struct Fixture {
   event::ManualLoop loop{clock};
   base::Random random{1};
   std::shared_ptr<fake::Connector> connector = std::make_shared<fake::Connector>();
+  cluster::ClusterSlots slots;
+  cluster::ClusterSlotPtr slot = slots.slot("c");
   cluster::ClusterPtr cluster;
   std::vector<cluster::HostPtr> hosts;
   std::vector<std::unique_ptr<Request>> requests;
   std::unique_ptr<WorkerUpstreams> upstreams;
+  WorkerCluster* pools = nullptr;  // Of the cluster that stood in the slot at first.
 };
 
 constexpr std::string_view kOk = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

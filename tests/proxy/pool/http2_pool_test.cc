@@ -120,7 +120,7 @@ TEST_CASE("a cluster that speaks what the client speaks keeps the two apart") {
   auto start = [&](http::Version version) {
     fixture.requests.push_back(std::make_unique<Request>());
     fixture.requests.back()->version = version;
-    fixture.upstreams->find(*fixture.cluster)->acquire_stream(fixture.hosts[0], *fixture.requests.back());
+    fixture.pools->acquire_stream(fixture.hosts[0], *fixture.requests.back());
   };
   start(http::Version::kHttp2);
   start(http::Version::kHttp11);

@@ -14,7 +14,7 @@ TEST_CASE("removing a cluster closes idle connections now and busy ones after th
   fixture.accept(0);
   fixture.accept(1);
   fixture.arrive(0, kOk);
-  fixture.upstreams->remove(*fixture.cluster);
+  fixture.upstreams->assign(*fixture.slot, nullptr);
   CHECK_FALSE(fixture.wire(0).alive);
   CHECK(fixture.wire(1).alive);
   fixture.arrive(1, kOk);
@@ -26,7 +26,7 @@ TEST_CASE("removing a cluster closes idle connections now and busy ones after th
 TEST_CASE("a request that waits while its cluster is removed is served, and its connection is not kept") {
   Fixture fixture;
   Request& waiting = fixture.request();
-  fixture.upstreams->remove(*fixture.cluster);
+  fixture.upstreams->assign(*fixture.slot, nullptr);
   fixture.loop.turn();
   CHECK(waiting.waits());
   fixture.accept(0);
@@ -40,17 +40,18 @@ TEST_CASE("a connection that nobody waits for any more is given up when its clus
   fixture.request();
   fixture.requests.clear();
   REQUIRE(fixture.wire(0).alive);
-  fixture.upstreams->remove(*fixture.cluster);
+  fixture.upstreams->assign(*fixture.slot, nullptr);
   CHECK_FALSE(fixture.wire(0).alive);
   CHECK(fixture.cluster->breakers(cluster::Priority::kDefault).connections() == 0);
 }
 
-TEST_CASE("a request with an old snapshot may still come to a removed cluster; nothing stays open after it") {
+TEST_CASE("a request that began before may still come to a removed cluster; nothing stays open after it") {
   Fixture fixture;
   fixture.request();
   fixture.accept(0);
   fixture.arrive(0, kOk);
-  fixture.upstreams->remove(*fixture.cluster);
+  fixture.pools->hold();
+  fixture.upstreams->assign(*fixture.slot, nullptr);
   fixture.loop.turn();
   Request& late = fixture.request();
   REQUIRE(fixture.wires() == 2);
@@ -58,6 +59,12 @@ TEST_CASE("a request with an old snapshot may still come to a removed cluster; n
   fixture.arrive(1, kOk);
   CHECK(late.answered());
   CHECK_FALSE(fixture.wire(1).alive);
+  std::weak_ptr<cluster::Cluster> cluster = std::exchange(fixture.cluster, nullptr);
+  fixture.loop.turn();
+  CHECK_FALSE(cluster.expired());
+  fixture.pools->release();
+  fixture.loop.turn();
+  CHECK(cluster.expired());
 }
 
 TEST_CASE("the pools hold their cluster while they have connections, and let a removed one go") {
@@ -65,8 +72,7 @@ TEST_CASE("the pools hold their cluster while they have connections, and let a r
   fixture.request();
   fixture.accept(0);
   std::weak_ptr<cluster::Cluster> cluster = fixture.cluster;
-  cluster::Cluster& removed = *fixture.cluster;
-  fixture.upstreams->remove(removed);
+  fixture.upstreams->assign(*fixture.slot, nullptr);
   fixture.cluster.reset();
   CHECK_FALSE(cluster.expired());
   fixture.arrive(0, kOk);
@@ -83,7 +89,7 @@ TEST_CASE("connections to a host that left its cluster end; those to the others 
   fixture.arrive(0, kOk);
   fixture.arrive(1, kOk);
   fixture.cluster->set_hosts({{fixture.hosts[1]}});
-  fixture.upstreams->drop_lost_hosts(*fixture.cluster);
+  fixture.upstreams->drop_lost_hosts(*fixture.slot);
   CHECK_FALSE(fixture.wire(0).alive);
   CHECK(fixture.wire(1).alive);
   CHECK(fixture.wire(2).alive);
@@ -99,7 +105,7 @@ TEST_CASE("without being told, the pools see that a host left when the next one 
   fixture.accept(0);
   fixture.arrive(0, kOk);
   fixture.cluster->set_hosts({{fixture.hosts[1]}});
-  CHECK(fixture.upstreams->find(*fixture.cluster)->choose_host({}) == fixture.hosts[1]);
+  CHECK(fixture.upstreams->find(*fixture.slot)->choose_host({}) == fixture.hosts[1]);
   fixture.loop.turn();
   CHECK_FALSE(fixture.wire(0).alive);
 }
@@ -108,10 +114,10 @@ TEST_CASE("a host that comes back before its last exchange ended keeps its conne
   Fixture fixture;
   fixture.request(0);
   fixture.cluster->set_hosts({{fixture.hosts[1]}});
-  fixture.upstreams->drop_lost_hosts(*fixture.cluster);
+  fixture.upstreams->drop_lost_hosts(*fixture.slot);
   fixture.loop.turn();
   fixture.cluster->set_hosts({fixture.hosts});
-  fixture.upstreams->drop_lost_hosts(*fixture.cluster);
+  fixture.upstreams->drop_lost_hosts(*fixture.slot);
   fixture.accept(0);
   fixture.arrive(0, kOk);
   CHECK(fixture.wire(0).alive);

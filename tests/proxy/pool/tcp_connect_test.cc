@@ -19,7 +19,7 @@ struct TcpOwner final : TcpWaiter, transport::ByteStream::Events {
 TEST_CASE("a raw connection passes on what its owner asks, and gives its places back") {
   TcpOwner owner;
   Fixture fixture;
-  fixture.upstreams->find(*fixture.cluster)->acquire_tcp(fixture.hosts[0], owner);
+  fixture.pools->acquire_tcp(fixture.hosts[0], owner);
   fixture.accept(0);
   REQUIRE(owner.stream != nullptr);
   CHECK(fixture.hosts[0]->active_connections == 1);

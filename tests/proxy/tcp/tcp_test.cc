@@ -73,13 +73,15 @@ struct Fixture {
     std::vector<cluster::HostPtr> list;
     for (const Address& host : hosts) list.push_back(std::make_shared<cluster::Host>(host, "", 1));
     cluster->set_hosts({list});
-    config->destinations.push_back({name, cluster, weight});
+    config->destinations.push_back({name, slots.slot(name), weight});
+    clusters.push_back(std::move(cluster));
     config->total_weight += weight;
   }
   // A client connected to the proxy; the proxy's session is started.
   void begin(base::Buffer early = {}) {
     if (worker == nullptr) {
       upstreams = pool::make_worker_upstreams(driver.loop(), random, 0);
+      for (const auto& each : clusters) upstreams->assign(*slots.slot(each->name()), each);
       context = std::make_unique<pool::WorkerContext>(pool::WorkerContext{driver.loop(), random, *upstreams, 0});
       worker = std::make_unique<Worker>(*context);
       chain.name = "chain";
@@ -116,6 +118,8 @@ struct Fixture {
   base::Random random{7};
   Listening front, backend;
   std::shared_ptr<snapshot::TcpProxy> config;
+  cluster::ClusterSlots slots;
+  std::vector<cluster::ClusterPtr> clusters;
   std::shared_ptr<Log> log;
   snapshot::Listener listener;
   snapshot::FilterChain chain;

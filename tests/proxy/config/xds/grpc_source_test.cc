@@ -103,6 +103,8 @@ TEST_CASE("waits grow while nothing answers, and the next control plane is tried
   auto second = std::make_shared<cluster::Cluster>(std::move(config), 1);
   auto host = std::make_shared<cluster::Host>(transport::Address::parse_ip("10.0.0.9", 9), "", 1);
   second->set_hosts({{host}});
+  cluster::ClusterSlotPtr second_slot = f.slots.slot("second");
+  f.upstreams->assign(*second_slot, second);
   f.options.control_planes.push_back({second, {}});
   f.options.backoff_base_ms = 1'000;
   f.options.backoff_max_ms = 4'000;

@@ -1,0 +1,24 @@
+#include "proxy/config/compile/config_source.h"
+
+namespace weft::config {
+
+std::string compile_config_source(Context& context, const core_v3::ConfigSource& source, std::string_view path) {
+  switch (source.config_source_specifier_case()) {
+    case core_v3::ConfigSource::kPath:
+      if (source.path().empty()) context.error(field_path(path, "path"), "is empty");
+      break;
+    case core_v3::ConfigSource::kPathConfigSource:
+      if (source.path_config_source().path().empty()) {
+        context.error(field_path(field_path(path, "path_config_source"), "path"), "is empty");
+      }
+      break;
+    case core_v3::ConfigSource::CONFIG_SOURCE_SPECIFIER_NOT_SET:
+      context.error(path, "expected path_config_source");
+      return {};
+    default:
+      break;  // Reported as unsupported before.
+  }
+  return source.SerializeAsString();
+}
+
+}  // namespace weft::config

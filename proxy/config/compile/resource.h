@@ -1,0 +1,24 @@
+#pragma once
+
+#include <google/protobuf/any.pb.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proxy/cluster/cluster.h"
+#include "proxy/config/compile/shared_parts.h"
+
+// One resource that came while the proxy runs into what it runs. Nothing of it is in force when there is an error; the
+// error names the fields, one a line, by their paths from the resource itself. Main thread.
+
+namespace weft::config {
+
+// `name`: the one under which the source knows it, which must be its own.
+absl::StatusOr<cluster::ClusterPtr> compile_cluster_resource(SharedParts& parts, const std::string& name,
+                                                             const google::protobuf::Any& body);
+
+absl::StatusOr<std::vector<std::vector<cluster::HostPtr>>> compile_endpoints_resource(
+    SharedParts& parts, const std::string& name, const google::protobuf::Any& body);
+
+}  // namespace weft::config

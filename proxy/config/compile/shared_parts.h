@@ -1,0 +1,53 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "proxy/cluster/slot.h"
+#include "proxy/config/compile/compile.h"
+#include "proxy/observe/access_log.h"
+#include "proxy/observe/metrics.h"
+#include "proxy/transport/byte_stream.h"
+
+// What everything that a process compiles has in common, from the bootstrap to the last resource that came while it
+// ran: metrics that go on under their name, open log files, the clusters' places. Main thread.
+
+namespace weft::config {
+
+class SharedParts {
+ public:
+  CompileOptions options;
+  // Without its listeners and clusters: node, runtime, secrets and the like, which resources refer to.
+  envoy::config::bootstrap::v3::Bootstrap bootstrap;
+  cluster::ClusterSlots slots;
+
+  // Metrics with one prefix are one family, however many use it and though what uses it is replaced.
+  template <typename Stats>
+  std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, std::string_view tag_name,
+                                                 const std::string& tag_value) {
+    std::shared_ptr<observe::FamilyBase> found = families_[prefix].lock();
+    if (found == nullptr) {
+      forget_families();
+      found = std::make_shared<observe::Family<Stats>>(prefix, tag_name, tag_value, options.workers);
+      families_[prefix] = found;
+    }
+    return std::static_pointer_cast<observe::Family<Stats>>(found);
+  }
+
+  std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
+  std::map<std::string, std::shared_ptr<observe::AccessLog>> access_logs_by_key;
+  std::shared_ptr<observe::LogWriter> log_writer;  // Made with the first access log.
+  std::vector<std::pair<transport::SocketOptions, std::shared_ptr<transport::Connector>>> plain_connectors;
+
+ private:
+  // Those that nobody uses any more, when they have become many.
+  void forget_families();
+  std::map<std::string, std::weak_ptr<observe::FamilyBase>> families_;
+  size_t look_over_at_ = 1024;
+};
+
+}  // namespace weft::config

@@ -1,0 +1,248 @@
+#include "proxy/config/dynamic/clusters.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/base/hash.h"
+#include "proxy/cluster/keep_hosts.h"
+#include "proxy/config/compile/resource.h"
+
+namespace weft::config {
+namespace {
+
+uint64_t hash_of(const google::protobuf::Any& body) { return base::xxhash64(body.value(), body.type_url().size()); }
+
+}  // namespace
+
+Clusters::Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, ClusterPublisher& publisher)
+    : parts_(parts),
+      means_(std::move(means)),
+      sources_(sources),
+      publisher_(publisher),
+      stats_(parts.family<observe::ClusterManagerStats>("cluster_manager.", "", "")),
+      updates_(parts.family<observe::UpdateStats>("cluster_manager.cds.", "", "")) {}
+
+Clusters::~Clusters() = default;
+
+std::vector<const observe::FamilyBase*> Clusters::families() const {
+  std::vector<const observe::FamilyBase*> all = {stats_.get(), updates_.get()};
+  for (const auto& [name, entry] : entries_) {
+    if (entry.active != nullptr) all.push_back(entry.active->cluster->stats_family().get());
+  }
+  return all;
+}
+
+void Clusters::add_static(cluster::ClusterPtr cluster) {
+  Entry& entry = entries_[cluster->name()];
+  entry.slot = parts_.slots.slot(cluster->name());
+  entry.is_static = true;
+  entry.active = std::make_unique<Version>();
+  entry.active->cluster = std::move(cluster);
+  stats().active_clusters.add();
+  publisher_.assign(entry.slot, entry.active->cluster);
+}
+
+void Clusters::await(const std::string& source) { awaited_.insert(source); }
+
+void Clusters::start(std::function<void()> on_warm) {
+  on_warm_ = std::move(on_warm);
+  for (auto& [name, entry] : entries_) {
+    if (entry.active->cluster->config().wait_for_warm) awaited_.insert(name);
+  }
+  for (auto& [name, entry] : entries_) begin(entry, std::exchange(entry.active, nullptr));
+  check_all_warm();
+}
+
+void Clusters::check_all_warm() {
+  if (awaited_.empty() && on_warm_ != nullptr) std::exchange(on_warm_, nullptr)();
+}
+
+// Starts the upkeep of a version, which warms but for the bootstrap's, which is in force from the start.
+void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
+  Version& begun = *version;
+  const std::string& name = begun.cluster->name();
+  auto& place = entry.is_static ? entry.active : entry.warming;
+  if (place != nullptr) end(place);
+  place = std::move(version);
+  stats().warming_clusters.add();
+  begun.upkeep = std::make_unique<Upkeep>(means_, begun.cluster, [this, name] { activate(name); });
+  const cluster::ClusterConfig& config = begun.cluster->config();
+  if (config.discovery == cluster::DiscoveryType::kEds) {
+    Service& service = services_[{config.eds_source, config.eds_service}];
+    service.users.insert(&begun);
+    sources_.want(config.eds_source, xds::Type::kEndpoints, config.eds_service);
+    if (service.assignment) {
+      apply_endpoints(begun, config.eds_service, *service.assignment);
+      return begun.upkeep->endpoints_settled();
+    }
+  }
+  begun.upkeep->start();
+}
+
+void Clusters::end(std::unique_ptr<Version>& version) {
+  const cluster::ClusterConfig& config = version->cluster->config();
+  if (version->upkeep != nullptr && !version->upkeep->warm()) stats().warming_clusters.subtract();
+  if (config.discovery == cluster::DiscoveryType::kEds) {
+    auto service = services_.find({config.eds_source, config.eds_service});
+    service->second.users.erase(version.get());
+    if (service->second.users.empty()) services_.erase(service);
+    sources_.unwant(config.eds_source, xds::Type::kEndpoints, config.eds_service);
+  }
+  version.reset();
+}
+
+void Clusters::activate(const std::string& name) {
+  Entry& entry = entries_.at(name);
+  stats().warming_clusters.subtract();
+  if (entry.warming != nullptr) {
+    std::unique_ptr<Version> before = std::exchange(entry.active, std::move(entry.warming));
+    if (before == nullptr) stats().active_clusters.add();
+    publisher_.assign(entry.slot, entry.active->cluster);
+    if (before != nullptr) end(before);
+  }
+  if (awaited_.erase(name) != 0) check_all_warm();
+}
+
+std::vector<xds::Refusal> Clusters::on_clusters(const std::string& source, const xds::Update& update) {
+  std::vector<xds::Refusal> refusals;
+  std::set<std::string> present;
+  updates().update_attempt.add();
+  for (const xds::Resource& resource : update.changed) {
+    std::string reason = present.insert(resource.name).second ? take_cluster(resource) : "stands twice in the update";
+    auto entry = entries_.find(resource.name);
+    if (reason.empty()) {
+      refused_.erase(resource.name);
+      if (entry != entries_.end()) entry->second.refused.reset();
+      continue;
+    }
+    RefusedResource refused{resource.body, resource.version, reason, wall_ns()};
+    if (entry != entries_.end()) {
+      entry->second.refused = std::move(refused);
+    } else {
+      refused_.insert_or_assign(resource.name, std::move(refused));
+    }
+    refusals.push_back({resource.name, std::move(reason)});
+  }
+  (refusals.empty() ? updates().update_success : updates().update_rejected).add();
+  std::vector<std::string> gone = update.removed;
+  if (update.whole) {
+    for (const auto& [name, entry] : entries_) {
+      if (!entry.is_static && !present.contains(name)) gone.push_back(name);
+    }
+    std::erase_if(refused_, [&](const auto& each) { return !present.contains(each.first); });
+  }
+  for (const std::string& name : gone) remove(name);
+  if (refusals.empty()) version_ = update.version;
+  awaited_.erase(source);
+  check_all_warm();
+  return refusals;
+}
+
+std::string Clusters::take_cluster(const xds::Resource& resource) {
+  auto found = entries_.find(resource.name);
+  if (found != entries_.end() && found->second.is_static) return "the bootstrap has a cluster of this name";
+  uint64_t hash = hash_of(resource.body);
+  if (found != entries_.end()) {
+    const auto& newest = found->second.warming != nullptr ? found->second.warming : found->second.active;
+    if (newest->held.hash == hash) return {};
+    // What warmed is no longer wanted when what runs is.
+    if (found->second.active != nullptr && found->second.active->held.hash == hash) {
+      end(found->second.warming);
+      awaited_.erase(resource.name);
+      return {};
+    }
+  }
+  auto cluster = compile_cluster_resource(parts_, resource.name, resource.body);
+  if (!cluster.ok()) return std::string(cluster.status().message());
+  bool is_new = found == entries_.end();
+  Entry& entry = is_new ? entries_[resource.name] : found->second;
+  if (is_new) entry.slot = parts_.slots.slot(resource.name);
+  (is_new ? stats().cluster_added : stats().cluster_modified).add();
+  auto version = std::make_unique<Version>();
+  version->cluster = *std::move(cluster);
+  version->held = {resource.body, resource.version, hash, wall_ns()};
+  if (on_warm_ != nullptr && version->cluster->config().wait_for_warm) awaited_.insert(resource.name);
+  begin(entry, std::move(version));
+  return {};
+}
+
+void Clusters::remove(const std::string& name) {
+  refused_.erase(name);
+  auto found = entries_.find(name);
+  if (found == entries_.end() || found->second.is_static) return;
+  Entry& entry = found->second;
+  if (entry.active != nullptr) {
+    publisher_.assign(entry.slot, nullptr);
+    end(entry.active);
+    stats().active_clusters.subtract();
+  }
+  if (entry.warming != nullptr) end(entry.warming);
+  entries_.erase(found);
+  stats().cluster_removed.add();
+  awaited_.erase(name);
+}
+
+std::vector<xds::Refusal> Clusters::on_endpoints(const std::string& source, const xds::Update& update) {
+  std::vector<xds::Refusal> refusals;
+  for (const xds::Resource& resource : update.changed) {
+    auto found = services_.find({source, resource.name});
+    if (found == services_.end()) continue;  // Nobody has asked for it.
+    Service& service = found->second;
+    uint64_t hash = hash_of(resource.body);
+    if (service.assignment && service.assignment->hash == hash) continue;
+    Held held{resource.body, resource.version, hash, wall_ns()};
+    std::string reason;
+    for (Version* user : std::set<Version*>(service.users)) {
+      reason = apply_endpoints(*user, resource.name, held);
+      if (!reason.empty()) break;
+    }
+    if (!reason.empty()) {
+      refusals.push_back({resource.name, std::move(reason)});
+      continue;
+    }
+    service.assignment = std::move(held);
+    // What becomes warm ends what it replaces, which is one of these users.
+    for (Version* user : std::set<Version*>(service.users)) {
+      if (service.users.contains(user)) user->upkeep->endpoints_settled();
+    }
+  }
+  return refusals;
+}
+
+std::string Clusters::apply_endpoints(Version& version, const std::string& service, const Held& assignment) {
+  observe::ClusterStats& stats = version.cluster->stats(0);
+  stats.update_attempt.add();
+  auto hosts = compile_endpoints_resource(parts_, service, assignment.body);
+  if (!hosts.ok()) {
+    stats.update_rejected.add();
+    return std::string(hosts.status().message());
+  }
+  stats.update_success.add();
+  if (!cluster::keep_known_hosts(*version.cluster->hosts(), *hosts)) {
+    stats.update_no_rebuild.add();
+    return {};
+  }
+  version.cluster->set_hosts(*std::move(hosts));
+  auto entry = entries_.find(version.cluster->name());
+  if (entry != entries_.end() && entry->second.active.get() == &version) publisher_.drop_lost_hosts(entry->second.slot);
+  return {};
+}
+
+void Clusters::on_clusters_timeout(const std::string& source) {
+  updates().init_fetch_timeout.add();
+  awaited_.erase(source);
+  check_all_warm();
+}
+
+void Clusters::on_endpoints_timeout(const std::string& source, const std::vector<std::string>& services) {
+  for (const std::string& name : services) {
+    auto found = services_.find({source, name});
+    if (found == services_.end()) continue;
+    Service& service = found->second;
+    for (Version* user : std::set<Version*>(service.users)) {
+      if (service.users.contains(user)) user->upkeep->endpoints_settled();
+    }
+  }
+}
+
+}  // namespace weft::config

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "proxy/config/xds/subscription.h"
+#include "proxy/event/loop.h"
+
+// The sources that the configuration names, and what is wanted of each. A source is made when something of it is wanted
+// for the first time, and gets the names of a turn at once. Main thread.
+
+namespace weft::config {
+
+// Who takes what the sources bring. `source` is a serialised ConfigSource.
+class Intake {
+ public:
+  virtual std::vector<xds::Refusal> on_update(const std::string& source, xds::Type type, const xds::Update& update) = 0;
+  virtual void on_fetch_timeout(const std::string& source, xds::Type type, const std::vector<std::string>& names) = 0;
+
+ protected:
+  ~Intake() = default;
+};
+
+class Sources {
+ public:
+  // Makes the source that a serialised ConfigSource describes. Never nullptr: the compiler has accepted it.
+  using Make = std::function<std::unique_ptr<xds::Source>(const std::string& source, xds::Type type, xds::Consumer&)>;
+  Sources(event::Loop& loop, Intake& intake, Make make)
+      : intake_(intake), make_(std::move(make)), timer_(loop.timers(), base::bind<&Sources::subscribe>(this)) {}
+
+  // All that the source has of a type of which all is wanted.
+  void want_all(const std::string& source, xds::Type type);
+  // Each want() is ended by one unwant().
+  void want(const std::string& source, xds::Type type, const std::string& name);
+  void unwant(const std::string& source, xds::Type type, const std::string& name);
+  bool any() const { return !subscriptions_.empty(); }
+
+ private:
+  using Key = std::pair<std::string, xds::Type>;
+  struct Subscription final : xds::Consumer {
+    Subscription(Intake& intake, Key key) : intake(intake), key(std::move(key)) {}
+    std::vector<xds::Refusal> on_update(xds::Type type, const xds::Update& update) override {
+      return intake.on_update(key.first, type, update);
+    }
+    void on_fetch_timeout(xds::Type type, const std::vector<std::string>& names) override {
+      intake.on_fetch_timeout(key.first, type, names);
+    }
+    Intake& intake;
+    Key key;
+    std::map<std::string, uint32_t> names;  // How often each is wanted.
+    std::unique_ptr<xds::Source> source;
+  };
+  Subscription& subscription(const std::string& source, xds::Type type);
+  void subscribe();
+
+  Intake& intake_;
+  Make make_;
+  std::map<Key, std::unique_ptr<Subscription>> subscriptions_;
+  std::set<Subscription*> changed_;
+  event::Timer timer_;  // The turn is over in which names changed.
+};
+
+}  // namespace weft::config

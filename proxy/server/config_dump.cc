@@ -1,0 +1,104 @@
+#include "proxy/server/config_dump.h"
+
+#include <ctime>
+
+#include "api/text/print.h"
+#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "proxy/server/server.h"
+
+namespace weft::server {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kAdminType[] = "type.googleapis.com/envoy.admin.v3.";
+
+json as_json(const google::protobuf::Message& message) {
+  text::PrintOptions options;
+  options.redact_secrets = true;
+  return json::parse(text::print_json(message, options), nullptr, false);
+}
+
+json with_type(const google::protobuf::Message& message) {
+  json result = as_json(message);
+  result["@type"] = "type.googleapis.com/" + std::string(message.GetTypeName());
+  return result;
+}
+
+std::string timestamp(int64_t wall_ns) {
+  time_t seconds = static_cast<time_t>(wall_ns / 1'000'000'000);
+  struct tm parts;
+  gmtime_r(&seconds, &parts);
+  char text[40];
+  size_t length = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(text + length, sizeof(text) - length, ".%03dZ", static_cast<int>(wall_ns / 1'000'000 % 1000));
+  return text;
+}
+
+json held_json(const config::Held& held, const char* field) {
+  return {{"version_info", held.version}, {field, as_json(held.body)}, {"last_updated", timestamp(held.taken_wall_ns)}};
+}
+
+json refused_json(const config::RefusedResource& refused) {
+  return {{"failed_configuration", as_json(refused.body)},
+          {"last_update_attempt", timestamp(refused.wall_ns)},
+          {"details", refused.reason},
+          {"version_info", refused.version}};
+}
+
+json clusters_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, const config::Clusters& clusters) {
+  json active = json::array(), warming = json::array(), fixed = json::array();
+  for (const auto& cluster : bootstrap.static_resources().clusters())
+    fixed.push_back({{"cluster", with_type(cluster)}});
+  for (const auto& [name, entry] : clusters.entries()) {
+    if (entry.is_static) continue;
+    for (const auto& [version, list] : {std::pair(entry.active.get(), &active), {entry.warming.get(), &warming}}) {
+      if (version == nullptr) continue;
+      json each = held_json(version->held, "cluster");
+      if (entry.refused) each["error_state"] = refused_json(*entry.refused);
+      list->push_back(std::move(each));
+    }
+  }
+  // What was refused and never ran has nothing but its error.
+  for (const auto& [name, refused] : clusters.refused()) {
+    warming.push_back({{"version_info", refused.version}, {"error_state", refused_json(refused)}});
+  }
+  return {{"@type", std::string(kAdminType) + "ClustersConfigDump"},
+          {"version_info", clusters.version()},
+          {"static_clusters", fixed},
+          {"dynamic_active_clusters", active},
+          {"dynamic_warming_clusters", warming}};
+}
+
+json endpoints_json(const config::Clusters& clusters) {
+  json dynamic = json::array();
+  for (const auto& [key, service] : clusters.services()) {
+    if (service.assignment) dynamic.push_back(held_json(*service.assignment, "endpoint_config"));
+  }
+  return {{"@type", std::string(kAdminType) + "EndpointsConfigDump"}, {"dynamic_endpoint_configs", dynamic}};
+}
+
+json listeners_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
+  json fixed = json::array();
+  for (const auto& listener : bootstrap.static_resources().listeners()) {
+    fixed.push_back({{"listener", with_type(listener)}});
+  }
+  return {{"@type", std::string(kAdminType) + "ListenersConfigDump"}, {"static_listeners", fixed}};
+}
+
+}  // namespace
+
+json config_dump(Server& server, const AdminRequest& request) {
+  envoy::config::bootstrap::v3::Bootstrap bootstrap;
+  bootstrap.ParseFromString(server.config().bootstrap);
+  const config::Clusters& clusters = server.live().clusters();
+  json configs = {
+      {{"@type", std::string(kAdminType) + "BootstrapConfigDump"}, {"bootstrap", as_json(bootstrap)}},
+      clusters_json(bootstrap, clusters),
+      listeners_json(bootstrap),
+  };
+  if (request.parameter("include_eds") != nullptr) configs.push_back(endpoints_json(clusters));
+  return {{"configs", configs}};
+}
+
+}  // namespace weft::server

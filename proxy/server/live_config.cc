@@ -1,0 +1,57 @@
+#include "proxy/server/live_config.h"
+
+#include "proxy/config/files/make_source.h"
+
+namespace weft::server {
+
+using config::xds::Type;
+
+LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
+                       const Workers& workers)
+    : loop_(loop),
+      config_(config),
+      workers_(workers),
+      watch_(loop),
+      resolvers_(loop),
+      sources_(loop, *this,
+               [this](const std::string& source, Type, config::xds::Consumer& consumer) {
+                 return config::make_file_source(loop_, watch_, source, consumer);
+               }),
+      clusters_(*config.parts, {loop, random, [this](const auto& cluster) { return resolvers_.of(cluster); }}, sources_,
+                *this) {
+  for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
+}
+
+void LiveConfig::start(std::function<void()> on_ready) {
+  if (!config_.clusters_source.empty()) {
+    clusters_.await(config_.clusters_source);
+    sources_.want_all(config_.clusters_source, Type::kCluster);
+  }
+  clusters_.start(std::move(on_ready));
+}
+
+std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& source, Type type,
+                                                        const config::xds::Update& update) {
+  return type == Type::kCluster ? clusters_.on_clusters(source, update) : clusters_.on_endpoints(source, update);
+}
+
+void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const std::vector<std::string>& names) {
+  if (type == Type::kCluster) return clusters_.on_clusters_timeout(source);
+  clusters_.on_endpoints_timeout(source, names);
+}
+
+void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
+  for (const auto& worker : workers_) worker->assign(slot, cluster);
+}
+
+void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
+  for (const auto& worker : workers_) worker->drop_lost_hosts(slot);
+}
+
+void LiveConfig::tick() {
+  for (const auto& [name, entry] : clusters_.entries()) {
+    if (entry.active != nullptr) entry.active->cluster->tick(loop_.now_ms());
+  }
+}
+
+}  // namespace weft::server

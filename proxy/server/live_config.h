@@ -1,0 +1,50 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/config/compile/compile.h"
+#include "proxy/config/dynamic/clusters.h"
+#include "proxy/config/files/file_watch.h"
+#include "proxy/server/worker_thread.h"
+
+// The configuration as it is now: what the bootstrap says, and what its sources have brought since. Takes updates from
+// the sources and brings them to the workers. Main thread.
+
+namespace weft::server {
+
+class LiveConfig final : private config::Intake, private config::ClusterPublisher {
+ public:
+  using Workers = std::vector<std::unique_ptr<WorkerThread>>;
+  // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
+  LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
+             const Workers& workers);
+  // Looks for what clusters and sources must find before the workers may serve; then calls `on_ready`, once.
+  void start(std::function<void()> on_ready);
+  // True if start() waits for sources, whose own time-outs bound it.
+  bool has_sources() const { return sources_.any(); }
+  const config::Clusters& clusters() const { return clusters_; }
+
+  // Every half second or so.
+  void tick();
+
+ private:
+  std::vector<config::xds::Refusal> on_update(const std::string& source, config::xds::Type type,
+                                              const config::xds::Update& update) override;
+  void on_fetch_timeout(const std::string& source, config::xds::Type type,
+                        const std::vector<std::string>& names) override;
+  void assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) override;
+  void drop_lost_hosts(const cluster::ClusterSlotPtr& slot) override;
+
+  event::LibeventLoop& loop_;
+  const config::CompiledBootstrap& config_;
+  const Workers& workers_;
+  config::FileWatch watch_;
+  config::Resolvers resolvers_;
+  config::Sources sources_;
+  config::Clusters clusters_;
+};
+
+}  // namespace weft::server

@@ -18,7 +18,7 @@ class Options:
 
     rounds: int = 5
     scale: float = 0.6
-    rate_seconds: float = 0.7
+    rate_seconds: float = 2.0
     churn_seconds: int = 1
     proxy_core: int = 0
     load_core: int = 1

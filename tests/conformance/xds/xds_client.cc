@@ -7,6 +7,7 @@
 #include <string>
 
 #include "proxy/cluster/cluster.h"
+#include "proxy/cluster/slot.h"
 #include "proxy/config/xds/grpc_source.h"
 #include "proxy/config/xds/type.h"
 #include "proxy/transport/socket_options.h"
@@ -92,7 +93,11 @@ int main(int argc, char** argv) {
   observe::ControlPlaneStats stats;
   Printer printer;
   GrpcSourceOptions options;
-  options.control_planes.push_back({control_plane_cluster(static_cast<uint16_t>(atoi(argv[1]))), {}});
+  cluster::ClusterPtr cluster = control_plane_cluster(static_cast<uint16_t>(atoi(argv[1])));
+  cluster::ClusterSlots slots;
+  cluster::ClusterSlotPtr slot = slots.slot(cluster->name());
+  upstreams->assign(*slot, cluster);
+  options.control_planes.push_back({cluster, {}});
   options.delta = strcmp(argv[2], "delta") == 0;
   options.aggregated = strcmp(argv[3], "ads") == 0;
   options.conversation.node.set_id("tester");

@@ -108,7 +108,8 @@ class Case:
         if self.form == "sotw":
             self.assertEqual("1", refusal["version"])
         self.await_update("cluster", lambda e: e["refused"] == 1 and "c" in e["changed"])
-        self.assertIn('cluster "a": alt_stat_name: says refuse-me', self.client.errors.text())
+        reason = 'cluster "a": alt_stat_name: says refuse-me'
+        self.assertTrue(self.client.errors.wait_for(lambda lines: any(reason in line for line in lines)), self.client.errors.text())
         seen = len(self.server.events())
         self.server.serve("3", clusters=[cluster("a"), cluster("b")], endpoints=[endpoints("a", 1), endpoints("b", 2)], listeners=[listener("l")],
                           routes=[routes("l")])

@@ -110,7 +110,9 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
   filter.rules = server.config().stats_rules.get();
   if (const std::string* pattern = request.parameter("filter")) filter.pattern = *pattern;
   filter.used_only = request.parameter("usedonly") != nullptr;
-  auto families = families_of(snapshot, server.live().clusters().families());
+  std::vector<const observe::FamilyBase*> others = server.live().clusters().families();
+  others.push_back(&server.live().control_plane_stats());
+  auto families = families_of(snapshot, others);
   const std::string* format = request.parameter("format");
   if (request.path == "/stats/prometheus" || (format != nullptr && *format == "prometheus")) {
     return {200, "text/plain; version=0.0.4; charset=UTF-8", stats_prometheus(families, gauges, filter)};

@@ -11,15 +11,33 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
     : loop_(loop),
       config_(config),
       workers_(workers),
+      upstreams_(pool::make_worker_upstreams(loop, random, 0)),
+      context_{loop, random, *upstreams_, 0},
+      control_plane_stats_("control_plane.", "", "", 1),
+      grpc_sources_(
+          context_, config.bootstrap,
+          [&config](const std::string& name) {
+            auto found = config.snapshot->clusters.find(name);
+            return found == config.snapshot->clusters.end() ? nullptr : found->second;
+          },
+          control_plane_stats_.of_worker(0)),
       watch_(loop),
       resolvers_(loop),
       sources_(loop, *this,
-               [this](const std::string& source, Type, config::xds::Consumer& consumer) {
-                 return config::make_file_source(loop_, watch_, source, consumer);
+               [this](const std::string& source, Type type, config::xds::Consumer& consumer) {
+                 std::unique_ptr<config::xds::Source> made = grpc_sources_.make(source, type, consumer);
+                 return made != nullptr ? std::move(made) : config::make_file_source(loop_, watch_, source, consumer);
                }),
       clusters_(*config.parts, {loop, random, [this](const auto& cluster) { return resolvers_.of(cluster); }}, sources_,
                 *this) {
   for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
+}
+
+LiveConfig::~LiveConfig() {
+  sources_.stop();
+  loop_.run_until_quiet();
+  upstreams_->drain();
+  loop_.run_until_quiet();
 }
 
 void LiveConfig::start(std::function<void()> on_ready) {
@@ -42,10 +60,12 @@ void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const st
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
   for (const auto& worker : workers_) worker->assign(slot, cluster);
+  upstreams_->assign(*slot, cluster);
 }
 
 void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
   for (const auto& worker : workers_) worker->drop_lost_hosts(slot);
+  upstreams_->drop_lost_hosts(*slot);
 }
 
 void LiveConfig::tick() {

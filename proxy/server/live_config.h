@@ -8,6 +8,7 @@
 #include "proxy/config/compile/compile.h"
 #include "proxy/config/dynamic/clusters.h"
 #include "proxy/config/files/file_watch.h"
+#include "proxy/config/xds/grpc_sources.h"
 #include "proxy/server/worker_thread.h"
 
 // The configuration as it is now: what the bootstrap says, and what its sources have brought since. Takes updates from
@@ -21,11 +22,15 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
   // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
              const Workers& workers);
+  // The loop has ended.
+  ~LiveConfig();
   // Looks for what clusters and sources must find before the workers may serve; then calls `on_ready`, once.
   void start(std::function<void()> on_ready);
   // True if start() waits for sources, whose own time-outs bound it.
   bool has_sources() const { return sources_.any(); }
   const config::Clusters& clusters() const { return clusters_; }
+  // Metrics that belong to no cluster and no listener.
+  const observe::FamilyBase& control_plane_stats() const { return control_plane_stats_; }
 
   // Every half second or so.
   void tick();
@@ -41,6 +46,11 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
   event::LibeventLoop& loop_;
   const config::CompiledBootstrap& config_;
   const Workers& workers_;
+  // The main thread's own, for calls to the control plane.
+  std::unique_ptr<pool::WorkerUpstreams> upstreams_;
+  pool::WorkerContext context_;
+  observe::Family<observe::ControlPlaneStats> control_plane_stats_;
+  config::xds::GrpcSources grpc_sources_;
   config::FileWatch watch_;
   config::Resolvers resolvers_;
   config::Sources sources_;

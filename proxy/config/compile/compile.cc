@@ -11,6 +11,7 @@
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/stats_config.h"
 #include "proxy/config/supported/supported.h"
+#include "proxy/config/xds/api_config_source.h"
 
 namespace weft::config {
 namespace {
@@ -61,6 +62,19 @@ void compile_admin(Context& context, CompiledBootstrap& result) {
   }
 }
 
+// The aggregated control plane's own settings; what makes it reads them again.
+void check_control_plane(Context& context, const absl::flat_hash_map<std::string, cluster::ClusterPtr>& clusters) {
+  const bootstrap_v3::Bootstrap& bootstrap = context.bootstrap();
+  if (!bootstrap.dynamic_resources().has_ads_config()) return;
+  xds::ApiConfigContext checked{bootstrap.node(),
+                                [&](const std::string& name) {
+                                  auto found = clusters.find(name);
+                                  return found == clusters.end() ? nullptr : found->second;
+                                },
+                                [&](std::string_view path, std::string_view what) { context.error(path, what); }};
+  xds::read_api_config_source(checked, bootstrap.dynamic_resources().ads_config(), "dynamic_resources.ads_config");
+}
+
 }  // namespace
 
 absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::string_view file_name,
@@ -91,6 +105,7 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
   // often is what another part lacks, so then only the refusals are certain.
   compile_clusters(context, snapshot.clusters);
+  check_control_plane(context, snapshot.clusters);
   compile_listeners(context, snapshot.listeners);
   compile_admin(context, result);
   if (bootstrap.has_stats_config()) {

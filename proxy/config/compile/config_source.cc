@@ -12,8 +12,13 @@ std::string compile_config_source(Context& context, const core_v3::ConfigSource&
         context.error(field_path(field_path(path, "path_config_source"), "path"), "is empty");
       }
       break;
+    case core_v3::ConfigSource::kAds:
+      if (!context.bootstrap().dynamic_resources().has_ads_config()) {
+        context.error(field_path(path, "ads"), "the bootstrap has no dynamic_resources.ads_config");
+      }
+      break;
     case core_v3::ConfigSource::CONFIG_SOURCE_SPECIFIER_NOT_SET:
-      context.error(path, "expected path_config_source");
+      context.error(path, "expected ads or path_config_source");
       return {};
     default:
       break;  // Reported as unsupported before.

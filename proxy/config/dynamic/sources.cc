@@ -36,6 +36,12 @@ void Sources::unwant(const std::string& source, xds::Type type, const std::strin
   timer_.arm(0);
 }
 
+void Sources::stop() {
+  timer_.disarm();
+  changed_.clear();
+  subscriptions_.clear();
+}
+
 void Sources::subscribe() {
   for (Subscription* each : std::exchange(changed_, {})) {
     if (each->names.empty() && !xds::type_info(each->key.second).whole) {

@@ -38,6 +38,8 @@ class Sources {
   void want(const std::string& source, xds::Type type, const std::string& name);
   void unwant(const std::string& source, xds::Type type, const std::string& name);
   bool any() const { return !subscriptions_.empty(); }
+  // Lets every source go.
+  void stop();
 
  private:
   using Key = std::pair<std::string, xds::Type>;

@@ -20,6 +20,7 @@ void write(spdlog::level::level_enum level, std::string_view text) {
 }  // namespace
 
 void log_info(std::string_view text) { write(spdlog::level::info, text); }
+void log_warning(std::string_view text) { write(spdlog::level::warn, text); }
 void log_error(std::string_view text) { write(spdlog::level::err, text); }
 
 }  // namespace weft::base

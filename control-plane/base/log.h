@@ -7,6 +7,7 @@
 namespace weft::base {
 
 void log_info(std::string_view text);
+void log_warning(std::string_view text);
 void log_error(std::string_view text);
 
 }  // namespace weft::base

@@ -4,6 +4,16 @@
 
 namespace weft::server {
 
+namespace {
+
+constexpr int64_t kMaxDebounceMs = 600'000;
+
+}  // namespace
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address.starts_with("[::1]:") || address.starts_with("localhost:");
+}
+
 std::string version() { return "0.1.0"; }
 
 Options parse_options(int argc, char** argv, int* exit_code) {
@@ -14,6 +24,24 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   app.add_option("--data-dir", options.data_dir, "Folder of the database; made if it is missing")->required();
   app.add_option("--control-socket", options.control_socket,
                  "Unix socket that weftctl calls (default: control.sock in the data folder)");
+  const auto loopback = [](const std::string& address) {
+    if (is_loopback(address)) return std::string();
+    return address + " is not of loopback, and streams are not encrypted yet; expected such as 127.0.0.1:15010";
+  };
+  app.add_option("--xds-address", options.xds_address, "Where proxies connect; port 0 is any free one")
+      ->capture_default_str()
+      ->check(loopback);
+  app.add_option("--admin-address", options.admin_address, "Where /healthz, /metrics and /nodes are")
+      ->capture_default_str()
+      ->check(loopback);
+  Mesh::Limits& limits = options.limits;
+  const auto add_ms = [&app](const char* name, int64_t& ms, const char* text) {
+    app.add_option(name, ms, text)->capture_default_str()->check(CLI::Range(int64_t{0}, kMaxDebounceMs));
+  };
+  add_ms("--debounce-ms", limits.all.quiet_ms, "Push once nothing has changed for so long");
+  add_ms("--debounce-max-ms", limits.all.at_most_ms, "Push at the latest so long after a change");
+  add_ms("--endpoint-debounce-ms", limits.endpoints.quiet_ms, "The same, for endpoints alone");
+  add_ms("--endpoint-debounce-max-ms", limits.endpoints.at_most_ms, "The same, for endpoints alone");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

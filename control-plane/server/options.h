@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "control-plane/server/mesh.h"
+
 namespace weft::server {
 
 struct Options {
@@ -11,7 +13,14 @@ struct Options {
   std::string data_dir;
   // Where weftctl calls; DATA_DIR/control.sock if not given.
   std::string control_socket;
+  // Where nodes connect, and where /healthz, /metrics and /nodes are: "host:port" of loopback.
+  std::string xds_address = "127.0.0.1:15010";
+  std::string admin_address = "127.0.0.1:15014";
+  Mesh::Limits limits;
 };
+
+// Whether "127.0.0.1:80", "[::1]:80" or "localhost:80" stays on this machine.
+bool is_loopback(const std::string& address);
 
 // Parses. `exit_code` ≥ 0: there is nothing to run (--help, --version, a wrong option; the text has been printed).
 Options parse_options(int argc, char** argv, int* exit_code);

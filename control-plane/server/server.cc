@@ -16,6 +16,7 @@
 #include "control-plane/base/log.h"
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
+#include "control-plane/server/xds_server.h"
 #include "control-plane/source/sqlite/sqlite_store.h"
 
 namespace weft::server {
@@ -70,9 +71,16 @@ int run(const Options& options) {
 
   absl::StatusOr<std::unique_ptr<Control>> control = open(options);
   if (!control.ok()) return fail(control.status());
+  XdsServer xds(base::system_clock(), options.limits);
+  (*control)->set_on_model([&xds](const registry::ModelPointer& model, const registry::ChangeSet& changed) {
+    xds.set_model(model, changed);
+  });
   ControlService service(control->get(), version());
   const auto server = serve(options.control_socket, &service);
   if (!server.ok()) return fail(server.status());
+  const absl::Status started = xds.start({options.xds_address, options.admin_address});
+  if (!started.ok()) return fail(started);
+  base::log_info(cat("xds listening on ", xds.addresses().xds, ", admin listening on ", xds.addresses().admin));
   base::log_info(cat("weft-control ", version(), " serves weftctl on ", options.control_socket, " at revision ",
                      (*control)->revision()));
   int signal = 0;

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "control-plane/base/log.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
-#include "proxy/base/log.h"
 
 namespace weft::xds {
 
@@ -18,7 +18,7 @@ using envoy::service::discovery::v3::DiscoveryRequest;
 
 Hub::SessionId Hub::open(Form form, std::optional<Type> only, std::string peer, Sink& sink) {
   Session session{
-      .form = form, .only = only, .peer = std::move(peer), .sink = &sink, .connected_wall_ns = clock_.wall_ns()};
+      .form = form, .only = only, .peer = std::move(peer), .sink = &sink, .connected_wall_ms = clock_.wall_ms()};
   sessions_.emplace(++last_id_, std::move(session));
   return last_id_;
 }
@@ -89,7 +89,7 @@ std::vector<NodeStatus> Hub::status() const {
                     .cluster = session.node_cluster,
                     .peer = session.peer,
                     .form = session.form,
-                    .connected_wall_ns = session.connected_wall_ns,
+                    .connected_wall_ms = session.connected_wall_ms,
                     .is_settled = session.stream->is_settled(),
                     .types = {}};
     for (const Type type : snapshot::kTypes) {

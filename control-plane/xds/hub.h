@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "control-plane/base/clock.h"
 #include "control-plane/xds/stream.h"
-#include "proxy/base/clock.h"
 
 namespace envoy::config::core::v3 {
 class Node;
@@ -53,7 +53,7 @@ struct NodeStatus {
   std::string peer;
   Form form = Form::kStateOfTheWorld;
   // Since the epoch.
-  int64_t connected_wall_ns = 0;
+  int64_t connected_wall_ms = 0;
   bool is_settled = false;
   // Those that the node asked for.
   std::vector<TypeStatus> types;
@@ -89,7 +89,7 @@ class Hub {
     std::optional<Type> only;
     std::string peer;
     Sink* sink;
-    int64_t connected_wall_ns;
+    int64_t connected_wall_ms;
     std::string node_id;
     std::string node_cluster;
     // Both null until the first request.

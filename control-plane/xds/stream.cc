@@ -44,7 +44,7 @@ void Stream::answer(Type type, std::string_view nonce, const std::string* error)
   if (error == nullptr) {
     if (at(type).acknowledge(nonce)) ++counts.acknowledged;
   } else {
-    if (at(type).refuse(nonce, *error, clock_.wall_ns())) ++counts.refused;
+    if (at(type).refuse(nonce, *error, clock_.wall_ms())) ++counts.refused;
   }
 }
 

@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "control-plane/base/clock.h"
 #include "control-plane/xds/subscription.h"
-#include "proxy/base/clock.h"
 
 namespace envoy::service::discovery::v3 {
 class DeltaDiscoveryRequest;

@@ -214,7 +214,7 @@ bool Subscription::acknowledge(std::string_view nonce) {
   return true;
 }
 
-bool Subscription::refuse(std::string_view nonce, std::string_view reason, int64_t wall_ns) {
+bool Subscription::refuse(std::string_view nonce, std::string_view reason, int64_t wall_ms) {
   if (!in_flight_.has_value() || in_flight_->nonce != nonce) return false;
   std::vector<Change> changes = std::move(in_flight_->changes);
   in_flight_.reset();
@@ -232,7 +232,7 @@ bool Subscription::refuse(std::string_view nonce, std::string_view reason, int64
   }
   if (refused.empty() && candidates.size() == 1) refused = candidates;
   for (const Change* change : refused) {
-    refused_.insert_or_assign(change->name, Refusal{change->resource->version, std::string(reason), wall_ns});
+    refused_.insert_or_assign(change->name, Refusal{change->resource->version, std::string(reason), wall_ms});
   }
   // Whether the client took the others is not known: they are sent again, without what it refused.
   std::vector<std::string> again;

@@ -30,7 +30,7 @@ struct Refusal {
   uint64_t version = 0;
   // In the client's words.
   std::string reason;
-  int64_t wall_ns = 0;
+  int64_t wall_ms = 0;
 };
 
 class Subscription {
@@ -67,7 +67,7 @@ class Subscription {
   std::vector<ResourcePointer> send(std::vector<Change> changes, std::string nonce);
   // False if it is not the response in flight that is answered.
   bool acknowledge(std::string_view nonce);
-  bool refuse(std::string_view nonce, std::string_view reason, int64_t wall_ns);
+  bool refuse(std::string_view nonce, std::string_view reason, int64_t wall_ms);
 
   size_t held_count() const { return held_.size(); }
   uint64_t held_version(const std::string& name) const;

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import unittest
 
-from tests.integration.harness.proxy import Output
+from tests.integration.harness.control_plane import ControlPlane, binary
 
 LIMIT_S = 60
 DONE, DIFFERENT, WRONG_USE, REFUSED, UNREACHABLE = range(5)
@@ -28,30 +28,6 @@ spec:
   rules:
   - backendRefs: [{name: cart, port: 80, weight: 9}, {name: cart-v2, port: 80, weight: 1}]
 """
-
-
-def binary(variable):
-    path = os.environ.get(variable)
-    if not path:
-        raise RuntimeError(f"set {variable} to the path of the program (tools/test does)")
-    return path
-
-
-class ControlPlane:
-    def __init__(self, folder):
-        self.folder = folder
-        self.socket = os.path.join(folder, "control.sock")
-        self.process = subprocess.Popen([binary("WEFT_CONTROL_BINARY"), "--data-dir", folder], stderr=subprocess.PIPE)
-        self.output = Output(self.process.stderr)
-        if not self.output.wait_for(lambda lines: any("serves weftctl" in line for line in lines)):
-            raise AssertionError("weft-control did not start:\n" + self.output.text())
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        code = self.process.wait(LIMIT_S)
-        self.output.join()
-        self.process.stderr.close()
-        return code
 
 
 class Weftctl(unittest.TestCase):

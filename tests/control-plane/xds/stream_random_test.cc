@@ -4,12 +4,12 @@
 #include <catch2/catch.hpp>
 #include <deque>
 #include <map>
+#include <random>
 #include <set>
 
 #include "control-plane/xds/stream.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
-#include "proxy/base/random.h"
 
 namespace weft::xds {
 namespace {
@@ -17,10 +17,19 @@ namespace {
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
 
+class Random {
+ public:
+  explicit Random(uint64_t seed) : engine_(seed) {}
+  uint64_t below(uint64_t bound) { return engine_() % bound; }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
 // Takes all clusters and listeners, and routes and endpoints by the names that it meets there. Refuses bad content.
 class Client {
  public:
-  Client(Form form, const View& view, base::Clock& clock, base::Random& random)
+  Client(Form form, const View& view, base::Clock& clock, Random& random)
       : form_(form), random_(random), stream_(form, view, clock) {
     request(Type::kCluster, {}, "", false);
     request(Type::kListener, {}, "", false);
@@ -106,14 +115,14 @@ class Client {
 
  private:
   const Form form_;
-  base::Random& random_;
+  Random& random_;
   Stream stream_;
   std::array<std::map<std::string, ResourcePointer>, snapshot::kTypeCount> held_;
   std::map<Type, std::set<std::string>> asked_;
   std::deque<Response> unanswered_;
 };
 
-ResourcePointer random_resource(Type type, const std::string& name, bool bad, base::Random& random,
+ResourcePointer random_resource(Type type, const std::string& name, bool bad, Random& random,
                                 std::vector<snapshot::Reference> references) {
   envoy::config::cluster::v3::Cluster message;
   message.set_alt_stat_name((bad ? "bad" : "good") + std::to_string(random.below(4)));
@@ -123,7 +132,7 @@ ResourcePointer random_resource(Type type, const std::string& name, bool bad, ba
 
 void run(uint64_t seed, Form form, bool with_bad) {
   INFO("seed " << seed << (form == Form::kDelta ? ", delta" : ", state of the world"));
-  base::Random random(seed);
+  Random random(seed);
   base::ManualClock clock;
   View view;
   Client client(form, view, clock, random);

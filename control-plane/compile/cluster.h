@@ -1,0 +1,27 @@
+#pragma once
+
+// A service's port as a cluster, and its endpoints. Pure; any thread.
+
+#include "control-plane/compile/audience.h"
+#include "control-plane/registry/model.h"
+#include "control-plane/snapshot/resource.h"
+
+namespace weft::compile {
+
+// Its endpoints are names that whoever calls them resolves: they stand in the cluster, and it has no endpoints
+// resource.
+bool is_resolved_by_caller(const registry::Service& service);
+
+// `policy` may be null.
+snapshot::ResourcePointer compile_cluster(const registry::Service& service, const registry::ServicePort& port,
+                                          const std::vector<registry::Endpoint>& endpoints,
+                                          const registry::EffectivePolicy* policy, const Audience& audience);
+// Endpoints that are not ready are left out, unless the service publishes them.
+snapshot::ResourcePointer compile_endpoints(const registry::Service& service, uint16_t port,
+                                            const std::vector<registry::Endpoint>& endpoints);
+
+// kNowhere, and its endpoints.
+snapshot::ResourcePointer compile_nowhere_cluster();
+snapshot::ResourcePointer compile_nowhere_endpoints();
+
+}  // namespace weft::compile

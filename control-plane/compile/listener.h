@@ -1,0 +1,27 @@
+#pragma once
+
+// Listeners, and the route configurations that they name. Pure; any thread.
+
+#include <string>
+#include <vector>
+
+#include "control-plane/compile/audience.h"
+#include "control-plane/registry/model.h"
+#include "control-plane/snapshot/resource.h"
+
+namespace weft::compile {
+
+// For gRPC's clients: one listener for each name of the service's port, "cart:80" … "cart.shop.svc.cluster.local:80",
+// and the route that all of them name.
+std::vector<snapshot::ResourcePointer> compile_client_listeners(const registry::Model& model,
+                                                                const registry::Service& service, uint16_t port,
+                                                                const Audience& audience);
+
+// For a proxy: the listener on its outbound port, and the route by host to every HTTP port of every service.
+std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry::Model& model,
+                                                                 const Audience& audience);
+
+// Whether calls of a port can be routed by host.
+bool is_http(registry::AppProtocol protocol);
+
+}  // namespace weft::compile

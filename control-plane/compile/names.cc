@@ -1,0 +1,21 @@
+#include "control-plane/compile/names.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace weft::compile {
+
+std::string port_name(const registry::ServiceName& service, uint16_t port) {
+  return absl::StrCat(service.external ? "external/" : "", service.namespace_name, "/", service.name, ":", port);
+}
+
+std::vector<std::string> hosts_for(const registry::Service& service, const Audience& audience) {
+  const bool is_foreign = !service.name.external && service.name.namespace_name != audience.namespace_name;
+  std::vector<std::string> hosts;
+  for (const std::string& host : service.hosts) {
+    if (is_foreign && host == service.name.name) continue;
+    hosts.push_back(host);
+  }
+  return hosts;
+}
+
+}  // namespace weft::compile

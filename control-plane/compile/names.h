@@ -1,0 +1,26 @@
+#pragma once
+
+// What resources are called. Pure; any thread.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control-plane/compile/audience.h"
+#include "control-plane/registry/model.h"
+
+namespace weft::compile {
+
+// "shop/cart:80": the cluster of a service's port, its endpoints and its route.
+std::string port_name(const registry::ServiceName& service, uint16_t port);
+
+// Takes what leads nowhere; it has no endpoints.
+inline constexpr std::string_view kNowhere = "weft/nowhere";
+// The listener of a proxy's outbound port, and its route.
+inline constexpr std::string_view kOutbound = "outbound";
+
+// The service's hosts that a caller of this audience may use: a name alone is for its own namespace.
+std::vector<std::string> hosts_for(const registry::Service& service, const Audience& audience);
+
+}  // namespace weft::compile

@@ -1,0 +1,40 @@
+#include "control-plane/server/loop.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace weft::server {
+
+void Loop::post(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  posted_.notify_one();
+}
+
+void Loop::stop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  posted_.notify_one();
+}
+
+void Loop::run(const std::function<std::optional<int64_t>(int64_t now_ms)>& idle) {
+  while (true) {
+    const std::optional<int64_t> due_ms = idle(now_ms());
+    std::deque<std::function<void()>> tasks;
+    {
+      std::unique_lock lock(mutex_);
+      const auto is_ready = [this] { return !tasks_.empty() || stopping_; };
+      if (due_ms.has_value()) {
+        posted_.wait_for(lock, std::chrono::milliseconds(std::max<int64_t>(0, *due_ms - now_ms())), is_ready);
+      } else {
+        posted_.wait(lock, is_ready);
+      }
+      tasks.swap(tasks_);
+      if (tasks.empty() && stopping_) return;
+    }
+    for (std::function<void()>& task : tasks) task();
+  }
+}
+
+}  // namespace weft::server

@@ -1,0 +1,83 @@
+#include "control-plane/server/status_pages.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+
+namespace weft::server {
+
+namespace {
+
+void add_metric(const char* name, const char* kind, const char* help, std::string& out) {
+  absl::StrAppend(&out, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n");
+}
+
+std::string metrics(const xds::Hub& hub, const Mesh& mesh) {
+  std::string out;
+  add_metric("weft_control_streams", "gauge", "Discovery streams that are open.", out);
+  absl::StrAppend(&out, "weft_control_streams ", hub.session_count(), "\n");
+  add_metric("weft_control_views", "gauge", "Kinds of nodes for which resources are kept.", out);
+  absl::StrAppend(&out, "weft_control_views ", mesh.view_count(), "\n");
+  add_metric("weft_control_services", "gauge", "Services of the mesh.", out);
+  absl::StrAppend(&out, "weft_control_services ", mesh.model().services.size(), "\n");
+  add_metric("weft_control_revision", "gauge", "The newest revision of the model.", out);
+  absl::StrAppend(&out, "weft_control_revision ", mesh.model().revision, "\n");
+  add_metric("weft_control_responses_total", "counter", "Responses to nodes, and what these said of them.", out);
+  for (const snapshot::Type type : snapshot::kTypes) {
+    const xds::Counts& counts = hub.totals(type);
+    const auto add = [&](const char* state, uint64_t count) {
+      absl::StrAppend(&out, "weft_control_responses_total{type=\"", std::string(snapshot::type_name(type)),
+                      "\",state=\"", state, "\"} ", count, "\n");
+    };
+    add("sent", counts.sent);
+    add("acknowledged", counts.acknowledged);
+    add("refused", counts.refused);
+  }
+  return out;
+}
+
+nlohmann::ordered_json type_status(const xds::TypeStatus& status) {
+  nlohmann::ordered_json refusals = nlohmann::ordered_json::array();
+  for (const auto& [name, refusal] : status.refusals) {
+    refusals.push_back({{"name", name},
+                        {"version", snapshot::version_text(refusal.version)},
+                        {"reason", refusal.reason},
+                        {"atMs", refusal.wall_ms}});
+  }
+  return {{"sent", status.counts.sent},
+          {"acknowledged", status.counts.acknowledged},
+          {"refused", status.counts.refused},
+          {"held", status.held},
+          {"due", status.due},
+          {"inFlight", status.in_flight},
+          {"refusals", refusals}};
+}
+
+std::string nodes(const xds::Hub& hub) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const xds::NodeStatus& node : hub.status()) {
+    nlohmann::ordered_json types = nlohmann::ordered_json::object();
+    for (const xds::TypeStatus& type : node.types)
+      types[std::string(snapshot::type_name(type.type))] = type_status(type);
+    all.push_back({{"id", node.id},
+                   {"cluster", node.cluster},
+                   {"peer", node.peer},
+                   {"form", node.form == xds::Form::kDelta ? "delta" : "state of the world"},
+                   {"connectedMs", node.connected_wall_ms},
+                   {"settled", node.is_settled},
+                   {"types", types}});
+  }
+  // A node's words need not be UTF-8.
+  return all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh) {
+  if (path == "/healthz") return Page{"text/plain", "ok\n"};
+  if (path == "/metrics") return Page{"text/plain; version=0.0.4", metrics(hub, mesh)};
+  if (path == "/nodes") return Page{"application/json", nodes(hub)};
+  return std::nullopt;
+}
+
+}  // namespace weft::server

@@ -1,0 +1,18 @@
+#pragma once
+
+// The pages of the admin port: /healthz, /metrics (Prometheus' text), /nodes (JSON: what each node was sent, holds and
+// refused). Pure; the hub's thread.
+
+#include <optional>
+#include <string>
+
+#include "control-plane/server/mesh.h"
+#include "control-plane/server/page.h"
+#include "control-plane/xds/hub.h"
+
+namespace weft::server {
+
+// Nothing if there is no such page.
+std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh);
+
+}  // namespace weft::server

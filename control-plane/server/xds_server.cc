@@ -1,0 +1,58 @@
+#include "control-plane/server/xds_server.h"
+
+#include <grpcpp/server_builder.h>
+
+#include <utility>
+
+#include "api/text/cat.h"
+#include "control-plane/server/status_pages.h"
+
+namespace weft::server {
+
+XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits)
+    : loop_(clock),
+      mesh_(std::make_shared<registry::Model>(), limits),
+      hub_(mesh_, clock),
+      service_(hub_, [this](std::function<void()> task) { loop_.post(std::move(task)); }),
+      admin_([this](const std::string& path, Admin::Answer answer) {
+        loop_.post([this, path, answer = std::move(answer)] { answer(status_page(path, hub_, mesh_)); });
+      }) {}
+
+XdsServer::~XdsServer() { stop(); }
+
+void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet changed) {
+  loop_.post([this, model = std::move(model), changed = std::move(changed)]() mutable {
+    mesh_.set(std::move(model), changed, loop_.now_ms());
+    if (!std::exchange(has_model_, true)) mesh_.advance(INT64_MAX);
+  });
+}
+
+absl::Status XdsServer::start(const Addresses& addresses) {
+  thread_ = std::thread([this] {
+    loop_.run([this](int64_t now_ms) {
+      if (mesh_.advance(now_ms)) hub_.push();
+      return mesh_.due_ms();
+    });
+  });
+  if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(addresses.xds, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterCallbackGenericService(&service_);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) return absl::UnavailableError(text::cat("cannot listen on ", addresses.xds));
+  addresses_ = {text::cat(addresses.xds.substr(0, addresses.xds.rfind(':')), ":", port), admin_.address()};
+  return absl::OkStatus();
+}
+
+void XdsServer::stop() {
+  if (server_ != nullptr) server_->Shutdown(gpr_time_0(GPR_CLOCK_REALTIME));
+  // Streams end on the loop's thread, which therefore ends last.
+  server_.reset();
+  admin_.stop();
+  if (!thread_.joinable()) return;
+  loop_.stop();
+  thread_.join();
+}
+
+}  // namespace weft::server

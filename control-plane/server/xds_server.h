@@ -1,0 +1,58 @@
+#pragma once
+
+// What nodes see of the control plane: discovery over gRPC, and the admin port. Everything is decided on a thread of
+// its own, which start() begins and stop() ends. set_model() is safe on any thread; the rest is the owner's.
+
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "control-plane/registry/model.h"
+#include "control-plane/server/admin.h"
+#include "control-plane/server/loop.h"
+#include "control-plane/server/mesh.h"
+#include "control-plane/xds/grpc_service.h"
+#include "control-plane/xds/hub.h"
+
+namespace grpc {
+class Server;
+}  // namespace grpc
+
+namespace weft::server {
+
+class XdsServer {
+ public:
+  struct Addresses {
+    // "host:port"; port 0 is any free one.
+    std::string xds;
+    std::string admin;
+  };
+
+  // The clock outlives it.
+  XdsServer(base::Clock& clock, Mesh::Limits limits);
+  ~XdsServer();
+
+  // Each newer model, with what is different from the one before; the first, against an empty one, before start(), so
+  // that no node is ever told that there is nothing.
+  void set_model(registry::ModelPointer model, registry::ChangeSet changed);
+
+  // An error says which address could not be had. Afterwards addresses() has the ports.
+  absl::Status start(const Addresses& addresses);
+  const Addresses& addresses() const { return addresses_; }
+  // Ends all streams.
+  void stop();
+
+ private:
+  Loop loop_;
+  Mesh mesh_;
+  bool has_model_ = false;
+  xds::Hub hub_;
+  xds::GrpcService service_;
+  Admin admin_;
+  Addresses addresses_;
+  std::thread thread_;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace weft::server

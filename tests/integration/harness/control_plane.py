@@ -1,0 +1,64 @@
+"""A weft-control of a test's own, found at $WEFT_CONTROL_BINARY, with weftctl at $WEFTCTL_BINARY to talk to it."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+
+from tests.integration.harness.proxy import SANITIZER, Output, split_address
+
+LIMIT_S = 60
+LISTENING = re.compile(r"xds listening on (\S+), admin listening on (\S+)")
+
+
+def binary(variable):
+    path = os.environ.get(variable)
+    if not path:
+        raise RuntimeError(f"set {variable} to the path of the program (tools/test does)")
+    return path
+
+
+class ControlPlane:
+    """Keeps its objects in a folder and listens on free ports. End it by stop(), or use it as a context manager, which also
+    fails on a sanitizer's report."""
+
+    def __init__(self, folder, arguments=()):
+        self.folder = folder
+        self.socket = os.path.join(folder, "control.sock")
+        self.process = subprocess.Popen([binary("WEFT_CONTROL_BINARY"), "--data-dir", folder, "--xds-address", "127.0.0.1:0",
+                                         "--admin-address", "127.0.0.1:0", *arguments], stderr=subprocess.PIPE)
+        self.output = Output(self.process.stderr)
+        if not self.output.wait_for(lambda lines: "serves weftctl" in "\n".join(lines) and any(LISTENING.search(line) for line in lines)):
+            raise AssertionError("weft-control did not start:\n" + self.output.text())
+        self.xds, self.admin = map(split_address, LISTENING.search(self.output.text()).groups())
+
+    def apply(self, *objects):
+        """Applies objects, given as dictionaries, as one change."""
+        text = "\n---\n".join(json.dumps(each) for each in objects)
+        subprocess.run([binary("WEFTCTL_BINARY"), "--socket", self.socket, "apply", "-f", "-"], input=text, check=True, capture_output=True,
+                       text=True, timeout=LIMIT_S)
+
+    def get_admin(self, path):
+        with urllib.request.urlopen("http://%s:%d%s" % (*self.admin, path), timeout=10) as response:
+            return response.read().decode()
+
+    def nodes(self):
+        """What /nodes tells: by node id and type, what was sent, acknowledged, refused, is held and due."""
+        return {(node["id"], kind): state for node in json.loads(self.get_admin("/nodes")) for kind, state in node["types"].items()}
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        code = self.process.wait(LIMIT_S)
+        self.output.join()
+        self.process.stderr.close()
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        code = self.stop()
+        if kind is None and (code or SANITIZER.search(self.output.text())):
+            raise AssertionError(f"weft-control ended with {code}:\n" + self.output.text()[-8000:])

@@ -124,29 +124,36 @@ size_t ClusterPools::open_connections() const {
 
 Upstreams::~Upstreams() = default;
 
+WorkerCluster* Upstreams::pools_of(Place& place) {
+  if (place.pools == nullptr && place.cluster != nullptr) {
+    place.pools = std::make_unique<ClusterPools>(*this, place.cluster);
+  }
+  return place.pools.get();
+}
+
 WorkerCluster* Upstreams::find(const cluster::ClusterSlot& slot) {
-  return slot.index() < clusters_.size() ? clusters_[slot.index()].get() : nullptr;
+  return slot.index() < places_.size() ? pools_of(places_[slot.index()]) : nullptr;
 }
 
 WorkerCluster* Upstreams::find(std::string_view name) {
   auto found = by_name_.find(absl::string_view(name.data(), name.size()));
-  return found == by_name_.end() ? nullptr : clusters_[found->second].get();
+  return found == by_name_.end() ? nullptr : pools_of(places_[found->second]);
 }
 
 void Upstreams::assign(const cluster::ClusterSlot& slot, cluster::ClusterPtr cluster) {
-  if (slot.index() >= clusters_.size()) clusters_.resize(slot.index() + 1);
-  std::unique_ptr<ClusterPools>& place = clusters_[slot.index()];
-  if (place != nullptr) {
-    place->retire();
-    retired_.push_back(std::move(place));
+  if (slot.index() >= places_.size()) places_.resize(slot.index() + 1);
+  Place& place = places_[slot.index()];
+  if (place.pools != nullptr) {
+    place.pools->retire();
+    retired_.push_back(std::move(place.pools));
     look_over_retired();
   }
-  if (cluster == nullptr) {
+  place.cluster = std::move(cluster);
+  if (place.cluster == nullptr) {
     by_name_.erase(slot.name());
-    return;
+  } else {
+    by_name_.insert_or_assign(slot.name(), slot.index());
   }
-  place = std::make_unique<ClusterPools>(*this, std::move(cluster));
-  by_name_.insert_or_assign(slot.name(), slot.index());
 }
 
 void Upstreams::on_next_turn() {
@@ -154,25 +161,23 @@ void Upstreams::on_next_turn() {
 }
 
 void Upstreams::drop_lost_hosts(const cluster::ClusterSlot& slot) {
-  if (slot.index() >= clusters_.size() || clusters_[slot.index()] == nullptr) return;
-  clusters_[slot.index()]->retire_pools_of_lost_hosts();
+  if (slot.index() >= places_.size() || places_[slot.index()].pools == nullptr) return;
+  places_[slot.index()].pools->retire_pools_of_lost_hosts();
 }
 
 void Upstreams::drain() {
-  for (const auto* list : {&clusters_, &retired_}) {
-    for (const auto& cluster : *list) {
-      if (cluster != nullptr) cluster->drain();
-    }
+  for (const Place& place : places_) {
+    if (place.pools != nullptr) place.pools->drain();
   }
+  for (const auto& cluster : retired_) cluster->drain();
 }
 
 size_t Upstreams::open_connections() const {
   size_t total = 0;
-  for (const auto* list : {&clusters_, &retired_}) {
-    for (const auto& cluster : *list) {
-      if (cluster != nullptr) total += cluster->open_connections();
-    }
+  for (const Place& place : places_) {
+    if (place.pools != nullptr) total += place.pools->open_connections();
   }
+  for (const auto& cluster : retired_) total += cluster->open_connections();
   return total;
 }
 

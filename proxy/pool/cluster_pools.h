@@ -77,15 +77,21 @@ class Upstreams final : public WorkerUpstreams, public event::NextTurnTask {
   void look_over_retired() { loop_.at_next_turn(*this); }
 
  private:
+  // Who stands in a slot. Its pools, and with them its metrics, are made when it is first asked for.
+  struct Place {
+    cluster::ClusterPtr cluster;
+    std::unique_ptr<ClusterPools> pools;
+  };
   void on_next_turn() override;
+  WorkerCluster* pools_of(Place& place);
 
   event::Loop& loop_;
   base::Random& random_;
   uint32_t worker_;
   uint64_t last_connection_id_ = 0;
-  std::vector<std::unique_ptr<ClusterPools>> clusters_;  // By ClusterSlot::index().
-  absl::flat_hash_map<std::string, uint32_t> by_name_;   // The slots in which a cluster stands.
-  std::vector<std::unique_ptr<ClusterPools>> retired_;   // Out of their slots and not over yet.
+  std::vector<Place> places_;                           // By ClusterSlot::index().
+  absl::flat_hash_map<std::string, uint32_t> by_name_;  // The slots in which a cluster stands.
+  std::vector<std::unique_ptr<ClusterPools>> retired_;  // Out of their slots and not over yet.
 };
 
 }  // namespace weft::pool

@@ -60,12 +60,12 @@ void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const st
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
   for (const auto& worker : workers_) worker->assign(slot, cluster);
-  upstreams_->assign(*slot, cluster);
+  if (grpc_sources_.any()) upstreams_->assign(*slot, cluster);
 }
 
 void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
   for (const auto& worker : workers_) worker->drop_lost_hosts(slot);
-  upstreams_->drop_lost_hosts(*slot);
+  if (grpc_sources_.any()) upstreams_->drop_lost_hosts(*slot);
 }
 
 void LiveConfig::tick() {

@@ -87,24 +87,28 @@ Server::Server(Options options)
 
 Server::~Server() = default;
 
+absl::Status Server::load(uint32_t workers) {
+  absl::StatusOr<std::string> text = read_file(options_.config_path);
+  if (!text.ok()) return text.status();
+  config::CompileOptions compile;
+  compile.workers = workers;
+  compile.allow_unsupported = options_.allow_unsupported;
+  compile.open_files = !options_.validate;
+  absl::StatusOr<config::CompiledBootstrap> config = config::compile_bootstrap(*text, options_.config_path, compile);
+  if (!config.ok()) return config.status();
+  config_ = *std::move(config);
+  return absl::OkStatus();
+}
+
 int Server::run() {
   base::set_log_level(options_.log_level);
   // Before the first thread, so that every one inherits the mask and signals come by the signalfd alone.
   sigset_t set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  absl::StatusOr<std::string> text = read_file(options_.config_path);
-  if (!text.ok()) return fail(text.status());
   uint32_t workers = options_.concurrency != 0 ? options_.concurrency : available_cpus();
 
-  config::CompileOptions compile;
-  compile.workers = workers + 1;
-  compile.allow_unsupported = options_.allow_unsupported;
-  compile.open_files = !options_.validate;
-  absl::StatusOr<config::CompiledBootstrap> config = config::compile_bootstrap(*text, options_.config_path, compile);
-  if (!config.ok()) return fail(config.status());
-  config_ = *std::move(config);
-  text = std::string();
+  if (absl::Status status = load(workers + 1); !status.ok()) return fail(status);
   // What parsing and compiling needed is several times what is left of them.
   malloc_trim(0);
   for (const std::string& warning : config_.warnings) fprintf(stderr, "warning: %s\n", warning.c_str());

@@ -47,6 +47,8 @@ class Server {
 
  private:
   struct Signals;
+  // Reads and compiles the bootstrap. `workers` counts the main thread, too.
+  absl::Status load(uint32_t workers);
   // Opens what is listened on; false after telling why it cannot be.
   bool start();
   // Finds and checks endpoints; workers start when all clusters are warm, or after a bounded wait.

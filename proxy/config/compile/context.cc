@@ -30,10 +30,6 @@ cluster::ClusterSlotPtr Context::slot(const std::string& name, bool must_exist, 
   return parts_.slots.slot(name);
 }
 
-int64_t to_ms(const google::protobuf::Duration& duration) {
-  return duration.seconds() * 1000 + (duration.nanos() + 999'999) / 1'000'000;
-}
-
 transport::Address compile_socket_address(Context& context, const core_v3::SocketAddress& address,
                                           std::string_view path) {
   if (address.port_value() > 65535) {

@@ -20,6 +20,7 @@
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/compile/compile.h"
 #include "proxy/config/compile/shared_parts.h"
+#include "proxy/config/xds/duration.h"
 #include "proxy/observe/stats.h"
 #include "proxy/route/matcher.h"
 #include "proxy/route/route.h"
@@ -86,9 +87,6 @@ class Context {
   std::vector<std::string> errors_;
   std::vector<std::string> refused_;
 };
-
-// Milliseconds, rounded up, so that what is not nothing does not become "none".
-int64_t to_ms(const google::protobuf::Duration& duration);
 
 // For wrappers and durations that may be absent.
 #define WEFT_MS_OR(message, field, otherwise) \

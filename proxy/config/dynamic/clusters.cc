@@ -117,7 +117,7 @@ std::vector<xds::Refusal> Clusters::on_clusters(const std::string& source, const
     }
     RefusedResource refused{resource.body, resource.version, reason, wall_ns()};
     if (entry != entries_.end()) {
-      entry->second.refused = std::move(refused);
+      entry->second.refused = std::make_unique<RefusedResource>(std::move(refused));
     } else {
       refused_.insert_or_assign(resource.name, std::move(refused));
     }

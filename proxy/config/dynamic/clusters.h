@@ -74,7 +74,7 @@ class Clusters {
     cluster::ClusterSlotPtr slot;
     bool is_static = false;
     std::unique_ptr<Version> active, warming;  // One of them, or both.
-    std::optional<RefusedResource> refused;
+    std::unique_ptr<RefusedResource> refused;  // Rare, so not within.
   };
   const std::map<std::string, Entry>& entries() const { return entries_; }
   // Names that were refused and of which nothing runs.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proxy/config/files/file_watch.h"
+#include "proxy/config/xds/duration.h"
 #include "proxy/config/xds/subscription.h"
 
 // A watched file as a source: an envoy.service.discovery.v3.DiscoveryResponse in YAML or JSON, read whole again after
@@ -16,8 +17,8 @@ class FileSource final : public xds::Source {
  public:
   struct Options {
     std::string path;
-    std::string watched_directory;      // Changes of anything in it count; empty: of the file itself.
-    int64_t fetch_timeout_ms = 15'000;  // 0: what waits for the file waits without bound.
+    std::string watched_directory;  // Changes of anything in it count; empty: of the file itself.
+    int64_t fetch_timeout_ms = xds::kInitialFetchTimeoutMs;  // 0: what waits for the file waits without bound.
   };
   FileSource(event::LibeventLoop& loop, FileWatch& watch, Options options, xds::Consumer& consumer);
   ~FileSource() override;

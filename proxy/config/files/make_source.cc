@@ -1,6 +1,7 @@
 #include "proxy/config/files/make_source.h"
 
 #include "envoy/config/core/v3/config_source.pb.h"
+#include "proxy/config/xds/duration.h"
 
 namespace weft::config {
 
@@ -11,10 +12,7 @@ std::unique_ptr<xds::Source> make_file_source(event::LibeventLoop& loop, FileWat
   FileSource::Options options;
   options.path = proto.has_path_config_source() ? proto.path_config_source().path() : proto.path();
   options.watched_directory = proto.path_config_source().watched_directory().path();
-  if (proto.has_initial_fetch_timeout()) {
-    const auto& timeout = proto.initial_fetch_timeout();
-    options.fetch_timeout_ms = timeout.seconds() * 1000 + (timeout.nanos() + 999'999) / 1'000'000;
-  }
+  options.fetch_timeout_ms = xds::initial_fetch_timeout_ms(proto);
   return std::make_unique<FileSource>(loop, watch, std::move(options), consumer);
 }
 

@@ -2,16 +2,13 @@
 
 #include "api/text/cat.h"
 #include "api/text/position.h"
+#include "proxy/config/xds/duration.h"
 
 namespace weft::config::xds {
 namespace {
 
 namespace core_v3 = envoy::config::core::v3;
 using text::field_path;
-
-int64_t to_ms(const google::protobuf::Duration& duration) {
-  return duration.seconds() * 1000 + (duration.nanos() + 999'999) / 1'000'000;
-}
 
 void read_type(const ApiConfigContext& context, const core_v3::ApiConfigSource& source, std::string_view path,
                GrpcSourceOptions& options) {

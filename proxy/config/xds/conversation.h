@@ -25,9 +25,6 @@
 
 namespace weft::config::xds {
 
-// ConfigSource.initial_fetch_timeout, when it does not say.
-inline constexpr int64_t kInitialFetchTimeoutMs = 15'000;
-
 struct ConversationOptions {
   envoy::config::core::v3::Node node;
   // False: every request carries the node, not only a stream's first (ApiConfigSource.set_node_on_first_message_only).

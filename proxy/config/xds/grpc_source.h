@@ -7,6 +7,7 @@
 
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/xds/conversation.h"
+#include "proxy/config/xds/duration.h"
 #include "proxy/config/xds/grpc_stream.h"
 #include "proxy/config/xds/subscription.h"
 #include "proxy/observe/stats.h"

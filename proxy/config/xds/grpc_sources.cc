@@ -2,17 +2,9 @@
 
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
 #include "proxy/base/assert.h"
+#include "proxy/config/xds/duration.h"
 
 namespace weft::config::xds {
-namespace {
-
-int64_t fetch_timeout_ms(const envoy::config::core::v3::ConfigSource& source) {
-  if (!source.has_initial_fetch_timeout()) return kInitialFetchTimeoutMs;
-  const auto& timeout = source.initial_fetch_timeout();
-  return timeout.seconds() * 1000 + (timeout.nanos() + 999'999) / 1'000'000;
-}
-
-}  // namespace
 
 GrpcSources::GrpcSources(pool::WorkerContext& context, const std::string& bootstrap,
                          std::function<cluster::ClusterPtr(const std::string& name)> find_cluster,
@@ -31,7 +23,7 @@ std::unique_ptr<Source> GrpcSources::make(const std::string& config_source, Type
   WEFT_ASSERT(parsed.ParseFromString(config_source));
   if (!parsed.has_ads()) return nullptr;
   WEFT_ASSERT(ads_ != nullptr);
-  return ads_->share(type, consumer, fetch_timeout_ms(parsed));
+  return ads_->share(type, consumer, initial_fetch_timeout_ms(parsed));
 }
 
 }  // namespace weft::config::xds

@@ -18,6 +18,8 @@ class GrpcSources {
               std::function<cluster::ClusterPtr(const std::string& name)> find_cluster,
               observe::ControlPlaneStats& stats);
 
+  // Whether there is a control plane to call.
+  bool any() const { return ads_ != nullptr; }
   // The share of it that a serialised ConfigSource with `ads` describes; nullptr for other kinds. It must go before
   // this object.
   std::unique_ptr<Source> make(const std::string& config_source, Type type, Consumer& consumer);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "api/text/cat.h"
+#include "proxy/config/xds/duration.h"
 #include "proxy/config/xds/type.h"
 
 namespace weft::config::xds {
@@ -18,9 +19,9 @@ constexpr size_t kMaxRefusalBytes = 16 * 1024;
 
 // Longer than a year is as good as a year.
 int64_t milliseconds(const google::protobuf::Duration& duration) {
-  constexpr int64_t kYearSeconds = 365 * 24 * 3600;
+  constexpr int64_t kYearMs = int64_t{365} * 24 * 3600 * 1000;
   if (duration.seconds() < 0 || duration.nanos() < 0) return 0;
-  return std::min<int64_t>(duration.seconds(), kYearSeconds) * 1000 + (duration.nanos() + int64_t{999'999}) / 1'000'000;
+  return std::min(to_ms(duration), kYearMs);
 }
 
 // Checks the body's type and name; `resource.name` is what the wrapper says, if anything.

@@ -32,10 +32,10 @@ TEST_CASE("a bad cluster is refused with the field's path, the good ones beside 
   CHECK(refusals[2].reason.find("upstream_config") != std::string::npos);
   CHECK(f.running["a"] == before);
   CHECK(f.running.contains("b"));
-  CHECK(f.clusters.entries().at("a").refused.has_value());
+  CHECK(f.clusters.entries().at("a").refused != nullptr);
   CHECK(f.clusters.refused().contains("new"));
   CHECK(f.all_clusters({f.cluster("a")}).empty());
-  CHECK_FALSE(f.clusters.entries().at("a").refused.has_value());
+  CHECK(f.clusters.entries().at("a").refused == nullptr);
   CHECK(f.clusters.refused().empty());
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/config/xds/conversation.h"
+#include "proxy/config/xds/duration.h"
 #include "proxy/config/xds/type.h"
 #include "tests/proxy/config/xds/recorder.h"
 

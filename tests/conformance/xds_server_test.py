@@ -1,10 +1,11 @@
-"""Other people's clients on our control plane's xDS: the real Envoy in both forms of ADS, and gRPC's own client, through
-weighted routes and changes of endpoints. All of them acknowledge everything."""
+"""Other people's clients on our control plane's xDS: the real Envoy in both forms of ADS, and gRPC's own clients in C++
+(grpcio) and Go, through weighted routes and changes of endpoints. All of them acknowledge everything."""
 
 import collections
 import concurrent.futures
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from tests.integration.harness.http1 import Client
 from tests.integration.harness.proxy import Proxy
 
 LIMIT_S = 30
+PROGRAMS = pathlib.Path(os.environ.get("WEFT_CACHE", pathlib.Path.home() / ".cache/weft")) / "bin"
 
 
 def wait_until(condition, what):
@@ -158,10 +160,11 @@ class EnvoyDelta(EnvoyCases, unittest.TestCase):
 
 
 WHO = "/weft.test.Who/Ask"
-CLIENT = """
-import collections, grpc, sys
+# Makes so many calls as each line of its input says, and prints how often each answer came.
+GRPCIO_CLIENT = """
+import collections, grpc, json, sys
 with grpc.insecure_channel("xds:///" + sys.argv[1]) as channel:
-    ask = channel.unary_unary(%r)
+    ask = channel.unary_unary(sys.argv[2])
     for line in sys.stdin:
         counts = collections.Counter()
         for _ in range(int(line)):
@@ -169,8 +172,8 @@ with grpc.insecure_channel("xds:///" + sys.argv[1]) as channel:
                 counts[ask(b"", timeout=20, wait_for_ready=True).decode()] += 1
             except grpc.RpcError as error:
                 counts[error.code().name] += 1
-        print(dict(counts), flush=True)
-""" % WHO
+        print(json.dumps(counts), flush=True)
+"""
 
 
 class Named(grpc.GenericRpcHandler):
@@ -181,7 +184,9 @@ class Named(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(lambda request, context: self._name) if call.method == WHO else None
 
 
-class GrpcClient(unittest.TestCase):
+class GrpcClientCases:
+    program = None
+
     def server(self, name):
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(2), handlers=[Named(name)])
         port = server.add_insecure_port("127.0.0.1:0")
@@ -194,7 +199,7 @@ class GrpcClient(unittest.TestCase):
             "xds_servers": [{"server_uri": "%s:%d" % control.xds, "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}],
             "node": {"id": "client-1", "metadata": {"namespace": "shop"}},
         }
-        process = subprocess.Popen([sys.executable, "-c", CLIENT, target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        process = subprocess.Popen([*self.program, target, WHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
                                    env={**os.environ, "GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(config)})
 
         def stop():
@@ -210,7 +215,7 @@ class GrpcClient(unittest.TestCase):
         """{name: how often it answered} of so many calls; an error by its code."""
         client.stdin.write(f"{count}\n")
         client.stdin.flush()
-        return eval(client.stdout.readline(), {})
+        return json.loads(client.stdout.readline())
 
     def test_it_calls_a_service_by_name_through_a_split_and_a_change_of_endpoints(self):
         first, second, third = (self.server(name) for name in ("first", "second", "third"))
@@ -232,6 +237,16 @@ class GrpcClient(unittest.TestCase):
             self.assertEqual({"cluster", "endpoint", "listener", "route"}, {kind for _, kind in nodes})
             self.assertEqual([0, 0, 0, 0], [state["refused"] for state in nodes.values()])
 
+
+class GrpcioClient(GrpcClientCases, unittest.TestCase):
+    program = [sys.executable, "-c", GRPCIO_CLIENT]
+
+
+class GrpcGoClient(GrpcClientCases, unittest.TestCase):
+    program = [PROGRAMS / "grpc_xds_client"]
+
+
+class Admin(unittest.TestCase):
     def test_the_admin_port_tells_health_and_counts(self):
         with tempfile.TemporaryDirectory() as folder, ControlPlane(folder) as control:
             control.apply(service("who", 50))

@@ -1,7 +1,7 @@
 //go:build tools
 
 // Package peers names the other people's programs that the conformance suites run; tools/setup builds them. xds_server
-// is ours: other people's control plane, made to do as a test says.
+// and grpc_xds_client are ours: other people's control plane and client, made to do as a test says.
 package peers
 
 import (

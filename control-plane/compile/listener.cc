@@ -25,19 +25,6 @@ using snapshot::Type;
 constexpr uint16_t kHttpPort = 80;
 constexpr char kLoopback[] = "127.0.0.1";
 
-HttpConnectionManager connection_manager(const std::string& route_name) {
-  HttpConnectionManager manager;
-  manager.set_stat_prefix(route_name);
-  auto* routes = manager.mutable_rds();
-  routes->set_route_config_name(route_name);
-  routes->mutable_config_source()->mutable_ads();
-  routes->mutable_config_source()->set_resource_api_version(envoy::config::core::v3::V3);
-  auto* router = manager.add_http_filters();
-  router->set_name("envoy.filters.http.router");
-  router->mutable_typed_config()->PackFrom(envoy::extensions::filters::http::router::v3::Router());
-  return manager;
-}
-
 ResourcePointer route_resource(const RouteConfiguration& routes, const std::set<std::string>& clusters) {
   std::vector<snapshot::Reference> references;
   for (const std::string& cluster : clusters) references.push_back({Type::kCluster, cluster});
@@ -53,6 +40,19 @@ bool is_main_port(const registry::Service& service, uint16_t port) {
 }
 
 }  // namespace
+
+HttpConnectionManager connection_manager(const std::string& route_name) {
+  HttpConnectionManager manager;
+  manager.set_stat_prefix(route_name);
+  auto* routes = manager.mutable_rds();
+  routes->set_route_config_name(route_name);
+  routes->mutable_config_source()->mutable_ads();
+  routes->mutable_config_source()->set_resource_api_version(envoy::config::core::v3::V3);
+  auto* router = manager.add_http_filters();
+  router->set_name("envoy.filters.http.router");
+  router->mutable_typed_config()->PackFrom(envoy::extensions::filters::http::router::v3::Router());
+  return manager;
+}
 
 bool is_http(registry::AppProtocol protocol) {
   return protocol != registry::AppProtocol::kTls && protocol != registry::AppProtocol::kTcp;

@@ -9,6 +9,10 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
+namespace envoy::extensions::filters::network::http_connection_manager::v3 {
+class HttpConnectionManager;
+}  // namespace envoy::extensions::filters::network::http_connection_manager::v3
+
 namespace weft::compile {
 
 // For gRPC's clients: one listener for each name of the service's port, "cart:80" … "cart.shop.svc.cluster.local:80",
@@ -23,5 +27,9 @@ std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry:
 
 // Whether calls of a port can be routed by host.
 bool is_http(registry::AppProtocol protocol);
+
+// Takes its routes from the stream on which it came.
+envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager connection_manager(
+    const std::string& route_name);
 
 }  // namespace weft::compile

@@ -19,6 +19,8 @@ std::string port_name(const registry::ServiceName& service, uint16_t port);
 inline constexpr std::string_view kNowhere = "weft/nowhere";
 // The listener of a proxy's outbound port, and its route.
 inline constexpr std::string_view kOutbound = "outbound";
+// The listener for those who call a proxy's application, its route and its cluster.
+inline constexpr std::string_view kInbound = "inbound";
 
 // The service's hosts that a caller of this audience may use: a name alone is for its own namespace.
 std::vector<std::string> hosts_for(const registry::Service& service, const Audience& audience);

@@ -13,6 +13,15 @@ const ServicePort* Service::port(uint16_t number) const {
   return nullptr;
 }
 
+std::vector<uint16_t> Service::ports_of_app(uint16_t app_port) const {
+  std::vector<uint16_t> numbers;
+  for (const ServicePort& port : ports) {
+    if (port.target_port == app_port) numbers.push_back(port.port);
+  }
+  if (numbers.empty() && ports.size() == 1) numbers.push_back(ports.front().port);
+  return numbers;
+}
+
 const std::vector<Endpoint>& Endpoints::of(uint16_t service_port) const {
   static const std::vector<Endpoint> kNone;
   for (const Port& port : ports) {

@@ -64,6 +64,8 @@ struct ServicePort {
   std::string name;
   uint16_t port = 0;
   AppProtocol app_protocol = AppProtocol::kDetect;
+  // The workload's own; 0 where only its name is known.
+  uint16_t target_port = 0;
 };
 
 // How a service's endpoints are found: kStatic by the addresses in Endpoints, kDns by looking up the names there.
@@ -87,6 +89,9 @@ struct Service {
 
   // Null if there is none.
   const ServicePort* port(uint16_t number) const;
+  // The numbers of the ports behind which a workload's application on this port stands: those whose target it is, or
+  // else the only one.
+  std::vector<uint16_t> ports_of_app(uint16_t app_port) const;
 };
 
 struct Endpoint {

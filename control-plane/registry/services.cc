@@ -35,6 +35,14 @@ AppProtocol app_protocol_of(std::string_view app_protocol, std::string_view name
 
 bool is_tcp(std::string_view protocol) { return protocol.empty() || protocol == "TCP"; }
 
+// 0 for a name, which only the workload's own object explains.
+uint16_t target_of(const kubernetes::core::v1::ServicePort& port) {
+  if (!port.has_target_port() || port.target_port().kind_case() == google::protobuf::Value::KIND_NOT_SET) {
+    return static_cast<uint16_t>(port.port());
+  }
+  return static_cast<uint16_t>(port.target_port().number_value());
+}
+
 void fill(const Object& object, const kubernetes::core::v1::ServiceSpec& spec, Service* out) {
   const std::string& name = object.key.name;
   const std::string in_namespace = name + "." + object.key.namespace_name;
@@ -45,8 +53,8 @@ void fill(const Object& object, const kubernetes::core::v1::ServiceSpec& spec, S
   }
   for (const auto& port : spec.ports()) {
     if (!is_tcp(port.protocol())) continue;
-    out->ports.push_back(
-        {port.name(), static_cast<uint16_t>(port.port()), app_protocol_of(port.app_protocol(), port.name())});
+    out->ports.push_back({port.name(), static_cast<uint16_t>(port.port()),
+                          app_protocol_of(port.app_protocol(), port.name()), target_of(port)});
   }
   if (spec.type() == "ExternalName") out->resolution = Resolution::kDns;
   out->publish_not_ready = spec.publish_not_ready_addresses();
@@ -56,8 +64,9 @@ void fill(const v1::ExternalServiceSpec& spec, Service* out) {
   out->hosts.assign(spec.hosts().begin(), spec.hosts().end());
   out->addresses.assign(spec.addresses().begin(), spec.addresses().end());
   for (const auto& port : spec.ports()) {
-    out->ports.push_back(
-        {port.name(), static_cast<uint16_t>(port.port()), app_protocol_of(port.app_protocol(), port.name())});
+    const uint32_t target = port.target_port() == 0 ? port.port() : port.target_port();
+    out->ports.push_back({port.name(), static_cast<uint16_t>(port.port()),
+                          app_protocol_of(port.app_protocol(), port.name()), static_cast<uint16_t>(target)});
   }
   out->resolution = spec.resolution() == "Static" ? Resolution::kStatic : Resolution::kDns;
 }

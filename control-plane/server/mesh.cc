@@ -6,36 +6,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "control-plane/base/log.h"
-#include "envoy/config/core/v3/base.pb.h"
+#include "control-plane/compile/inbound.h"
 
 namespace weft::server {
 
 namespace {
 
-constexpr char kDefaultNamespace[] = "default";
-// As gRPC's clients call themselves: "gRPC Go", "gRPC C-core" …
-constexpr char kGrpcAgent[] = "gRPC";
-constexpr double kMaxPort = 65535;
-
 bool is_due(const xds::Debounce& debounce, int64_t now_ms) {
   return debounce.due_ms().has_value() && *debounce.due_ms() <= now_ms;
 }
 
-}  // namespace
-
-compile::Audience audience_of(const envoy::config::core::v3::Node& node) {
-  compile::Audience audience;
-  audience.namespace_name = kDefaultNamespace;
-  audience.is_grpc_client = node.user_agent_name().starts_with(kGrpcAgent);
-  const auto& metadata = node.metadata().fields();
-  const auto name = metadata.find("namespace");
-  if (name != metadata.end() && !name->second.string_value().empty())
-    audience.namespace_name = name->second.string_value();
-  const auto port = metadata.find("outbound_port");
-  const double number = port == metadata.end() || audience.is_grpc_client ? 0 : port->second.number_value();
-  if (number >= 1 && number <= kMaxPort) audience.outbound_port = static_cast<uint16_t>(number);
-  return audience;
+void tell_misfit(const absl::Status& status) {
+  base::log_error(absl::StrCat("the model compiles to what does not fit together: ", std::string(status.message())));
 }
+
+}  // namespace
 
 Mesh::Mesh(registry::ModelPointer model, Limits limits)
     : applied_(model), newest_(std::move(model)), debounce_(limits.all), endpoint_debounce_(limits.endpoints) {}
@@ -94,37 +79,79 @@ bool Mesh::advance(int64_t now_ms) {
 void Mesh::apply(const registry::Model& after, const registry::ChangeSet& changed) {
   for (auto& [audience, entry] : audiences_) {
     const absl::Status applied =
-        entry->view.apply(compile::compile_changes(*applied_, after, changed, audience, interner_));
+        entry.view.apply(compile::compile_changes(*applied_, after, changed, audience, interner_));
     if (applied.ok()) continue;
     // The change said less than it was; all of it is compiled, and what is then still wrong stays as it was.
     base::log_error(
         absl::StrCat("a change of the model does not fit what was compiled before: ", std::string(applied.message())));
     const absl::Status whole =
-        entry->view.apply(snapshot::difference(entry->view, compile::compile_all(after, audience, interner_)));
-    if (!whole.ok())
-      base::log_error(absl::StrCat("the model compiles to what does not fit together: ", std::string(whole.message())));
+        entry.view.apply(snapshot::difference(entry.view, compile::compile_all(after, audience, interner_)));
+    if (!whole.ok()) tell_misfit(whole);
+  }
+  for (const registry::ServiceName& name : changed.services) {
+    const auto nodes = nodes_of_service_.find(name);
+    if (nodes == nodes_of_service_.end()) continue;
+    for (Node* node : nodes->second) apply_inbound(after, *node);
   }
 }
 
-const snapshot::View& Mesh::acquire(const envoy::config::core::v3::Node& node) {
-  const compile::Audience audience = audience_of(node);
-  std::unique_ptr<Audience>& entry = audiences_[audience];
-  if (entry == nullptr) {
-    entry = std::make_unique<Audience>();
-    const absl::Status applied =
-        entry->view.apply(snapshot::difference(entry->view, compile::compile_all(*applied_, audience, interner_)));
-    if (!applied.ok())
-      base::log_error(
-          absl::StrCat("the model compiles to what does not fit together: ", std::string(applied.message())));
+void Mesh::apply_inbound(const registry::Model& model, Node& node) {
+  const registry::AppProtocol protocol = compile::inbound_protocol(model, node.service, node.inbound.app_port);
+  compile::Compiled compiled;
+  for (snapshot::ResourcePointer& resource : compile::compile_inbound(node.inbound, protocol)) {
+    std::string name = resource->name;
+    compiled[static_cast<size_t>(resource->type)].emplace(std::move(name), interner_.intern(std::move(resource)));
   }
-  ++entry->users;
-  return entry->view;
+  const absl::Status applied = node.view.apply(snapshot::difference(node.view, compiled));
+  if (!applied.ok()) tell_misfit(applied);
+}
+
+Mesh::Audiences::iterator Mesh::acquire_audience(const compile::Audience& audience) {
+  const auto [entry, is_new] = audiences_.try_emplace(audience);
+  if (is_new) {
+    audience_of_view_.emplace(&entry->second.view, entry);
+    const absl::Status applied = entry->second.view.apply(
+        snapshot::difference(entry->second.view, compile::compile_all(*applied_, audience, interner_)));
+    if (!applied.ok()) tell_misfit(applied);
+  }
+  ++entry->second.users;
+  return entry;
+}
+
+void Mesh::release_audience(Audiences::iterator audience) {
+  if (--audience->second.users != 0) return;
+  audience_of_view_.erase(&audience->second.view);
+  audiences_.erase(audience);
+}
+
+absl::StatusOr<const snapshot::View*> Mesh::acquire(const envoy::config::core::v3::Node& from) {
+  const absl::StatusOr<compile::NodeClaims> claims = compile::read_node(from);
+  if (!claims.ok()) return claims.status();
+  const auto audience = acquire_audience(claims->audience);
+  if (!claims->inbound.has_value()) return &audience->second.view;
+  auto node = std::make_unique<Node>(Node{.audience = audience,
+                                          .service = {claims->audience.namespace_name, claims->service},
+                                          .inbound = *claims->inbound,
+                                          .view = snapshot::View(&audience->second.view)});
+  apply_inbound(*applied_, *node);
+  nodes_of_service_[node->service].insert(node.get());
+  const snapshot::View* view = &node->view;
+  nodes_.emplace(view, std::move(node));
+  return view;
 }
 
 void Mesh::release(const snapshot::View& view) {
-  const auto entry =
-      std::find_if(audiences_.begin(), audiences_.end(), [&](const auto& each) { return &each.second->view == &view; });
-  if (entry != audiences_.end() && --entry->second->users == 0) audiences_.erase(entry);
+  if (const auto shared = audience_of_view_.find(&view); shared != audience_of_view_.end()) {
+    return release_audience(shared->second);
+  }
+  const auto found = nodes_.find(&view);
+  if (found == nodes_.end()) return;
+  const std::unique_ptr<Node> node = std::move(found->second);
+  nodes_.erase(found);
+  const auto of_service = nodes_of_service_.find(node->service);
+  of_service->second.erase(node.get());
+  if (of_service->second.empty()) nodes_of_service_.erase(of_service);
+  release_audience(node->audience);
 }
 
 }  // namespace weft::server

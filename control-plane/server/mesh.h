@@ -8,8 +8,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
+#include "absl/container/flat_hash_map.h"
 #include "control-plane/compile/compile.h"
+#include "control-plane/compile/node.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/xds/debounce.h"
 #include "control-plane/xds/hub.h"
@@ -33,11 +36,11 @@ class Mesh : public xds::Views {
   // Brings the views to where they are due by now. True if any changed.
   bool advance(int64_t now_ms);
 
-  // A node says by its metadata where it belongs: `namespace` ("default" if it does not), and `outbound_port` for a
-  // proxy that wants a listener on that port of loopback.
-  const snapshot::View& acquire(const envoy::config::core::v3::Node& node) override;
+  // What a node says of itself by its metadata is in compile/node.h.
+  absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
   void release(const snapshot::View& view) override;
 
+  // Of the views that nodes share.
   size_t view_count() const { return audiences_.size(); }
   // The newest.
   const registry::Model& model() const { return *newest_; }
@@ -47,11 +50,25 @@ class Mesh : public xds::Views {
     snapshot::View view;
     int users = 0;
   };
+  using Audiences = std::map<compile::Audience, Audience>;
+  // A stream's node that has an application: on top of what it shares with its audience stands what is its own.
+  struct Node {
+    Audiences::iterator audience;
+    registry::ServiceName service;
+    compile::Inbound inbound;
+    snapshot::View view;
+  };
 
   void apply(const registry::Model& after, const registry::ChangeSet& changed);
+  void apply_inbound(const registry::Model& model, Node& node);
+  Audiences::iterator acquire_audience(const compile::Audience& audience);
+  void release_audience(Audiences::iterator audience);
 
   snapshot::Interner interner_;
-  std::map<compile::Audience, std::unique_ptr<Audience>> audiences_;
+  Audiences audiences_;
+  absl::flat_hash_map<const snapshot::View*, Audiences::iterator> audience_of_view_;
+  absl::flat_hash_map<const snapshot::View*, std::unique_ptr<Node>> nodes_;
+  std::map<registry::ServiceName, std::set<Node*>> nodes_of_service_;
   // What the views are of, and the newest.
   registry::ModelPointer applied_;
   registry::ModelPointer newest_;
@@ -61,8 +78,5 @@ class Mesh : public xds::Views {
   xds::Debounce debounce_;
   xds::Debounce endpoint_debounce_;
 };
-
-// Which audience a node belongs to.
-compile::Audience audience_of(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::server

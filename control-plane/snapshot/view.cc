@@ -21,17 +21,22 @@ absl::Status dangling(const Resource& resource, const Reference& reference) {
 
 }  // namespace
 
-ResourcePointer View::find(Type type, const std::string& name) const {
-  const Resources& resources = all(type);
+ResourcePointer View::find_own(Type type, const std::string& name) const {
+  const Resources& resources = own(type);
   const auto found = resources.find(name);
   return found == resources.end() ? nullptr : found->second;
+}
+
+ResourcePointer View::find(Type type, const std::string& name) const {
+  ResourcePointer found = find_own(type, name);
+  return found == nullptr && below_ != nullptr ? below_->find(type, name) : found;
 }
 
 absl::Status View::apply(const std::vector<Change>& changes) {
   std::vector<Change> undo;
   const uint64_t before = generation_;
   for (const Change& change : changes) {
-    const ResourcePointer known = find(change.type, change.name);
+    const ResourcePointer known = find_own(change.type, change.name);
     if (known == change.resource) continue;
     if (known != nullptr && change.resource != nullptr && known->version == change.resource->version) continue;
     undo.push_back({change.type, change.name, known});
@@ -82,7 +87,7 @@ absl::Status View::check(const std::vector<Change>& changes) const {
     if (now == nullptr) {
       if (!referrers_[index(change.type)].contains(change.name)) continue;
       for (const Type type : kTypes) {
-        for (const auto& [name, resource] : all(type)) {
+        for (const auto& [name, resource] : own(type)) {
           for (const Reference& reference : resource->references) {
             if (reference.type == change.type && reference.name == change.name) return dangling(*resource, reference);
           }
@@ -101,10 +106,11 @@ std::vector<Change> difference(const View& from, const std::array<View::Resource
   std::vector<Change> changes;
   for (const Type type : kTypes) {
     for (const auto& [name, resource] : to[index(type)]) {
-      const ResourcePointer known = from.find(type, name);
+      const auto found = from.own(type).find(name);
+      const ResourcePointer known = found == from.own(type).end() ? nullptr : found->second;
       if (known == nullptr || known->version != resource->version) changes.push_back({type, name, resource});
     }
-    for (const auto& [name, known] : from.all(type)) {
+    for (const auto& [name, known] : from.own(type)) {
       if (!to[index(type)].contains(name)) changes.push_back({type, name, nullptr});
     }
   }

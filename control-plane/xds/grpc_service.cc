@@ -97,6 +97,11 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
     if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
   }
 
+  void end(const absl::Status& status) override {
+    // Both enumerate the same codes.
+    finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+  }
+
  private:
   template <typename Request>
   void receive() {

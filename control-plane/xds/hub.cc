@@ -40,9 +40,15 @@ void Hub::handle(SessionId id, Request request) {
   if (found == sessions_.end()) return;
   Session& session = found->second;
   if (session.stream == nullptr) {
+    const absl::StatusOr<const View*> view = views_.acquire(request.node());
+    if (!view.ok()) {
+      base::log_warning(absl::StrCat(session.peer, ": ", std::string(view.status().message())));
+      session.sink->end(view.status());
+      return;
+    }
     session.node_id = request.node().id();
     session.node_cluster = request.node().cluster();
-    session.view = &views_.acquire(request.node());
+    session.view = *view;
     session.stream = std::make_unique<Stream>(session.form, *session.view, clock_);
   }
   if (session.only.has_value()) {

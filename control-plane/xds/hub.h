@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/xds/stream.h"
 
@@ -24,8 +25,8 @@ namespace weft::xds {
 class Views {
  public:
   virtual ~Views() = default;
-  // The view lives, at its place, until as many release() calls.
-  virtual const View& acquire(const envoy::config::core::v3::Node& node) = 0;
+  // The view lives, at its place, until as many release() calls. An error says what the node says wrong of itself.
+  virtual absl::StatusOr<const View*> acquire(const envoy::config::core::v3::Node& node) = 0;
   virtual void release(const View& view) = 0;
 };
 
@@ -34,6 +35,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual void send(const Response& response) = 0;
+  // Ends the stream; its session is closed later, by close().
+  virtual void end(const absl::Status& status) = 0;
 };
 
 // What a node was sent, holds and refused, of one type.
@@ -95,7 +98,7 @@ class Hub {
     // Both null until the first request.
     const View* view = nullptr;
     std::unique_ptr<Stream> stream;
-    uint64_t pushed_generation = 0;
+    View::Generation pushed_generation;
   };
 
   template <typename Request>

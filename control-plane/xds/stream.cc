@@ -118,7 +118,9 @@ Response Stream::respond(Type type, std::vector<Change> changes) {
         at(type).holds(change.name) && at(type).held_version(change.name) != change.resource->version;
     if (!is_update) continue;
     for (const snapshot::Reference& reference : change.resource->references) {
-      if (type == Type::kCluster || type == Type::kListener) at(reference.type).mark_again(reference.name);
+      // A listener that names a cluster does not wait for it.
+      const bool is_awaited = type == Type::kCluster || (type == Type::kListener && reference.type != Type::kCluster);
+      if (is_awaited) at(reference.type).mark_again(reference.name);
     }
   }
   Response response;

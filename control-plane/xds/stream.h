@@ -70,7 +70,7 @@ class Stream {
   base::Clock& clock_;
   std::array<Subscription, snapshot::kTypeCount> subscriptions_;
   std::array<Counts, snapshot::kTypeCount> counts_;
-  uint64_t seen_generation_ = 0;
+  View::Generation seen_generation_;
   uint64_t last_nonce_ = 0;
 };
 

@@ -118,7 +118,7 @@ void Subscription::mark_all(const View& view) {
   for (const auto& [name, resource] : held_) due_.try_emplace(name, false);
   for (const std::string& name : names_) due_.try_emplace(name, false);
   if (!wildcard_) return;
-  for (const auto& [name, resource] : view.all(type_)) due_.try_emplace(name, false);
+  view.for_each_name(type_, [this](const std::string& name) { due_.try_emplace(name, false); });
 }
 
 void Subscription::mark_again(const std::string& name) {

@@ -4,6 +4,7 @@
 
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/core/v3/base.pb.h"
+#include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "gateway/v1/http_route.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
@@ -65,27 +66,23 @@ struct Fixture {
     REQUIRE(mesh.advance(100));
   }
 
+  const snapshot::View& acquire(const envoy::config::core::v3::Node& node) {
+    const auto view = mesh.acquire(node);
+    REQUIRE(view.ok());
+    return **view;
+  }
+
   registry::Model model;
   Mesh mesh;
 };
 
-TEST_CASE("a node's metadata says where it belongs") {
-  const compile::Audience proxy = audience_of(node("envoy", "shop", 15001));
-  CHECK(proxy.namespace_name == "shop");
-  CHECK(proxy.outbound_port == 15001);
-  const compile::Audience client = audience_of(node("gRPC Go", "shop", 15001));
-  CHECK(client.is_grpc_client);
-  CHECK(client.outbound_port == 0);
-  CHECK(audience_of(node("envoy", "", 70000)) == compile::Audience{.namespace_name = "default"});
-}
-
 TEST_CASE("a gRPC client finds a service under each of its names, its own namespace's by the name alone") {
   Fixture f;
   f.add_cart();
-  const snapshot::View& own = f.mesh.acquire(node("gRPC Go", "shop", 0));
+  const snapshot::View& own = f.acquire(node("gRPC Go", "shop", 0));
   for (const char* name : {"cart:80", "cart.shop:80"}) CHECK(own.find(Type::kListener, name) != nullptr);
   CHECK(own.find(Type::kRoute, "shop/cart:80") != nullptr);
-  const snapshot::View& other = f.mesh.acquire(node("gRPC Go", "other", 0));
+  const snapshot::View& other = f.acquire(node("gRPC Go", "other", 0));
   CHECK(other.find(Type::kListener, "cart:80") == nullptr);
   CHECK(other.find(Type::kListener, "cart.shop:80") != nullptr);
   CHECK(own.find(Type::kCluster, "shop/cart:80") == other.find(Type::kCluster, "shop/cart:80"));
@@ -94,7 +91,7 @@ TEST_CASE("a gRPC client finds a service under each of its names, its own namesp
 TEST_CASE("changes wait until they are quiet; endpoints alone wait less, and take nothing else along") {
   Fixture f;
   f.add_cart();
-  const snapshot::View& view = f.mesh.acquire(node("envoy", "shop", 15001));
+  const snapshot::View& view = f.acquire(node("envoy", "shop", 15001));
   const snapshot::ResourcePointer before = view.find(Type::kEndpoint, "shop/cart:80");
   const registry::ServiceName pay{.namespace_name = "shop", .name = "pay"};
   add_service(f.model, pay);
@@ -106,7 +103,7 @@ TEST_CASE("changes wait until they are quiet; endpoints alone wait less, and tak
   CHECK(view.find(Type::kEndpoint, "shop/cart:80") != before);
   CHECK(view.find(Type::kCluster, "shop/pay:80") == nullptr);
   // A view that is made now has both as they are in force.
-  const snapshot::View& later = f.mesh.acquire(node("envoy", "other", 15001));
+  const snapshot::View& later = f.acquire(node("envoy", "other", 15001));
   CHECK(later.find(Type::kEndpoint, "shop/cart:80") == view.find(Type::kEndpoint, "shop/cart:80"));
   CHECK(later.find(Type::kCluster, "shop/pay:80") == nullptr);
   CHECK_FALSE(f.mesh.advance(1099));
@@ -118,7 +115,7 @@ TEST_CASE("changes wait until they are quiet; endpoints alone wait less, and tak
 TEST_CASE("what is pushed bit by bit is what would be compiled at once") {
   Fixture f;
   f.add_cart();
-  const snapshot::View& view = f.mesh.acquire(node("gRPC Go", "shop", 0));
+  const snapshot::View& view = f.acquire(node("gRPC Go", "shop", 0));
   const registry::ServiceName pay{.namespace_name = "shop", .name = "pay"};
   add_service(f.model, pay);
   f.commit({.services = {pay}, .endpoints = {pay}, .routes = {pay}, .policies = {pay}}, 1000);
@@ -131,18 +128,67 @@ TEST_CASE("what is pushed bit by bit is what would be compiled at once") {
   REQUIRE(f.mesh.advance(2100));
   snapshot::Interner interner;
   CHECK(view.find(Type::kCluster, "shop/pay:80") != nullptr);
-  CHECK(snapshot::difference(view, compile::compile_all(f.model, audience_of(node("gRPC Go", "shop", 0)), interner))
+  CHECK(snapshot::difference(
+            view, compile::compile_all(f.model, {.namespace_name = "shop", .is_grpc_client = true}, interner))
             .empty());
 }
 
 TEST_CASE("a view ends with the last node that uses it") {
   Fixture f;
-  const snapshot::View& one = f.mesh.acquire(node("envoy", "shop", 0));
-  const snapshot::View& same = f.mesh.acquire(node("envoy", "shop", 0));
+  const snapshot::View& one = f.acquire(node("envoy", "shop", 0));
+  const snapshot::View& same = f.acquire(node("envoy", "shop", 0));
   CHECK(&one == &same);
   f.mesh.release(one);
   CHECK(f.mesh.view_count() == 1);
   f.mesh.release(one);
+  CHECK(f.mesh.view_count() == 0);
+}
+
+envoy::config::core::v3::Node sidecar(const std::string& id, const std::string& address) {
+  envoy::config::core::v3::Node sidecar = node("weft-proxy", "shop", 15001);
+  sidecar.set_id(id);
+  auto& fields = *sidecar.mutable_metadata()->mutable_fields();
+  fields["service"].set_string_value("cart");
+  fields["inbound_address"].set_string_value(address);
+  fields["inbound_port"].set_number_value(15006);
+  fields["app_port"].set_number_value(8080);
+  return sidecar;
+}
+
+TEST_CASE("what replicas have alone stands beside what they share, and follows their service's protocol") {
+  Fixture f;
+  const snapshot::View& one = f.acquire(sidecar("cart-1", "10.0.0.1"));
+  const snapshot::View& two = f.acquire(sidecar("cart-2", "10.0.0.2"));
+  CHECK(f.mesh.view_count() == 1);
+  const auto inbound = content<envoy::config::listener::v3::Listener>(one, Type::kListener, "inbound");
+  CHECK(inbound.address().socket_address().address() == "10.0.0.1");
+  CHECK(inbound.address().socket_address().port_value() == 15006);
+  // Nobody says what it speaks: the first bytes do.
+  CHECK(inbound.has_default_filter_chain());
+  CHECK(one.find(Type::kRoute, "inbound") == two.find(Type::kRoute, "inbound"));
+  CHECK(one.find(Type::kListener, "inbound") != two.find(Type::kListener, "inbound"));
+  CHECK(one.find(Type::kListener, "outbound") == two.find(Type::kListener, "outbound"));
+
+  f.add_cart();
+  CHECK_FALSE(
+      content<envoy::config::listener::v3::Listener>(one, Type::kListener, "inbound").has_default_filter_chain());
+  CHECK(one.find(Type::kCluster, "shop/cart:80") != nullptr);
+  auto service = std::make_shared<registry::Service>(*f.model.services.find(kCart));
+  service->ports[0].app_protocol = registry::AppProtocol::kTcp;
+  f.model.services.set(kCart, service);
+  f.commit({.services = {kCart}}, 1000);
+  REQUIRE(f.mesh.advance(1100));
+  for (const snapshot::View* view : {&one, &two}) CHECK(view->find(Type::kRoute, "inbound") == nullptr);
+
+  f.mesh.release(one);
+  CHECK(f.mesh.view_count() == 1);
+  f.mesh.release(two);
+  CHECK(f.mesh.view_count() == 0);
+}
+
+TEST_CASE("a node that says something wrong gets no view") {
+  Fixture f;
+  CHECK(f.mesh.acquire(node("envoy", "shop", 70'000)).status().code() == absl::StatusCode::kInvalidArgument);
   CHECK(f.mesh.view_count() == 0);
 }
 
@@ -181,7 +227,7 @@ TEST_CASE("routes stand in Gateway API's order, with the policies that hold, and
   f.commit({.services = {kCart}}, 0);
   REQUIRE(f.mesh.advance(100));
 
-  const snapshot::View& view = f.mesh.acquire(node("envoy", "shop", 15001));
+  const snapshot::View& view = f.acquire(node("envoy", "shop", 15001));
   const auto outbound = content<envoy::config::route::v3::RouteConfiguration>(view, Type::kRoute, "outbound");
   REQUIRE(outbound.virtual_hosts_size() == 1);
   const auto& host = outbound.virtual_hosts(0);

@@ -1,6 +1,7 @@
 #include "control-plane/snapshot/view.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "control-plane/snapshot/interner.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
@@ -24,7 +25,7 @@ ResourcePointer route(const std::string& name, const std::string& to) {
 
 Change set(const ResourcePointer& resource) { return {resource->type, resource->name, resource}; }
 
-std::vector<std::string> changed_since(const View& view, uint64_t generation) {
+std::vector<std::string> changed_since(const View& view, View::Generation generation) {
   std::vector<std::string> names;
   REQUIRE(view.changes_since(generation, [&](Type, const std::string& name) { names.push_back(name); }));
   return names;
@@ -64,7 +65,7 @@ TEST_CASE("equal resources become one for as long as somebody holds it") {
 TEST_CASE("a view tells what changed since a generation, and only that") {
   View view;
   REQUIRE(view.apply({set(cluster("a")), set(cluster("b"))}).ok());
-  const uint64_t before = view.generation();
+  const View::Generation before = view.generation();
   REQUIRE(view.apply({set(cluster("a")), set(cluster("b", "new")), {Type::kCluster, "none", nullptr}}).ok());
   CHECK(changed_since(view, before) == std::vector<std::string>{"b"});
   CHECK(changed_since(view, view.generation()).empty());
@@ -73,24 +74,24 @@ TEST_CASE("a view tells what changed since a generation, and only that") {
 TEST_CASE("a view whose log does not reach back says so") {
   View view;
   for (int i = 0; i < 5000; ++i) REQUIRE(view.apply({set(cluster("a", std::to_string(i)))}).ok());
-  CHECK_FALSE(view.changes_since(0, [](Type, const std::string&) {}));
-  CHECK(changed_since(view, view.generation() - 10).size() == 10);
+  CHECK_FALSE(view.changes_since({}, [](Type, const std::string&) {}));
+  CHECK(changed_since(view, {view.generation().own - 10, 0}).size() == 10);
 }
 
 TEST_CASE("no route to a cluster that the view lacks, whichever way it would come about") {
   View view;
   const absl::Status dangling = view.apply({set(cluster("other")), set(route("r", "a"))});
   CHECK(dangling.message() == "route \"r\" names cluster \"a\", which the view lacks");
-  CHECK(view.generation() == 0);
+  CHECK(view.generation() == View::Generation{});
   CHECK(view.find(Type::kCluster, "other") == nullptr);
 
   REQUIRE(view.apply({set(route("r", "a")), set(cluster("a"))}).ok());
-  const uint64_t before = view.generation();
+  const View::Generation before = view.generation();
   CHECK_FALSE(view.apply({{Type::kCluster, "a", nullptr}}).ok());
   CHECK(view.find(Type::kCluster, "a") != nullptr);
   CHECK(changed_since(view, before).empty());
   CHECK(view.apply({{Type::kCluster, "a", nullptr}, {Type::kRoute, "r", nullptr}}).ok());
-  CHECK(view.all(Type::kRoute).empty());
+  CHECK(view.own(Type::kRoute).empty());
 }
 
 TEST_CASE("the difference to a whole state is what has to change, removals included") {
@@ -104,6 +105,32 @@ TEST_CASE("the difference to a whole state is what has to change, removals inclu
   CHECK(changes.size() == 3);
   REQUIRE(view.apply(changes).ok());
   CHECK(difference(view, wanted).empty());
+}
+
+TEST_CASE("a view on another has what is below, and tells what changes in either") {
+  View below;
+  REQUIRE(below.apply({set(cluster("shared"))}).ok());
+  View view(&below);
+  REQUIRE(view.apply({set(cluster("own")), set(route("r", "own")), set(route("s", "shared"))}).ok());
+  CHECK(view.find(Type::kCluster, "shared") == below.find(Type::kCluster, "shared"));
+  CHECK(below.find(Type::kCluster, "own") == nullptr);
+  std::set<std::string> names;
+  view.for_each_name(Type::kCluster, [&](const std::string& name) { names.insert(name); });
+  CHECK(names == std::set<std::string>{"own", "shared"});
+
+  const View::Generation before = view.generation();
+  REQUIRE(below.apply({set(cluster("later"))}).ok());
+  CHECK_FALSE(view.generation() == before);
+  REQUIRE(view.apply({set(cluster("own", "anew"))}).ok());
+  CHECK(changed_since(view, before) == std::vector<std::string>{"later", "own"});
+  CHECK(changed_since(view, view.generation()).empty());
+  for (int i = 0; i < 5000; ++i) REQUIRE(below.apply({set(cluster("a", std::to_string(i)))}).ok());
+  CHECK_FALSE(view.changes_since(before, [](Type, const std::string&) {}));
+  // What is its own is all that a difference takes away.
+  std::array<View::Resources, kTypeCount> none;
+  REQUIRE(view.apply(difference(view, none)).ok());
+  CHECK(view.find(Type::kCluster, "own") == nullptr);
+  CHECK(view.find(Type::kCluster, "shared") != nullptr);
 }
 
 }  // namespace

@@ -170,7 +170,7 @@ void run(uint64_t seed, Form form, bool with_bad) {
   for (const Type type : snapshot::kTypes) {
     if (type == Type::kSecret) continue;
     const bool has_removals = form == Form::kDelta || type == Type::kCluster || type == Type::kListener;
-    for (const auto& [each, resource] : view.all(type)) {
+    for (const auto& [each, resource] : view.own(type)) {
       INFO(snapshot::type_name(type) << " " << each);
       const auto held = client.held(type).find(each);
       if (Client::is_bad(*resource)) {

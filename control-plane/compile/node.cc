@@ -1,0 +1,221 @@
+#include "control-plane/compile/node.h"
+
+#include <cmath>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "control-plane/registry/format.h"
+#include "envoy/config/core/v3/base.pb.h"
+
+namespace weft::compile {
+
+namespace {
+
+using google::protobuf::Struct;
+using google::protobuf::Value;
+
+constexpr char kDefaultNamespace[] = "default";
+// As gRPC's clients call themselves: "gRPC Go", "gRPC C-core" …
+constexpr char kGrpcAgent[] = "gRPC";
+constexpr char kLoopback[] = "127.0.0.1";
+constexpr size_t kMaxIdBytes = 256;
+constexpr size_t kMaxTargetBytes = 1024;
+constexpr size_t kMaxShownBytes = 64;
+constexpr double kMaxPort = 65'535;
+constexpr double kMinIntervalMs = 100;
+constexpr double kMaxIntervalMs = 600'000;
+
+std::string shown(std::string_view text) {
+  const bool is_cut = text.size() > kMaxShownBytes;
+  return absl::StrCat("\"", absl::CHexEscape(std::string(text.substr(0, kMaxShownBytes))), is_cut ? "…" : "", "\"");
+}
+
+std::string shown(const Value& value) {
+  switch (value.kind_case()) {
+    case Value::kStringValue:
+      return shown(value.string_value());
+    case Value::kNumberValue:
+      return absl::StrCat(value.number_value());
+    case Value::kBoolValue:
+      return value.bool_value() ? "true" : "false";
+    case Value::kStructValue:
+      return "a struct";
+    case Value::kListValue:
+      return "a list";
+    default:
+      return "null";
+  }
+}
+
+bool is_printable(std::string_view text) {
+  for (const char c : text) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) return false;
+  }
+  return true;
+}
+
+// Reads the fields of a struct and keeps the first mistake.
+class Reader {
+ public:
+  Reader(std::string node, std::string path, const Struct& fields)
+      : node_(std::move(node)), path_(std::move(path)), fields_(fields) {}
+
+  const Value* find(const char* field) const {
+    const auto found = fields_.fields().find(field);
+    return found == fields_.fields().end() ? nullptr : &found->second;
+  }
+
+  // Empty if there is none.
+  std::string name(const char* field) {
+    const Value* value = find(field);
+    if (value == nullptr) return "";
+    const std::string& text = value->string_value();
+    const bool is_name = value->has_string_value() && (text.empty() || registry::is_dns_label(text));
+    if (!is_name) fail(field, *value, "a name of at most 63 lower-case letters, digits and '-'");
+    return text;
+  }
+
+  std::string address(const char* field) {
+    const Value* value = find(field);
+    if (value == nullptr) return "";
+    const std::string& text = value->string_value();
+    const bool is_unspecified = text == "0.0.0.0" || text == "::";
+    if (!registry::is_ip(text) || is_unspecified) {
+      fail(field, *value, "the IP address at which others reach this workload");
+    }
+    return text;
+  }
+
+  // 0 if there is none.
+  uint16_t port(const char* field, double least) {
+    return static_cast<uint16_t>(whole(field, 0, least, kMaxPort, absl::StrCat("a port from ", least, " to 65535")));
+  }
+
+  int64_t whole(const char* field, int64_t otherwise, double least, double most, const std::string& expected) {
+    const Value* value = find(field);
+    if (value == nullptr) return otherwise;
+    const double number = value->number_value();
+    if (value->has_number_value() && number >= least && number <= most && number == std::floor(number)) {
+      return static_cast<int64_t>(number);
+    }
+    fail(field, *value, expected);
+    return otherwise;
+  }
+
+  void fail(const char* field, const Value& value, std::string_view expected) {
+    fail(field, absl::StrCat(shown(value), "; expected ", std::string(expected)));
+  }
+  void fail(const char* field, std::string_view what) {
+    if (!status_.ok()) return;
+    status_ =
+        absl::InvalidArgumentError(absl::StrCat("node ", node_, ": ", path_, ".", field, ": ", std::string(what)));
+  }
+
+  // Of another struct.
+  void fail(const absl::Status& status) {
+    if (status_.ok()) status_ = status;
+  }
+  const std::string& node() const { return node_; }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const std::string node_;
+  const std::string path_;
+  const Struct& fields_;
+  absl::Status status_;
+};
+
+HealthProbe read_health(Reader& node) {
+  HealthProbe probe;
+  const Value* value = node.find("health");
+  if (value == nullptr) return probe;
+  if (!value->has_struct_value()) {
+    node.fail("health", *value, "a struct with one of http, tcp and grpc");
+    return probe;
+  }
+  Reader health(node.node(), "metadata.health", value->struct_value());
+  int kinds = 0;
+  const auto text = [&](const char* field, HealthProbe::Kind kind, auto is_valid, const char* expected) {
+    const Value* target = health.find(field);
+    if (target == nullptr) return;
+    ++kinds;
+    probe.kind = kind;
+    probe.target = target->string_value();
+    const bool is_short = probe.target.size() <= kMaxTargetBytes && is_printable(probe.target);
+    if (!target->has_string_value() || !is_short || !is_valid(probe.target)) health.fail(field, *target, expected);
+  };
+  text(
+      "http", HealthProbe::Kind::kHttp, [](const std::string& path) { return path.starts_with('/'); },
+      "a path such as /healthz");
+  text(
+      "grpc", HealthProbe::Kind::kGrpc, [](const std::string&) { return true; },
+      "the name of a gRPC service, or an empty string");
+  if (const Value* tcp = health.find("tcp"); tcp != nullptr) {
+    ++kinds;
+    probe.kind = HealthProbe::Kind::kTcp;
+    if (!tcp->bool_value()) health.fail("tcp", *tcp, "true");
+  }
+  probe.interval_ms =
+      health.whole("interval_ms", probe.interval_ms, kMinIntervalMs, kMaxIntervalMs, "milliseconds from 100 to 600000");
+  node.fail(health.status());
+  if (kinds != 1) node.fail("health", absl::StrCat("has ", kinds, " of http, tcp and grpc; expected one"));
+  return probe;
+}
+
+std::optional<Inbound> read_inbound(Reader& node, const Audience& audience, const std::string& service) {
+  Inbound inbound;
+  inbound.address = node.address("inbound_address");
+  inbound.port = node.port("inbound_port", 1);
+  inbound.app_port = node.port("app_port", 1);
+  inbound.health = read_health(node);
+  if (inbound.app_port == 0) {
+    for (const char* field : {"inbound_address", "inbound_port", "health"}) {
+      if (node.find(field) != nullptr) node.fail(field, "is of no use without app_port, the application's own port");
+    }
+    return std::nullopt;
+  }
+  if (service.empty())
+    node.fail("service", "is missing; expected the service to which the application on app_port belongs");
+  if (inbound.address.empty())
+    node.fail("inbound_address", "is missing; expected the IP address at which others reach this workload");
+  if (inbound.port == 0) node.fail("inbound_port", "is missing; expected the port at which others reach this workload");
+  const bool on_loopback = inbound.address == kLoopback;
+  if (on_loopback && inbound.port == inbound.app_port) {
+    node.fail("inbound_port",
+              absl::StrCat(inbound.port, " on ", kLoopback, " is the application's own; expected another port"));
+  }
+  if (on_loopback && inbound.port == audience.outbound_port) {
+    node.fail("inbound_port",
+              absl::StrCat(inbound.port, " on ", kLoopback, " is outbound_port, too; expected another port"));
+  }
+  return inbound;
+}
+
+}  // namespace
+
+absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) {
+  if (node.id().size() > kMaxIdBytes || !is_printable(node.id())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("node.id: ", shown(node.id()), "; expected at most ", kMaxIdBytes, " printable bytes"));
+  }
+  NodeClaims claims;
+  claims.id = node.id();
+  claims.audience.is_grpc_client = node.user_agent_name().starts_with(kGrpcAgent);
+  Reader reader(shown(node.id()), "metadata", node.metadata());
+  claims.audience.namespace_name = reader.name("namespace");
+  if (claims.audience.namespace_name.empty()) claims.audience.namespace_name = kDefaultNamespace;
+  claims.service = reader.name("service");
+  if (!claims.audience.is_grpc_client) {
+    claims.audience.outbound_port = reader.port("outbound_port", 0);
+    claims.inbound = read_inbound(reader, claims.audience, claims.service);
+    if (claims.inbound.has_value() && claims.id.empty()) {
+      return absl::InvalidArgumentError(
+          "node.id: is missing; a workload that others call needs one, as its pod's name");
+    }
+  }
+  if (!reader.status().ok()) return reader.status();
+  return claims;
+}
+
+}  // namespace weft::compile

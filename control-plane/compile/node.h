@@ -1,0 +1,58 @@
+#pragma once
+
+// What a node says of itself by its metadata, which is the contract between a sidecar and the control plane: read and
+// checked. Pure; any thread.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "control-plane/compile/audience.h"
+
+namespace envoy::config::core::v3 {
+class Node;
+}  // namespace envoy::config::core::v3
+
+namespace weft::compile {
+
+// How a proxy finds out whether its application is well.
+struct HealthProbe {
+  enum class Kind : uint8_t { kNone, kHttp, kTcp, kGrpc };
+  Kind kind = Kind::kNone;
+  // kHttp: the path. kGrpc: the service, "" is the server as a whole.
+  std::string target;
+  int64_t interval_ms = 5'000;
+
+  bool operator==(const HealthProbe&) const = default;
+};
+
+// A proxy that stands before an application.
+struct Inbound {
+  // Where others reach it: an IP address without brackets.
+  std::string address;
+  uint16_t port = 0;
+  // The application's, on 127.0.0.1.
+  uint16_t app_port = 0;
+  HealthProbe health;
+
+  bool operator==(const Inbound&) const = default;
+};
+
+struct NodeClaims {
+  std::string id;
+  Audience audience;
+  // Of the audience's namespace; empty if the node says none.
+  std::string service;
+  // Only with a service.
+  std::optional<Inbound> inbound;
+};
+
+// InvalidArgument with the field, what it is and what was expected.
+//
+// namespace ("default" if there is none), service, outbound_port (0 is none), inbound_address with inbound_port and
+// app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`. Of
+// gRPC's own clients only the namespace counts.
+absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
+
+}  // namespace weft::compile

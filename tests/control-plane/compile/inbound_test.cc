@@ -1,0 +1,75 @@
+#include "control-plane/compile/inbound.h"
+
+#include <catch2/catch.hpp>
+
+#include "envoy/config/cluster/v3/cluster.pb.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+
+namespace weft::compile {
+namespace {
+
+using envoy::config::cluster::v3::Cluster;
+using envoy::config::listener::v3::Listener;
+using registry::AppProtocol;
+using snapshot::ResourcePointer;
+using snapshot::Type;
+
+const Inbound kInboundOfCart = {.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}};
+
+template <typename Message>
+Message content(const std::vector<ResourcePointer>& resources, Type type) {
+  Message message;
+  for (const ResourcePointer& resource : resources) {
+    google::protobuf::Any any;
+    if (resource->type != type) continue;
+    REQUIRE(any.ParseFromString(resource->any));
+    REQUIRE(any.UnpackTo(&message));
+  }
+  return message;
+}
+
+TEST_CASE("the port of the service behind which an application stands decides what is spoken") {
+  registry::Model model;
+  const registry::ServiceName name{.namespace_name = "shop", .name = "cart"};
+  CHECK(inbound_protocol(model, name, 8080) == AppProtocol::kDetect);
+  auto service = std::make_shared<registry::Service>();
+  service->ports = {{"web", 80, AppProtocol::kHttp, 8080}, {"db", 5432, AppProtocol::kTcp, 5432}};
+  model.services.set(name, service);
+  CHECK(inbound_protocol(model, name, 8080) == AppProtocol::kHttp);
+  CHECK(inbound_protocol(model, name, 5432) == AppProtocol::kTcp);
+  CHECK(inbound_protocol(model, name, 9999) == AppProtocol::kDetect);
+  service->ports = {{"", 80, AppProtocol::kGrpc, 8080}};
+  CHECK(inbound_protocol(model, name, 9999) == AppProtocol::kGrpc);
+}
+
+TEST_CASE("what is not HTTP passes as bytes, and needs no route") {
+  const auto resources = compile_inbound(kInboundOfCart, AppProtocol::kTcp);
+  CHECK(resources.size() == 2);
+  const auto listener = content<Listener>(resources, Type::kListener);
+  CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.tcp_proxy");
+  CHECK(listener.listener_filters().empty());
+}
+
+TEST_CASE("without a word on the protocol the first bytes decide, and a server that speaks first may") {
+  const auto listener = content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect), Type::kListener);
+  CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.http_connection_manager");
+  CHECK(listener.default_filter_chain().filters(0).name() == "envoy.filters.network.tcp_proxy");
+  CHECK(listener.continue_on_listener_filters_timeout());
+}
+
+TEST_CASE("the application is checked as its node asks, whether it is called or not") {
+  Inbound inbound = kInboundOfCart;
+  CHECK(content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp), Type::kCluster).health_checks().empty());
+  inbound.health = {HealthProbe::Kind::kHttp, "/healthz", 250};
+  const auto cluster = content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp2), Type::kCluster);
+  REQUIRE(cluster.health_checks_size() == 1);
+  const auto& check = cluster.health_checks(0);
+  CHECK(check.http_health_check().path() == "/healthz");
+  CHECK(check.http_health_check().codec_client_type() == envoy::type::v3::HTTP2);
+  CHECK(check.interval().nanos() == 250'000'000);
+  CHECK(check.no_traffic_interval().nanos() == 250'000'000);
+  CHECK(check.timeout().nanos() == 250'000'000);
+}
+
+}  // namespace
+}  // namespace weft::compile

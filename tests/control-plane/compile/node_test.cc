@@ -1,0 +1,150 @@
+#include "control-plane/compile/node.h"
+
+#include <catch2/catch.hpp>
+
+#include "envoy/config/core/v3/base.pb.h"
+
+namespace weft::compile {
+namespace {
+
+using envoy::config::core::v3::Node;
+
+auto& fields(Node& node) { return *node.mutable_metadata()->mutable_fields(); }
+
+Node sidecar() {
+  Node node;
+  node.set_id("cart-1");
+  node.set_user_agent_name("weft-proxy");
+  fields(node)["namespace"].set_string_value("shop");
+  fields(node)["service"].set_string_value("cart");
+  fields(node)["outbound_port"].set_number_value(15001);
+  fields(node)["inbound_address"].set_string_value("10.0.0.1");
+  fields(node)["inbound_port"].set_number_value(15006);
+  fields(node)["app_port"].set_number_value(8080);
+  return node;
+}
+
+auto& health(Node& node) { return *fields(node)["health"].mutable_struct_value()->mutable_fields(); }
+
+std::string mistake(const Node& node) { return std::string(read_node(node).status().message()); }
+
+TEST_CASE("a node's metadata says where it belongs and what stands behind it") {
+  const auto claims = read_node(sidecar());
+  REQUIRE(claims.ok());
+  CHECK(claims->id == "cart-1");
+  CHECK(claims->audience == Audience{.namespace_name = "shop", .outbound_port = 15001});
+  CHECK(claims->service == "cart");
+  REQUIRE(claims->inbound.has_value());
+  CHECK(*claims->inbound == Inbound{.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}});
+}
+
+TEST_CASE("a node without metadata belongs to the namespace default and has no listener") {
+  const auto claims = read_node(Node());
+  REQUIRE(claims.ok());
+  CHECK(claims->audience == Audience{.namespace_name = "default"});
+  CHECK_FALSE(claims->inbound.has_value());
+}
+
+TEST_CASE("of gRPC's own clients only the namespace counts") {
+  Node node = sidecar();
+  node.set_user_agent_name("gRPC Go");
+  const auto claims = read_node(node);
+  REQUIRE(claims.ok());
+  CHECK(claims->audience == Audience{.namespace_name = "shop", .is_grpc_client = true});
+  CHECK_FALSE(claims->inbound.has_value());
+}
+
+TEST_CASE("the check of the application's health comes with the node") {
+  Node node = sidecar();
+  health(node)["http"].set_string_value("/healthz");
+  health(node)["interval_ms"].set_number_value(250);
+  CHECK(read_node(node)->inbound->health == HealthProbe{HealthProbe::Kind::kHttp, "/healthz", 250});
+  node = sidecar();
+  health(node)["grpc"].set_string_value("");
+  CHECK(read_node(node)->inbound->health == HealthProbe{HealthProbe::Kind::kGrpc, "", 5000});
+  node = sidecar();
+  health(node)["tcp"].set_bool_value(true);
+  CHECK(read_node(node)->inbound->health == HealthProbe{HealthProbe::Kind::kTcp, "", 5000});
+}
+
+TEST_CASE("what a node says wrong is named with its place and what was expected") {
+  struct Case {
+    const char* field;
+    google::protobuf::Value value;
+    const char* message;
+  };
+  const auto number = [](double value) {
+    google::protobuf::Value out;
+    out.set_number_value(value);
+    return out;
+  };
+  const auto text = [](const std::string& value) {
+    google::protobuf::Value out;
+    out.set_string_value(value);
+    return out;
+  };
+  const Case cases[] = {
+      {"outbound_port", number(70'000), "metadata.outbound_port: 70000; expected a port from 0 to 65535"},
+      {"outbound_port", number(1.5), "metadata.outbound_port: 1.5; expected a port"},
+      {"outbound_port", text("80"), "metadata.outbound_port: \"80\"; expected a port"},
+      {"inbound_port", number(0), "metadata.inbound_port: 0; expected a port from 1 to 65535"},
+      {"app_port", number(-1), "metadata.app_port: -1; expected a port from 1"},
+      {"inbound_address", text("cart.example"), "metadata.inbound_address: \"cart.example\"; expected the IP address"},
+      {"inbound_address", text("0.0.0.0"), "metadata.inbound_address: \"0.0.0.0\"; expected the IP address"},
+      {"namespace", text("Shop"), "metadata.namespace: \"Shop\"; expected a name"},
+      {"namespace", number(1), "metadata.namespace: 1; expected a name"},
+      {"service", text(std::string(200, 'a')), "aaa…\"; expected a name of at most 63"},
+      {"service", text("a\nb"), "metadata.service: \"a\\nb\"; expected a name"},
+      {"service", text(""), "metadata.service: is missing"},
+      {"health", text("/"), "metadata.health: \"/\"; expected a struct"},
+  };
+  for (const Case& each : cases) {
+    Node node = sidecar();
+    fields(node)[each.field] = each.value;
+    INFO(each.field << " " << each.message);
+    CHECK(read_node(node).status().code() == absl::StatusCode::kInvalidArgument);
+    CHECK_THAT(mistake(node), Catch::Contains("node \"cart-1\": metadata."));
+    CHECK_THAT(mistake(node), Catch::Contains(each.message));
+  }
+}
+
+TEST_CASE("what belongs together must be there together, on ports of its own") {
+  for (const char* field : {"service", "inbound_address", "inbound_port"}) {
+    Node node = sidecar();
+    fields(node).erase(field);
+    CHECK_THAT(mistake(node), Catch::Contains(std::string("metadata.") + field + ": is missing"));
+  }
+  Node node = sidecar();
+  fields(node).erase("app_port");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.inbound_address: is of no use without app_port"));
+  node = sidecar();
+  node.clear_id();
+  CHECK_THAT(mistake(node), Catch::Contains("node.id: is missing"));
+  node = sidecar();
+  node.set_id(std::string(300, 'x'));
+  CHECK_THAT(mistake(node), Catch::Contains("expected at most 256 printable bytes"));
+  node = sidecar();
+  fields(node)["inbound_address"].set_string_value("127.0.0.1");
+  CHECK(read_node(node).ok());
+  fields(node)["inbound_port"].set_number_value(15001);
+  CHECK_THAT(mistake(node), Catch::Contains("is outbound_port, too"));
+  fields(node)["inbound_port"].set_number_value(8080);
+  CHECK_THAT(mistake(node), Catch::Contains("is the application's own"));
+}
+
+TEST_CASE("a health check is one of the three kinds") {
+  Node node = sidecar();
+  fields(node)["health"].mutable_struct_value();
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.health: has 0 of http, tcp and grpc"));
+  health(node)["http"].set_string_value("healthz");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.health.http: \"healthz\"; expected a path"));
+  health(node)["http"].set_string_value("/");
+  health(node)["tcp"].set_bool_value(true);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.health: has 2 of"));
+  health(node).erase("tcp");
+  health(node)["interval_ms"].set_number_value(1);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.health.interval_ms: 1; expected milliseconds from 100"));
+}
+
+}  // namespace
+}  // namespace weft::compile

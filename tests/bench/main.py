@@ -125,6 +125,8 @@ def run_scenarios(arguments, folder):
     print("%s, %d cores, Linux %s; proxies on core %d, client and application on core %d; %d rounds, medians"
           % (machine["cpu"], machine["cores"], machine["kernel"], options.proxy_core, options.load_core,
              options.rounds))
+    if not process.real_time():
+        print("no real-time priority is allowed here: other processes of the machine show in p99")
     print("access log off for everyone\n" if arguments.no_log else "", flush=True)
     certificates = Certificates(os.path.join(folder, "certificates"))
     rows = []

@@ -3,6 +3,6 @@
 
 int main(int argc, char** argv) {
   int exit_code = -1;
-  const weft::server::Options options = weft::server::parse_options(argc, argv, &exit_code);
-  return exit_code >= 0 ? exit_code : weft::server::run(options);
+  const weft::control::server::Options options = weft::control::server::parse_options(argc, argv, &exit_code);
+  return exit_code >= 0 ? exit_code : weft::control::server::run(options);
 }

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-namespace weft::base {
+namespace weft::control::base {
 
 namespace {
 
@@ -25,4 +25,4 @@ Clock& system_clock() {
   return clock;
 }
 
-}  // namespace weft::base
+}  // namespace weft::control::base

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace weft::base {
+namespace weft::control::base {
 
 class Clock {
  public:
@@ -31,4 +31,4 @@ class ManualClock : public Clock {
   int64_t elapsed_ms_ = 0;
 };
 
-}  // namespace weft::base
+}  // namespace weft::control::base

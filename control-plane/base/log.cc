@@ -3,7 +3,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
-namespace weft::base {
+namespace weft::control::base {
 
 namespace {
 
@@ -23,4 +23,4 @@ void log_info(std::string_view text) { write(spdlog::level::info, text); }
 void log_warning(std::string_view text) { write(spdlog::level::warn, text); }
 void log_error(std::string_view text) { write(spdlog::level::err, text); }
 
-}  // namespace weft::base
+}  // namespace weft::control::base

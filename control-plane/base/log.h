@@ -4,10 +4,10 @@
 
 #include <string_view>
 
-namespace weft::base {
+namespace weft::control::base {
 
 void log_info(std::string_view text);
 void log_warning(std::string_view text);
 void log_error(std::string_view text);
 
-}  // namespace weft::base
+}  // namespace weft::control::base

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 struct Audience {
   // Short names of services are of this namespace, and so are the consumer routes that hold.
@@ -20,4 +20,4 @@ struct Audience {
   auto operator<=>(const Audience&) const = default;
 };
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -10,7 +10,7 @@
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -198,4 +198,4 @@ snapshot::ResourcePointer compile_nowhere_endpoints() {
   return snapshot::make_resource(snapshot::Type::kEndpoint, assignment.cluster_name(), assignment);
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -6,7 +6,7 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // Its endpoints are names that whoever calls them resolves: they stand in the cluster, and it has no endpoints
 // resource.
@@ -24,4 +24,4 @@ snapshot::ResourcePointer compile_endpoints(const registry::Service& service, ui
 snapshot::ResourcePointer compile_nowhere_cluster();
 snapshot::ResourcePointer compile_nowhere_endpoints();
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -7,7 +7,7 @@
 #include "control-plane/compile/cluster.h"
 #include "control-plane/compile/listener.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -142,4 +142,4 @@ std::vector<Change> compile_changes(const registry::Model& before, const registr
   return changes.take();
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

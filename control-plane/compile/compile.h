@@ -11,7 +11,7 @@
 #include "control-plane/snapshot/interner.h"
 #include "control-plane/snapshot/view.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 using Compiled = std::array<snapshot::View::Resources, snapshot::kTypeCount>;
 
@@ -23,4 +23,4 @@ std::vector<snapshot::Change> compile_changes(const registry::Model& before, con
                                               const registry::ChangeSet& changed, const Audience& audience,
                                               snapshot::Interner& interner);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -2,7 +2,7 @@
 
 #include "control-plane/registry/format.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 google::protobuf::Duration duration(std::string_view text) {
   const int64_t total_ms = registry::parse_duration_ms(text).value_or(0);
@@ -12,4 +12,4 @@ google::protobuf::Duration duration(std::string_view text) {
   return result;
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -6,9 +6,9 @@
 
 #include <string_view>
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // "1h30m10s500ms".
 google::protobuf::Duration duration(std::string_view text);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

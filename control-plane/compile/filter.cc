@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "re2/re2.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -136,4 +136,4 @@ void add_mirror(const gateway::v1::HTTPRequestMirrorFilter& mirror, const std::s
   fraction->set_denominator(envoy::type::v3::FractionalPercent::MILLION);
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -8,7 +8,7 @@
 #include "gateway/v1/grpc_route.pb.h"
 #include "gateway/v1/http_route.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // Changes of headers, the request's and the answer's.
 void apply_header_filter(const gateway::v1::HTTPHeaderFilter& request, const gateway::v1::HTTPHeaderFilter& response,
@@ -37,4 +37,4 @@ void apply_rewrite(const gateway::v1::GRPCRouteRule& rule, const gateway::v1::GR
 void add_mirror(const gateway::v1::HTTPRequestMirrorFilter& mirror, const std::string& cluster,
                 envoy::config::route::v3::RouteAction& out);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

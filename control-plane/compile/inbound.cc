@@ -12,7 +12,7 @@
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -194,4 +194,4 @@ std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol
   return resources;
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

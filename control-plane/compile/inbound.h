@@ -10,7 +10,7 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // What the application on `app_port` speaks, as its service says; kDetect for a service that is not there.
 registry::AppProtocol inbound_protocol(const registry::Model& model, const registry::ServiceName& service,
@@ -18,4 +18,4 @@ registry::AppProtocol inbound_protocol(const registry::Model& model, const regis
 
 std::vector<snapshot::ResourcePointer> compile_inbound(const Inbound& inbound, registry::AppProtocol protocol);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -11,7 +11,7 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -118,4 +118,4 @@ std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& mo
           snapshot::make_resource(Type::kListener, name, listener, {{Type::kRoute, name}})};
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -13,7 +13,7 @@ namespace envoy::extensions::filters::network::http_connection_manager::v3 {
 class HttpConnectionManager;
 }  // namespace envoy::extensions::filters::network::http_connection_manager::v3
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // For gRPC's clients: one listener for each name of the service's port, "cart:80" … "cart.shop.svc.cluster.local:80",
 // and the route that all of them name.
@@ -32,4 +32,4 @@ bool is_http(registry::AppProtocol protocol);
 envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager connection_manager(
     const std::string& route_name);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -8,7 +8,7 @@
 #include "gateway/v1/http_route.pb.h"
 #include "re2/re2.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -100,4 +100,4 @@ Precedence compile_match(const gateway::v1::GRPCRouteMatch& match, const Audienc
   return precedence;
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -16,7 +16,7 @@ class GRPCRouteMatch;
 class HTTPRouteMatch;
 }  // namespace gateway::v1
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // Greater goes first: Gateway API, HTTPRouteRule.matches and GRPCRouteRule.matches. Between equals, the older route.
 struct Precedence {
@@ -36,4 +36,4 @@ Precedence compile_match(const gateway::v1::HTTPRouteMatch& match, const Audienc
 Precedence compile_match(const gateway::v1::GRPCRouteMatch& match, const Audience& audience,
                          envoy::config::route::v3::RouteMatch& out);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 std::string port_name(const registry::ServiceName& service, uint16_t port) {
   return absl::StrCat(service.external ? "external/" : "", service.namespace_name, "/", service.name, ":", port);
@@ -18,4 +18,4 @@ std::vector<std::string> hosts_for(const registry::Service& service, const Audie
   return hosts;
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -10,7 +10,7 @@
 #include "control-plane/compile/audience.h"
 #include "control-plane/registry/model.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // "shop/cart:80": the cluster of a service's port, its endpoints and its route.
 std::string port_name(const registry::ServiceName& service, uint16_t port);
@@ -25,4 +25,4 @@ inline constexpr std::string_view kInbound = "inbound";
 // The service's hosts that a caller of this audience may use: a name alone is for its own namespace.
 std::vector<std::string> hosts_for(const registry::Service& service, const Audience& audience);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -8,7 +8,7 @@
 #include "control-plane/registry/format.h"
 #include "envoy/config/core/v3/base.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -218,4 +218,4 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
   return claims;
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -14,7 +14,7 @@ namespace envoy::config::core::v3 {
 class Node;
 }  // namespace envoy::config::core::v3
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // How a proxy finds out whether its application is well.
 struct HealthProbe {
@@ -55,4 +55,4 @@ struct NodeClaims {
 // gRPC's own clients only the namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

@@ -14,7 +14,7 @@
 #include "gateway/v1/http_route.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 namespace {
 
@@ -194,4 +194,4 @@ void compile_routes(const registry::Model& model, const registry::Service& servi
   clusters.insert(port_name(service.name, port));
 }
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

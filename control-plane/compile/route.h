@@ -14,7 +14,7 @@ namespace envoy::config::route::v3 {
 class VirtualHost;
 }  // namespace envoy::config::route::v3
 
-namespace weft::compile {
+namespace weft::control::compile {
 
 // Adds to `host` the routes of calls to a port of a service, in order of precedence, and to `clusters` all that they
 // name. Without any route of its own the port's calls go straight to it.
@@ -22,4 +22,4 @@ void compile_routes(const registry::Model& model, const registry::Service& servi
                     const Audience& audience, envoy::config::route::v3::VirtualHost& host,
                     std::set<std::string>& clusters);
 
-}  // namespace weft::compile
+}  // namespace weft::control::compile

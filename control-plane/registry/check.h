@@ -28,7 +28,7 @@ namespace weft::v1 {
 class TrafficPolicy;
 }  // namespace weft::v1
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 class Check {
  public:
@@ -73,4 +73,4 @@ void check(const gateway::v1::TLSRoute& route, Check* check);
 void check(const gateway::v1::ReferenceGrant& grant, Check* check);
 void check(const v1::TrafficPolicy& policy, Check* check);
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

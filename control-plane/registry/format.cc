@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <string>
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 namespace {
 
@@ -80,4 +80,4 @@ bool is_token(std::string_view text) {
 bool is_ipv4(std::string_view text) { return is_address(AF_INET, text); }
 bool is_ipv6(std::string_view text) { return is_address(AF_INET6, text); }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

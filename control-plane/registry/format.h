@@ -6,7 +6,7 @@
 #include <optional>
 #include <string_view>
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 // Gateway API's duration (GEP-2257): one to four parts of up to five digits, each with its unit h, m, s or ms:
 // "1h30m", "500ms", "0s". In milliseconds; nothing if it is not one.
@@ -25,4 +25,4 @@ bool is_ipv4(std::string_view text);
 bool is_ipv6(std::string_view text);
 inline bool is_ip(std::string_view text) { return is_ipv4(text) || is_ipv6(text); }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

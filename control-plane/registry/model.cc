@@ -1,6 +1,6 @@
 #include "control-plane/registry/model.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 std::string to_string(const ServiceName& name) {
   return (name.external ? "external " : "") + name.namespace_name + "/" + name.name;
@@ -54,4 +54,4 @@ void ChangeSet::merge(const ChangeSet& later) {
   policies.insert(later.policies.begin(), later.policies.end());
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

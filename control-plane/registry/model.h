@@ -31,7 +31,7 @@ namespace weft::v1 {
 class TrafficPolicySpec;
 }  // namespace weft::v1
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 // Which object, as of which change of the store, says it.
 struct Origin {
@@ -221,4 +221,4 @@ struct ChangeSet {
   void merge(const ChangeSet& later);
 };
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

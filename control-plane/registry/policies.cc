@@ -5,7 +5,7 @@
 #include "control-plane/registry/services.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 namespace {
 
@@ -117,4 +117,4 @@ EffectivePolicyPointer PolicyTable::for_rule(const Key& route, const std::string
   return lay_over(targets);
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -17,7 +17,7 @@ class TargetReference;
 class TrafficPolicy;
 }  // namespace weft::v1
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 // What a policy is laid on: the mesh, a namespace, a service or a route, or one section of it.
 struct PolicyTarget {
@@ -60,4 +60,4 @@ class PolicyTable {
   std::map<PolicyTarget, std::map<Age, source::Object>> policies_;
 };
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -12,7 +12,7 @@
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 using source::Key;
 using source::Kind;
@@ -371,4 +371,4 @@ void Registry::judge_policies(const Dirty& dirty) {
   }
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -15,7 +15,7 @@
 #include "control-plane/registry/routes.h"
 #include "control-plane/source/store.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 class Registry {
  public:
@@ -79,4 +79,4 @@ class Registry {
   std::map<std::string, std::set<std::pair<int64_t, source::Key>>> claims_of_host_;
 };
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -10,7 +10,7 @@
 #include "gateway/v1/stream_route.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 namespace {
 
@@ -237,4 +237,4 @@ bool has_rule(const Object& route, const std::string& name) {
   });
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

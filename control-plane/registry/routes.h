@@ -14,7 +14,7 @@
 #include "control-plane/registry/policies.h"
 #include "gateway/v1/reference.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 // The ReferenceGrants, by the namespace that gives them. Not synchronised.
 class Grants {
@@ -52,4 +52,4 @@ ResolvedRoute resolve_route(const source::Object& object, const SharedMap<Servic
 // Whether the route has a rule of this name.
 bool has_rule(const source::Object& route, const std::string& name);
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -12,7 +12,7 @@
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/external_service.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 namespace {
 
@@ -200,4 +200,4 @@ std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const O
   return out;
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -7,7 +7,7 @@
 
 #include "control-plane/registry/model.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 // The service that an object of kind Service or ExternalService is.
 ServiceName service_name_of(const source::Key& key);
@@ -24,4 +24,4 @@ std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const s
 // When the object was made, in milliseconds since the epoch.
 int64_t created_ms(const source::Object& object);
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

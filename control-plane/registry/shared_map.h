@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 // Stable across runs and machines, so that iteration is too.
 inline size_t part_of(std::string_view text) {
@@ -72,4 +72,4 @@ class SharedMap {
   size_t size_ = 0;
 };
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

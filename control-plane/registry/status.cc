@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 namespace {
 
@@ -89,4 +89,4 @@ std::string summary_of(const Message& content) {
   return trouble.empty() ? accepted : trouble;
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -13,7 +13,7 @@
 #include "control-plane/source/object.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 inline constexpr char kControllerName[] = "weft.mesh/control";
 
@@ -40,4 +40,4 @@ std::vector<std::string> warnings_of(const google::protobuf::Message& status);
 // One line for a table: "Accepted", or the reason of the first condition that does not hold; "" without conditions.
 std::string summary_of(const google::protobuf::Message& content);
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -19,7 +19,7 @@
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 using source::Kind;
 using text::cat;
@@ -246,4 +246,4 @@ absl::Status validate(const source::Draft& draft) {
   return text.empty() ? absl::OkStatus() : absl::InvalidArgumentError(text);
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -11,7 +11,7 @@
 #include "control-plane/source/documents.h"
 #include "control-plane/source/object.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 struct Mistake {
   // In JSON's names: "spec.ports[0].port".
@@ -31,4 +31,4 @@ absl::Status validate(const source::Draft& draft);
 inline constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 inline constexpr char kWeightAnnotation[] = "weft.mesh/weight";
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

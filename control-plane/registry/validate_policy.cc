@@ -1,7 +1,7 @@
 #include "control-plane/registry/check.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 using text::cat;
 
@@ -142,4 +142,4 @@ void check(const v1::TrafficPolicy& policy, Check* check) {
   check_balancer(spec.load_balancer(), check);
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -6,7 +6,7 @@
 #include "gateway/v1/reference_grant.pb.h"
 #include "gateway/v1/stream_route.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 
 using text::cat;
 
@@ -286,4 +286,4 @@ void check(const gateway::v1::ReferenceGrant& grant, Check* check) {
   }
 }
 
-}  // namespace weft::registry
+}  // namespace weft::control::registry

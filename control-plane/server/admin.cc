@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 namespace {
 
@@ -93,4 +93,4 @@ void Admin::on_request(evhttp_request* request, void* self) {
   evhttp_send_reply(request, HTTP_OK, "OK", nullptr);
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -17,7 +17,7 @@ struct event_base;
 struct evhttp;
 struct evhttp_request;
 
-namespace weft::server {
+namespace weft::control::server {
 
 class Admin {
  public:
@@ -46,4 +46,4 @@ class Admin {
   std::thread thread_;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

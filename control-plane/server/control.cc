@@ -9,7 +9,7 @@
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/validate.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 using source::Change;
 using source::Key;
@@ -191,4 +191,4 @@ Revision Control::revision() {
   return registry_.model()->revision;
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

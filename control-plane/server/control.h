@@ -17,7 +17,7 @@
 #include "control-plane/source/documents.h"
 #include "control-plane/source/store.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 // One object of a change, as it was and as it is.
 struct Outcome {
@@ -86,4 +86,4 @@ class Control {
   std::unique_ptr<source::Store::Watch> watch_;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -9,7 +9,7 @@
 #include "control-plane/registry/status.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 using source::Key;
 using text::cat;
@@ -185,4 +185,4 @@ grpc::Status ControlService::Version(grpc::ServerContext*, const v1::VersionRequ
   return grpc::Status::OK;
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

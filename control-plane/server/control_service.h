@@ -8,7 +8,7 @@
 #include "control-plane/server/control.h"
 #include "weft/v1/control.grpc.pb.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 class ControlService : public v1::Control::Service {
  public:
@@ -31,4 +31,4 @@ class ControlService : public v1::Control::Service {
   const std::string version_;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-namespace weft::server {
+namespace weft::control::server {
 
 void Loop::post(std::function<void()> task) {
   const std::lock_guard lock(mutex_);
@@ -37,4 +37,4 @@ void Loop::run(const std::function<std::optional<int64_t>(int64_t now_ms)>& idle
   }
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

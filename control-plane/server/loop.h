@@ -12,7 +12,7 @@
 
 #include "control-plane/base/clock.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 class Loop {
  public:
@@ -35,4 +35,4 @@ class Loop {
   bool stopping_ = false;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

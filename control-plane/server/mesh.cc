@@ -8,7 +8,7 @@
 #include "control-plane/base/log.h"
 #include "control-plane/compile/inbound.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 namespace {
 
@@ -154,4 +154,4 @@ void Mesh::release(const snapshot::View& view) {
   release_audience(node->audience);
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -17,7 +17,7 @@
 #include "control-plane/xds/debounce.h"
 #include "control-plane/xds/hub.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 class Mesh : public xds::Views {
  public:
@@ -79,4 +79,4 @@ class Mesh : public xds::Views {
   xds::Debounce endpoint_debounce_;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
-namespace weft::server {
+namespace weft::control::server {
 
 namespace {
 
@@ -53,4 +53,4 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   return options;
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

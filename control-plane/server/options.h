@@ -6,7 +6,7 @@
 
 #include "control-plane/server/mesh.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 struct Options {
   // Made if it is missing; for its owner only.
@@ -28,4 +28,4 @@ Options parse_options(int argc, char** argv, int* exit_code);
 // "0.1.0".
 std::string version();
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -4,11 +4,11 @@
 
 #include <string>
 
-namespace weft::server {
+namespace weft::control::server {
 
 struct Page {
   std::string content_type;
   std::string body;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

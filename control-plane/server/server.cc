@@ -19,7 +19,7 @@
 #include "control-plane/server/xds_server.h"
 #include "control-plane/source/sqlite/sqlite_store.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 using text::cat;
 
@@ -90,4 +90,4 @@ int run(const Options& options) {
   return 0;
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -4,9 +4,9 @@
 
 #include "control-plane/server/options.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 // Returns the process's exit code: 0 after a signal, 1 if it could not start, with the reason on standard error.
 int run(const Options& options);
 
-}  // namespace weft::server
+}  // namespace weft::control::server

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 namespace {
 
@@ -80,4 +80,4 @@ std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, co
   return std::nullopt;
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

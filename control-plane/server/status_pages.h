@@ -10,9 +10,9 @@
 #include "control-plane/server/page.h"
 #include "control-plane/xds/hub.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 // Nothing if there is no such page.
 std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh);
 
-}  // namespace weft::server
+}  // namespace weft::control::server

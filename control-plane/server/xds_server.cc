@@ -7,7 +7,7 @@
 #include "api/text/cat.h"
 #include "control-plane/server/status_pages.h"
 
-namespace weft::server {
+namespace weft::control::server {
 
 XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits)
     : loop_(clock),
@@ -55,4 +55,4 @@ void XdsServer::stop() {
   thread_.join();
 }
 
-}  // namespace weft::server
+}  // namespace weft::control::server

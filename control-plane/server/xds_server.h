@@ -19,7 +19,7 @@ namespace grpc {
 class Server;
 }  // namespace grpc
 
-namespace weft::server {
+namespace weft::control::server {
 
 class XdsServer {
  public:
@@ -55,4 +55,4 @@ class XdsServer {
   std::unique_ptr<grpc::Server> server_;
 };
 
-}  // namespace weft::server
+}  // namespace weft::control::server

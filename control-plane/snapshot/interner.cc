@@ -5,11 +5,11 @@
 
 #include "proxy/base/hash.h"
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 
 ResourcePointer Interner::intern(ResourcePointer resource) {
   if (resources_.size() >= sweep_at_) sweep();
-  const uint64_t key = base::xxhash64(resource->name, resource->version);
+  const uint64_t key = weft::base::xxhash64(resource->name, resource->version);
   std::weak_ptr<const Resource>& known = resources_[key];
   ResourcePointer same = known.lock();
   if (same != nullptr && same->any == resource->any && same->name == resource->name) return same;
@@ -22,4 +22,4 @@ void Interner::sweep() {
   sweep_at_ = std::max<size_t>(1024, 2 * resources_.size());
 }
 
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

@@ -6,7 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "control-plane/snapshot/resource.h"
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 
 class Interner {
  public:
@@ -24,4 +24,4 @@ class Interner {
   size_t sweep_at_ = 1024;
 };
 
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "proxy/base/hash.h"
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 
 namespace {
 
@@ -83,7 +83,7 @@ ResourcePointer make_resource(Type type, std::string name, const google::protobu
   resource->any += content;
   resource->any.shrink_to_fit();
   // 0 says that there is no version.
-  resource->version = std::max<uint64_t>(1, base::xxhash64(resource->any));
+  resource->version = std::max<uint64_t>(1, weft::base::xxhash64(resource->any));
 
   const std::string version = version_text(resource->version);
   std::string& prefix = resource->delta_prefix;
@@ -105,4 +105,4 @@ uint64_t parse_version(std::string_view text) {
   return whole ? version : 0;
 }
 
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

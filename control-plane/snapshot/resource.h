@@ -15,7 +15,7 @@ namespace google::protobuf {
 class Message;
 }  // namespace google::protobuf
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 
 // In the order in which a node must learn of them.
 enum class Type : uint8_t { kCluster, kEndpoint, kSecret, kListener, kRoute };
@@ -60,4 +60,4 @@ std::string version_text(uint64_t version);
 // 0, which is no version, if it is not one of ours.
 uint64_t parse_version(std::string_view text);
 
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 
 namespace {
 
@@ -117,4 +117,4 @@ std::vector<Change> difference(const View& from, const std::array<View::Resource
   return changes;
 }
 
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

@@ -19,7 +19,7 @@
 #include "absl/status/status.h"
 #include "control-plane/snapshot/resource.h"
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 
 struct Change {
   Type type = Type::kCluster;
@@ -94,4 +94,4 @@ class View {
 // The changes that make `to` of what `from` has of its own of each type.
 std::vector<Change> difference(const View& from, const std::array<View::Resources, kTypeCount>& to);
 
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

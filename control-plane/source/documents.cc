@@ -11,7 +11,7 @@
 #include "api/text/parse.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::source {
+namespace weft::control::source {
 
 namespace {
 
@@ -173,4 +173,4 @@ absl::StatusOr<std::vector<Draft>> read_documents(std::string_view text, std::st
   return drafts;
 }
 
-}  // namespace weft::source
+}  // namespace weft::control::source

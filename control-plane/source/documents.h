@@ -11,7 +11,7 @@
 #include "api/text/position.h"
 #include "control-plane/source/object.h"
 
-namespace weft::source {
+namespace weft::control::source {
 
 // An object as written, not yet in any store.
 struct Draft {
@@ -28,4 +28,4 @@ struct Draft {
 // spec.ports[0]: …", also for an object that stands twice. `file_name` is for messages, and .json means JSON.
 absl::StatusOr<std::vector<Draft>> read_documents(std::string_view text, std::string_view file_name);
 
-}  // namespace weft::source
+}  // namespace weft::control::source

@@ -15,7 +15,7 @@
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::source {
+namespace weft::control::source {
 
 namespace {
 
@@ -91,4 +91,4 @@ std::unique_ptr<google::protobuf::Message> make_message(Kind kind) {
   return std::unique_ptr<google::protobuf::Message>(kind_info(kind).prototype->New());
 }
 
-}  // namespace weft::source
+}  // namespace weft::control::source

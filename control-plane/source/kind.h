@@ -11,7 +11,7 @@ namespace google::protobuf {
 class Message;
 }  // namespace google::protobuf
 
-namespace weft::source {
+namespace weft::control::source {
 
 enum class Kind : uint8_t {
   kNamespace,
@@ -53,4 +53,4 @@ const KindInfo* find_kind_by_word(std::string_view word);
 
 std::unique_ptr<google::protobuf::Message> make_message(Kind kind);
 
-}  // namespace weft::source
+}  // namespace weft::control::source

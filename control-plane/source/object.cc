@@ -6,7 +6,7 @@
 
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::source {
+namespace weft::control::source {
 
 namespace {
 
@@ -57,4 +57,4 @@ bool same_intent(const Message& a, const Message& b) {
   return google::protobuf::util::MessageDifferencer::Equals(*intent_of(a), *intent_of(b));
 }
 
-}  // namespace weft::source
+}  // namespace weft::control::source

@@ -15,7 +15,7 @@ namespace kubernetes::meta::v1 {
 class ObjectMeta;
 }  // namespace kubernetes::meta::v1
 
-namespace weft::source {
+namespace weft::control::source {
 
 // A store's count of changes, from 1; 0 is before the first.
 using Revision = uint64_t;
@@ -57,4 +57,4 @@ Key key_of(Kind kind, const google::protobuf::Message& content);
 // Whether two contents of one kind ask for the same: equal but for status and what stores set in metadata.
 bool same_intent(const google::protobuf::Message& a, const google::protobuf::Message& b);
 
-}  // namespace weft::source
+}  // namespace weft::control::source

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "control-plane/source/object.h"
 
-namespace weft::source {
+namespace weft::control::source {
 
 // One object's part of a commit.
 struct Write {
@@ -83,4 +83,4 @@ class Store {
   virtual absl::StatusOr<std::unique_ptr<Watch>> watch(Revision from, Watcher watcher) = 0;
 };
 
-}  // namespace weft::source
+}  // namespace weft::control::source

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 class Debounce {
  public:
@@ -39,4 +39,4 @@ class Debounce {
   int64_t last_ms_ = 0;
 };
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

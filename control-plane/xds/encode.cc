@@ -6,7 +6,7 @@
 
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 namespace {
 
@@ -65,4 +65,4 @@ grpc::ByteBuffer encode(const Response& response, Form form) {
   return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

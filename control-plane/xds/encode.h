@@ -7,8 +7,8 @@
 
 #include "control-plane/xds/stream.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 grpc::ByteBuffer encode(const Response& response, Form form);
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

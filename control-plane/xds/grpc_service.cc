@@ -16,7 +16,7 @@
 #include "envoy/service/route/v3/rds.grpc.pb.h"
 #include "envoy/service/secret/v3/sds.grpc.pb.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 namespace {
 
@@ -142,4 +142,4 @@ grpc::ServerGenericBidiReactor* GrpcService::CreateReactor(grpc::GenericCallback
   return new Refusing(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", context->method())));
 }
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

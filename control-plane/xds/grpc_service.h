@@ -9,7 +9,7 @@
 
 #include "control-plane/xds/hub.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 class GrpcService : public grpc::CallbackGenericService {
  public:
@@ -25,4 +25,4 @@ class GrpcService : public grpc::CallbackGenericService {
   Post post_;
 };
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

@@ -7,7 +7,7 @@
 #include "control-plane/base/log.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 namespace {
 
@@ -114,4 +114,4 @@ std::vector<NodeStatus> Hub::status() const {
   return nodes;
 }
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

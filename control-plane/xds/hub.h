@@ -19,7 +19,7 @@ namespace envoy::config::core::v3 {
 class Node;
 }  // namespace envoy::config::core::v3
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 // Which view a node gets.
 class Views {
@@ -112,4 +112,4 @@ class Hub {
   SessionId last_id_ = 0;
 };
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

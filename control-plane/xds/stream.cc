@@ -7,7 +7,7 @@
 #include "envoy/service/discovery/v3/discovery.pb.h"
 #include "proxy/base/hash.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 namespace {
 
@@ -18,7 +18,7 @@ constexpr std::array<Type, snapshot::kTypeCount> kRemovalOrder = {Type::kListene
 // The same for the same resources, whatever their order.
 std::string version_of(const std::vector<ResourcePointer>& resources) {
   uint64_t sum = 0;
-  for (const ResourcePointer& resource : resources) sum += base::xxhash64(resource->name, resource->version);
+  for (const ResourcePointer& resource : resources) sum += weft::base::xxhash64(resource->name, resource->version);
   return snapshot::version_text(sum);
 }
 
@@ -143,4 +143,4 @@ bool Stream::is_settled() const {
   });
 }
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

@@ -21,7 +21,7 @@ class DeltaDiscoveryRequest;
 class DiscoveryRequest;
 }  // namespace envoy::service::discovery::v3
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 struct Response {
   Type type = Type::kCluster;
@@ -74,4 +74,4 @@ class Stream {
   uint64_t last_nonce_ = 0;
 };
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

@@ -5,7 +5,7 @@
 
 #include "absl/strings/ascii.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 namespace {
 
@@ -254,4 +254,4 @@ uint64_t Subscription::held_version(const std::string& name) const {
   return held == held_.end() ? 0 : held->second->version;
 }
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

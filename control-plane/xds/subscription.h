@@ -17,7 +17,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "control-plane/snapshot/view.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 
 using snapshot::Change;
 using snapshot::ResourcePointer;
@@ -110,4 +110,4 @@ class Subscription {
 // Whether `text` has `name` as a word of its own.
 bool mentions(std::string_view text, std::string_view name);
 
-}  // namespace weft::xds
+}  // namespace weft::control::xds

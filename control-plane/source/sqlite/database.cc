@@ -4,7 +4,7 @@
 
 #include "api/text/cat.h"
 
-namespace weft::source::sqlite {
+namespace weft::control::source::sqlite {
 
 using text::cat;
 
@@ -107,4 +107,4 @@ absl::Status Database::error(std::string_view doing) const {
   }
 }
 
-}  // namespace weft::source::sqlite
+}  // namespace weft::control::source::sqlite

@@ -15,7 +15,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace weft::source::sqlite {
+namespace weft::control::source::sqlite {
 
 class Statement {
  public:
@@ -67,4 +67,4 @@ class Database {
   std::unique_ptr<sqlite3, Close> handle_;
 };
 
-}  // namespace weft::source::sqlite
+}  // namespace weft::control::source::sqlite

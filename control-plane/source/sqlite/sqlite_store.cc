@@ -11,7 +11,7 @@
 #include "api/text/print.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::source::sqlite {
+namespace weft::control::source::sqlite {
 
 using text::cat;
 
@@ -298,4 +298,4 @@ absl::StatusOr<std::unique_ptr<Store::Watch>> SqliteStore::watch(Revision from, 
   return std::make_unique<Watching>(this, std::move(watcher));
 }
 
-}  // namespace weft::source::sqlite
+}  // namespace weft::control::source::sqlite

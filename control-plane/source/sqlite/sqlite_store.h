@@ -11,7 +11,7 @@
 #include "control-plane/source/sqlite/database.h"
 #include "control-plane/source/store.h"
 
-namespace weft::source::sqlite {
+namespace weft::control::source::sqlite {
 
 class SqliteStore : public Store {
  public:
@@ -48,4 +48,4 @@ class SqliteStore : public Store {
   std::list<Watcher*> watchers_;
 };
 
-}  // namespace weft::source::sqlite
+}  // namespace weft::control::source::sqlite

@@ -5,7 +5,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 namespace {
 
 using envoy::config::cluster::v3::Cluster;
@@ -72,4 +72,4 @@ TEST_CASE("the application is checked as its node asks, whether it is called or 
 }
 
 }  // namespace
-}  // namespace weft::compile
+}  // namespace weft::control::compile

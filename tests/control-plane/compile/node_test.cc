@@ -4,7 +4,7 @@
 
 #include "envoy/config/core/v3/base.pb.h"
 
-namespace weft::compile {
+namespace weft::control::compile {
 namespace {
 
 using envoy::config::core::v3::Node;
@@ -147,4 +147,4 @@ TEST_CASE("a health check is one of the three kinds") {
 }
 
 }  // namespace
-}  // namespace weft::compile
+}  // namespace weft::control::compile

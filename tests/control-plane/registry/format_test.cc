@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-namespace weft::registry {
+namespace weft::control::registry {
 namespace {
 
 TEST_CASE("durations are Gateway API's") {
@@ -49,4 +49,4 @@ TEST_CASE("addresses and tokens") {
 }
 
 }  // namespace
-}  // namespace weft::registry
+}  // namespace weft::control::registry

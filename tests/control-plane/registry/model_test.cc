@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
-namespace weft::registry {
+namespace weft::control::registry {
 namespace {
 
 const ServiceName kCart{"shop", "cart"};
@@ -75,4 +75,4 @@ TEST_CASE("merged changes hold what either has") {
 }
 
 }  // namespace
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -10,7 +10,7 @@
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::registry {
+namespace weft::control::registry {
 namespace {
 
 using source::Kind;
@@ -349,4 +349,4 @@ TEST_CASE("status stands in the object that is shown, and in one word in tables"
 }
 
 }  // namespace
-}  // namespace weft::registry
+}  // namespace weft::control::registry

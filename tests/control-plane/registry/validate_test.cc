@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-namespace weft::registry {
+namespace weft::control::registry {
 namespace {
 
 std::string mistakes(const std::string& text) {
@@ -129,4 +129,4 @@ TEST_CASE("a policy's mistakes are told") {
 }
 
 }  // namespace
-}  // namespace weft::registry
+}  // namespace weft::control::registry

@@ -9,7 +9,7 @@
 #include "gateway/v1/http_route.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
-namespace weft::server {
+namespace weft::control::server {
 namespace {
 
 using snapshot::Type;
@@ -248,4 +248,4 @@ TEST_CASE("routes stand in Gateway API's order, with the policies that hold, and
 }
 
 }  // namespace
-}  // namespace weft::server
+}  // namespace weft::control::server

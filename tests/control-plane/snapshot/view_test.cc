@@ -7,7 +7,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
-namespace weft::snapshot {
+namespace weft::control::snapshot {
 namespace {
 
 ResourcePointer cluster(const std::string& name, const std::string& stat_name = "") {
@@ -134,4 +134,4 @@ TEST_CASE("a view on another has what is below, and tells what changes in either
 }
 
 }  // namespace
-}  // namespace weft::snapshot
+}  // namespace weft::control::snapshot

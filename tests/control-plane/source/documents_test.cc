@@ -8,7 +8,7 @@
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::source {
+namespace weft::control::source {
 namespace {
 
 std::string mistakes(std::string_view text, std::string_view name = "cart.yaml") {
@@ -160,4 +160,4 @@ TEST_CASE("kinds are found as references and command lines name them") {
 }
 
 }  // namespace
-}  // namespace weft::source
+}  // namespace weft::control::source

@@ -16,7 +16,7 @@
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
-namespace weft::source::sqlite {
+namespace weft::control::source::sqlite {
 namespace {
 
 class Folder {
@@ -242,4 +242,4 @@ TEST_CASE("a full disk refuses the commit and nothing else") {
 }
 
 }  // namespace
-}  // namespace weft::source::sqlite
+}  // namespace weft::control::source::sqlite

@@ -11,7 +11,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 namespace {
 
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
@@ -204,4 +204,4 @@ TEST_CASE("a client that refuses what is bad ends with all that is good") {
 }
 
 }  // namespace
-}  // namespace weft::xds
+}  // namespace weft::control::xds

@@ -5,7 +5,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
 
-namespace weft::xds {
+namespace weft::control::xds {
 namespace {
 
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
@@ -305,4 +305,4 @@ TEST_CASE("a name is mentioned as a word of its own") {
 }
 
 }  // namespace
-}  // namespace weft::xds
+}  // namespace weft::control::xds

@@ -121,6 +121,33 @@ ChangeSet Registry::apply(source::Revision revision, const std::vector<source::C
   return out;
 }
 
+ChangeSet Registry::apply_workloads(const std::vector<WorkloadChange>& changes) {
+  std::set<ServiceName> services;
+  for (const WorkloadChange& change : changes) {
+    const ServiceName name{.namespace_name = change.name.namespace_name, .name = change.name.service};
+    services.insert(name);
+    if (change.workload.has_value()) {
+      workloads_[name].insert_or_assign(change.name.node, *change.workload);
+      continue;
+    }
+    const auto of_service = workloads_.find(name);
+    if (of_service == workloads_.end()) continue;
+    of_service->second.erase(change.name.node);
+    if (of_service->second.empty()) workloads_.erase(of_service);
+  }
+  auto model = std::make_shared<Model>(*model_);
+  ChangeSet out;
+  for (const ServiceName& name : services) build_endpoints_of(name, model.get(), &out);
+  if (!out.empty()) model_ = std::move(model);
+  return out;
+}
+
+bool Registry::is_attached(const Workload& workload) const {
+  const auto service =
+      model_->services.find({.namespace_name = workload.name.namespace_name, .name = workload.name.service});
+  return service != nullptr && !service->ports_of_app(workload.app_port).empty();
+}
+
 void Registry::service_changed(const Object& object, Dirty* dirty) {
   const ServiceName name = service_name_of(object.key);
   dirty->services.insert(name);
@@ -268,7 +295,9 @@ void Registry::build_endpoints_of(const ServiceName& name, Model* model, ChangeS
     if (keys != slices_of_service_.end()) {
       for (const Key& key : keys->second) slices.push_back(objects_.at(key));
     }
-    endpoints = build_endpoints(*service, *find_service(name), slices);
+    const auto announced = workloads_.find(name);
+    endpoints = build_endpoints(*service, *find_service(name), slices,
+                                announced == workloads_.end() ? std::map<std::string, Workload>() : announced->second);
     const auto before = model->endpoints.find(name);
     if (before != nullptr && same(*before, *endpoints)) return;
   }

@@ -13,6 +13,7 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/registry/policies.h"
 #include "control-plane/registry/routes.h"
+#include "control-plane/registry/workload.h"
 #include "control-plane/source/store.h"
 
 namespace weft::control::registry {
@@ -25,6 +26,13 @@ class Registry {
   // Takes the changes of one commit; `now_ms`, since the epoch, is when conditions have changed by it. An object that
   // is not valid in itself counts as not there.
   ChangeSet apply(source::Revision revision, const std::vector<source::Change>& changes, int64_t now_ms);
+
+  // Takes workloads that announced themselves: each that is ready is an endpoint of its service, beside those of
+  // EndpointSlices. The model's revision stays.
+  ChangeSet apply_workloads(const std::vector<WorkloadChange>& changes);
+  // All of them, by service. Whether one is an endpoint of any port is for is_attached() to say.
+  const std::map<ServiceName, std::map<std::string, Workload>>& workloads() const { return workloads_; }
+  bool is_attached(const Workload& workload) const;
 
   // The status message of the object's kind; null if nothing is to be said, or there is no such object.
   std::shared_ptr<const google::protobuf::Message> status(const source::Key& key) const;
@@ -71,6 +79,8 @@ class Registry {
   Grants grants_;
 
   std::map<ServiceName, std::set<source::Key>> slices_of_service_;
+  // By service, and there by node.
+  std::map<ServiceName, std::map<std::string, Workload>> workloads_;
   // By whom they name, as parent or as backend, whether it is there or not.
   std::map<ServiceName, std::set<source::Key>> routes_naming_;
   std::map<source::Key, ResolvedRoute> resolved_;

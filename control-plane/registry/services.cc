@@ -117,6 +117,22 @@ void add_slice(const EndpointSlice& slice, const Service& service, Endpoints* ou
   }
 }
 
+void add_workload(const Workload& workload, const Service& service, Endpoints* out) {
+  // Until its proxy listens it is no endpoint at all.
+  if (!workload.listening) return;
+  Endpoint endpoint;
+  endpoint.address = workload.address;
+  endpoint.port = workload.port;
+  endpoint.ready = workload.ready();
+  endpoint.draining = workload.draining;
+  endpoint.workload = workload.name.node;
+  for (const uint16_t number : service.ports_of_app(workload.app_port)) {
+    for (Endpoints::Port& port : out->ports) {
+      if (port.service_port == number) port.endpoints.push_back(endpoint);
+    }
+  }
+}
+
 void add_external(const v1::ExternalServiceSpec& spec, Endpoints* out) {
   for (int i = 0; i < spec.ports_size(); ++i) {
     const auto& port = spec.ports(i);
@@ -138,7 +154,7 @@ void add_external(const v1::ExternalServiceSpec& spec, Endpoints* out) {
   }
 }
 
-// An endpoint that stands in two slices counts once, as it does while it moves from one to the other.
+// An endpoint that stands twice counts once, as while it moves from one slice to another.
 void sort_once(std::vector<Endpoint>* endpoints) {
   const auto place = [](const Endpoint& a) { return std::tie(a.address, a.port); };
   std::stable_sort(endpoints->begin(), endpoints->end(),
@@ -180,7 +196,8 @@ std::shared_ptr<const Service> build_service(const Object& object) {
 }
 
 std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const Object& object,
-                                                 const std::vector<Object>& slices) {
+                                                 const std::vector<Object>& slices,
+                                                 const std::map<std::string, Workload>& workloads) {
   auto out = std::make_shared<Endpoints>();
   for (const ServicePort& port : service.ports) out->ports.push_back({port.port, {}});
   if (service.name.external) {
@@ -195,6 +212,7 @@ std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const O
     }
   } else {
     for (const Object& slice : slices) add_slice(source::content_as<EndpointSlice>(slice), service, out.get());
+    for (const auto& [node, workload] : workloads) add_workload(workload, service, out.get());
   }
   for (Endpoints::Port& port : out->ports) sort_once(&port.endpoints);
   return out;

@@ -2,10 +2,13 @@
 
 // Services and endpoints of the model from their objects, which are valid. Pure; any thread.
 
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "control-plane/registry/model.h"
+#include "control-plane/registry/workload.h"
 
 namespace weft::control::registry {
 
@@ -16,10 +19,11 @@ ServiceName service_name_of_slice(const source::Object& slice);
 
 std::shared_ptr<const Service> build_service(const source::Object& object);
 
-// The endpoints of a service: of the slices that name it, or for an external one, and one by ExternalName, of its own
-// object.
+// The endpoints of a service: of the slices that name it and of its workloads that announced themselves (by node), or
+// for an external one, and one by ExternalName, of its own object.
 std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const source::Object& object,
-                                                 const std::vector<source::Object>& slices);
+                                                 const std::vector<source::Object>& slices,
+                                                 const std::map<std::string, Workload>& workloads);
 
 // When the object was made, in milliseconds since the epoch.
 int64_t created_ms(const source::Object& object);

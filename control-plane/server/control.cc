@@ -74,6 +74,23 @@ void Control::publish(Revision revision, const std::vector<Change>& changes) {
   if (on_model_ && !changed.empty()) on_model_(registry_.model(), changed);
 }
 
+void Control::apply_workloads(const std::vector<registry::WorkloadChange>& changes) {
+  const std::lock_guard lock(mutex_);
+  const registry::ChangeSet changed = registry_.apply_workloads(changes);
+  if (on_model_ && !changed.empty()) on_model_(registry_.model(), changed);
+}
+
+std::vector<Control::FoundWorkload> Control::workloads(const std::string& namespace_name, const std::string& service) {
+  const std::lock_guard lock(mutex_);
+  std::vector<FoundWorkload> out;
+  for (const auto& [name, of_service] : registry_.workloads()) {
+    if (!namespace_name.empty() && name.namespace_name != namespace_name) continue;
+    if (!service.empty() && name.name != service) continue;
+    for (const auto& [node, workload] : of_service) out.push_back({workload, registry_.is_attached(workload)});
+  }
+  return out;
+}
+
 absl::StatusOr<Applied> Control::commit(const std::vector<Write>& writes, bool dry_run, const std::string& author) {
   Applied applied;
   for (const Write& write : writes) {

@@ -71,6 +71,16 @@ class Control {
   absl::StatusOr<std::vector<source::Commit>> history(const std::optional<source::Key>& key, size_t limit);
   source::Revision revision();
 
+  // What became of workloads that announced themselves.
+  void apply_workloads(const std::vector<registry::WorkloadChange>& changes);
+  struct FoundWorkload {
+    registry::Workload workload;
+    // Its service has a port that leads to it.
+    bool is_attached = false;
+  };
+  // By namespace, service and node. An empty namespace or service means any.
+  std::vector<FoundWorkload> workloads(const std::string& namespace_name, const std::string& service);
+
  private:
   Control(std::unique_ptr<source::Store> store, base::Clock* clock) : store_(std::move(store)), clock_(clock) {}
 

@@ -7,6 +7,7 @@
 #include "api/text/cat.h"
 #include "api/text/print.h"
 #include "control-plane/registry/status.h"
+#include "control-plane/registry/workloads.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::control::server {
@@ -175,6 +176,23 @@ grpc::Status ControlService::History(grpc::ServerContext*, const v1::HistoryRequ
     *entry->mutable_time() = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(commit.time_ms);
     entry->set_author(commit.author);
     for (const Key& changed : commit.keys) show(changed, entry->add_objects());
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::ListWorkloads(grpc::ServerContext*, const v1::ListWorkloadsRequest* request,
+                                           v1::ListWorkloadsResponse* response) {
+  for (const Control::FoundWorkload& found : control_->workloads(request->namespace_(), request->service())) {
+    const registry::Workload& workload = found.workload;
+    const bool is_ipv6 = workload.address.find(':') != std::string::npos;
+    v1::Workload* out = response->add_workloads();
+    out->set_namespace_(workload.name.namespace_name);
+    out->set_service(workload.name.service);
+    out->set_name(workload.name.node);
+    out->set_address(cat(is_ipv6 ? "[" : "", workload.address, is_ipv6 ? "]:" : ":", workload.port));
+    out->set_app_port(workload.app_port);
+    out->set_state(registry::state_of(workload, found.is_attached));
+    out->set_ready(found.is_attached && workload.ready());
   }
   return grpc::Status::OK;
 }

@@ -23,6 +23,8 @@ class ControlService : public v1::Control::Service {
                        v1::HistoryResponse* response) override;
   grpc::Status Rollback(grpc::ServerContext* context, const v1::RollbackRequest* request,
                         v1::ApplyResponse* response) override;
+  grpc::Status ListWorkloads(grpc::ServerContext* context, const v1::ListWorkloadsRequest* request,
+                             v1::ListWorkloadsResponse* response) override;
   grpc::Status Version(grpc::ServerContext* context, const v1::VersionRequest* request,
                        v1::VersionResponse* response) override;
 

@@ -6,7 +6,7 @@ namespace weft::control::server {
 
 namespace {
 
-constexpr int64_t kMaxDebounceMs = 600'000;
+constexpr int64_t kMaxMs = 600'000;
 
 }  // namespace
 
@@ -36,8 +36,10 @@ Options parse_options(int argc, char** argv, int* exit_code) {
       ->check(loopback);
   Mesh::Limits& limits = options.limits;
   const auto add_ms = [&app](const char* name, int64_t& ms, const char* text) {
-    app.add_option(name, ms, text)->capture_default_str()->check(CLI::Range(int64_t{0}, kMaxDebounceMs));
+    app.add_option(name, ms, text)->capture_default_str()->check(CLI::Range(int64_t{0}, kMaxMs));
   };
+  add_ms("--workload-grace-ms", options.workload_grace_ms,
+         "A workload whose stream ended without a word stays an endpoint so long");
   add_ms("--debounce-ms", limits.all.quiet_ms, "Push once nothing has changed for so long");
   add_ms("--debounce-max-ms", limits.all.at_most_ms, "Push at the latest so long after a change");
   add_ms("--endpoint-debounce-ms", limits.endpoints.quiet_ms, "The same, for endpoints alone");

@@ -17,6 +17,8 @@ struct Options {
   std::string xds_address = "127.0.0.1:15010";
   std::string admin_address = "127.0.0.1:15014";
   Mesh::Limits limits;
+  // How long a workload whose stream ended without a word stays an endpoint.
+  int64_t workload_grace_ms = 10'000;
 };
 
 // Whether "127.0.0.1:80", "[::1]:80" or "localhost:80" stays on this machine.

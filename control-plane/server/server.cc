@@ -27,6 +27,7 @@ namespace {
 
 constexpr int kMaxRequestBytes = 64 << 20;
 constexpr char kDatabase[] = "/weft.db";
+constexpr char kWorkloads[] = "/workloads.db";
 
 absl::StatusOr<std::unique_ptr<Control>> open(const Options& options) {
   std::error_code error;
@@ -71,10 +72,18 @@ int run(const Options& options) {
 
   absl::StatusOr<std::unique_ptr<Control>> control = open(options);
   if (!control.ok()) return fail(control.status());
-  XdsServer xds(base::system_clock(), options.limits);
+  const auto workload_store = WorkloadStore::open(options.data_dir + kWorkloads);
+  if (!workload_store.ok()) return fail(workload_store.status());
+  XdsServer xds(base::system_clock(), options.limits, options.workload_grace_ms, **workload_store);
+  // Before the first model goes out, so that it has those that were known.
+  const auto known = xds.restore_workloads();
+  if (!known.ok()) return fail(known.status());
+  (*control)->apply_workloads(*known);
   (*control)->set_on_model([&xds](const registry::ModelPointer& model, const registry::ChangeSet& changed) {
     xds.set_model(model, changed);
   });
+  xds.set_on_workloads(
+      [&control](const std::vector<registry::WorkloadChange>& changes) { (*control)->apply_workloads(changes); });
   ControlService service(control->get(), version());
   const auto server = serve(options.control_socket, &service);
   if (!server.ok()) return fail(server.status());

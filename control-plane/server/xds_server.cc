@@ -2,17 +2,31 @@
 
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "api/text/cat.h"
+#include "control-plane/base/log.h"
 #include "control-plane/server/status_pages.h"
 
 namespace weft::control::server {
 
-XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits)
+namespace {
+
+std::optional<int64_t> earlier(std::optional<int64_t> a, std::optional<int64_t> b) {
+  if (!a.has_value() || !b.has_value()) return a.has_value() ? a : b;
+  return std::min(*a, *b);
+}
+
+}  // namespace
+
+XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store)
     : loop_(clock),
       mesh_(std::make_shared<registry::Model>(), limits),
-      hub_(mesh_, clock),
+      workloads_(workload_grace_ms),
+      workload_store_(store),
+      registration_(mesh_, workloads_, clock),
+      hub_(registration_, clock),
       service_(hub_, [this](std::function<void()> task) { loop_.post(std::move(task)); }),
       admin_([this](const std::string& path, Admin::Answer answer) {
         loop_.post([this, path, answer = std::move(answer)] { answer(status_page(path, hub_, mesh_)); });
@@ -27,11 +41,30 @@ void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet chan
   });
 }
 
+absl::StatusOr<std::vector<registry::WorkloadChange>> XdsServer::restore_workloads() {
+  const absl::StatusOr<std::vector<registry::Workload>> known = workload_store_.load();
+  if (!known.ok()) return known.status();
+  workloads_.restore(*known, loop_.now_ms());
+  return workloads_.take_changes();
+}
+
+void XdsServer::tell_workloads() {
+  const std::vector<registry::WorkloadChange> changes = workloads_.take_changes();
+  if (changes.empty()) return;
+  if (const absl::Status saved = workload_store_.save(changes); !saved.ok()) {
+    base::log_warning(
+        text::cat("workloads that are not kept are missed only after a restart of weft-control: ", saved.message()));
+  }
+  if (on_workloads_) on_workloads_(changes);
+}
+
 absl::Status XdsServer::start(const Addresses& addresses) {
   thread_ = std::thread([this] {
     loop_.run([this](int64_t now_ms) {
+      workloads_.advance(now_ms);
+      tell_workloads();
       if (mesh_.advance(now_ms)) hub_.push();
-      return mesh_.due_ms();
+      return earlier(mesh_.due_ms(), workloads_.due_ms());
     });
   });
   if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;

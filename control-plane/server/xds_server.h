@@ -3,6 +3,7 @@
 // What nodes see of the control plane: discovery over gRPC, and the admin port. Everything is decided on a thread of
 // its own, which start() begins and stop() ends. set_model() is safe on any thread; the rest is the owner's.
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -12,6 +13,8 @@
 #include "control-plane/server/admin.h"
 #include "control-plane/server/loop.h"
 #include "control-plane/server/mesh.h"
+#include "control-plane/server/registration.h"
+#include "control-plane/server/workload_store.h"
 #include "control-plane/xds/grpc_service.h"
 #include "control-plane/xds/hub.h"
 
@@ -29,13 +32,20 @@ class XdsServer {
     std::string admin;
   };
 
-  // The clock outlives it.
-  XdsServer(base::Clock& clock, Mesh::Limits limits);
+  // What became of workloads that announced themselves; called on the thread that decides.
+  using OnWorkloads = std::function<void(const std::vector<registry::WorkloadChange>& changes)>;
+
+  // The clock and the store outlive it.
+  XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store);
   ~XdsServer();
 
   // Each newer model, with what is different from the one before; the first, against an empty one, before start(), so
   // that no node is ever told that there is nothing.
   void set_model(registry::ModelPointer model, registry::ChangeSet changed);
+
+  // Those that the store knows; before start(). Their time of grace begins.
+  absl::StatusOr<std::vector<registry::WorkloadChange>> restore_workloads();
+  void set_on_workloads(OnWorkloads on_workloads) { on_workloads_ = std::move(on_workloads); }
 
   // An error says which address could not be had. Afterwards addresses() has the ports.
   absl::Status start(const Addresses& addresses);
@@ -44,9 +54,15 @@ class XdsServer {
   void stop();
 
  private:
+  void tell_workloads();
+
   Loop loop_;
   Mesh mesh_;
   bool has_model_ = false;
+  registry::Workloads workloads_;
+  WorkloadStore& workload_store_;
+  OnWorkloads on_workloads_;
+  Registration registration_;
   xds::Hub hub_;
   xds::GrpcService service_;
   Admin admin_;

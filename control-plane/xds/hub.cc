@@ -68,6 +68,7 @@ void Hub::handle(SessionId id, Request request) {
     Counts& total = totals_[static_cast<size_t>(*type)];
     total.acknowledged += now.acknowledged - before.acknowledged;
     total.refused += now.refused - before.refused;
+    views_.heard(*session.view, *type, session.stream->subscription(*type));
   }
   flush(session);
 }

@@ -28,6 +28,8 @@ class Views {
   // The view lives, at its place, until as many release() calls. An error says what the node says wrong of itself.
   virtual absl::StatusOr<const View*> acquire(const envoy::config::core::v3::Node& node) = 0;
   virtual void release(const View& view) = 0;
+  // After each request of a node for a type: what it wants and holds of it now.
+  virtual void heard(const View&, Type, const Subscription&) {}
 };
 
 // The transport's end of a session.

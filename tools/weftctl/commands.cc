@@ -12,6 +12,7 @@
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/completion.h"
 #include "tools/weftctl/text.h"
+#include "tools/weftctl/workloads.h"
 
 namespace weft::weftctl {
 
@@ -122,6 +123,9 @@ std::string json_list(const v1::GetResponse& response) {
 }
 
 int get(const Options& options, Stub* stub) {
+  if (options.kind == "workloads" || options.kind == "workload") {
+    return get_workloads({options.all_namespaces, options.namespace_name, options.output}, stub, options.socket);
+  }
   v1::GetRequest request;
   if (options.kind != "all") set_object(options, request.mutable_object());
   request.mutable_object()->set_namespace_(options.namespace_name);
@@ -241,7 +245,10 @@ class CommandLine {
 
   void add_views() {
     CLI::App* command = add("get", "Show objects with their status", get);
-    command->add_option("KIND", options_->kind, "Kind, as service or svc; all for every kind")->required();
+    command
+        ->add_option("KIND", options_->kind,
+                     "Kind, as service or svc; all for every kind; workloads for those that announced themselves")
+        ->required();
     command->add_option("NAME", options_->name, "Name; all of the kind if not given");
     add_namespace(command);
     command->add_flag("-A,--all-namespaces", options_->all_namespaces, "Of every namespace");

@@ -15,7 +15,7 @@ std::string completion_script(const std::string& shell) {
     COMPREPLY=($(compgen -W "apply diff get delete history rollback version completion" -- "$word"))
   elif ((COMP_CWORD == 2)); then
     case $command in
-      get) COMPREPLY=($(compgen -W "$kinds all" -- "$word")) ;;
+      get) COMPREPLY=($(compgen -W "$kinds all workloads" -- "$word")) ;;
       delete|history) COMPREPLY=($(compgen -W "$kinds" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;
       apply|diff) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;

@@ -348,5 +348,54 @@ TEST_CASE("status stands in the object that is shown, and in one word in tables"
   CHECK(summary_of(*with_status(content, fed.registry().status(kRouteKey).get())) == "Accepted");
 }
 
+WorkloadChange announced(const std::string& node, const std::string& address, uint16_t app_port) {
+  const WorkloadName name{.namespace_name = "shop", .service = "cart", .node = node};
+  return {name, Workload{.name = name, .address = address, .port = 15006, .app_port = app_port, .listening = true}};
+}
+
+TEST_CASE("a workload that announced itself is an endpoint of the port behind which it stands, beside the slices'") {
+  Registry registry;
+  const auto put = [&](const std::string& text, source::Revision revision) {
+    std::vector<source::Change> changes;
+    const auto drafts = source::read_documents(text, "test.yaml");
+    REQUIRE(drafts.ok());
+    for (const source::Draft& draft : *drafts) changes.push_back({draft.key, revision, draft.content});
+    return registry.apply(revision, changes, 0);
+  };
+  WorkloadChange one = announced("one", "10.0.0.9", 8080);
+  // Its service is not there yet.
+  CHECK(registry.apply_workloads({one}).empty());
+  CHECK_FALSE(registry.is_attached(*one.workload));
+  put(std::string(kCartSlice) + "---\n" + R"(
+{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, spec: {
+  ports: [{name: http, port: 80, targetPort: 8080}, {name: admin, port: 9000, targetPort: 9001}]}})",
+      1);
+  CHECK(registry.is_attached(*one.workload));
+  const auto endpoints = [&](uint16_t port) { return registry.model()->endpoints.find(kCart)->of(port); };
+  REQUIRE(endpoints(80).size() == 4);
+  CHECK(endpoints(80).back().address == "10.0.0.9");
+  CHECK(endpoints(80).back().port == 15006);
+  CHECK(endpoints(80).back().workload == "one");
+  CHECK(endpoints(9000).empty());
+
+  const ChangeSet changed = registry.apply_workloads({announced("two", "10.0.0.8", 9001)});
+  CHECK(changed.endpoints == std::set<ServiceName>{kCart});
+  CHECK(changed.services.empty());
+  CHECK(endpoints(9000).size() == 1);
+  CHECK(registry.model()->revision == 1);
+
+  one.workload->draining = true;
+  CHECK_FALSE(registry.apply_workloads({one}).empty());
+  CHECK_FALSE(endpoints(80).back().ready);
+  CHECK(endpoints(80).back().draining);
+  // That it is away is told, and changes no endpoint.
+  one.workload->away = true;
+  CHECK(registry.apply_workloads({one}).empty());
+  CHECK(registry.workloads().at(kCart).at("one").away);
+  registry.apply_workloads({{one.name, std::nullopt}});
+  CHECK(endpoints(80).size() == 3);
+  CHECK(registry.workloads().at(kCart).size() == 1);
+}
+
 }  // namespace
 }  // namespace weft::control::registry

@@ -1,0 +1,44 @@
+#include "control-plane/server/registration.h"
+
+#include <string>
+#include <utility>
+
+#include "control-plane/compile/names.h"
+
+namespace weft::control::server {
+
+std::optional<registry::WorkloadName> workload_name_of(const compile::NodeClaims& claims) {
+  if (!claims.inbound.has_value()) return std::nullopt;
+  return registry::WorkloadName{
+      .namespace_name = claims.audience.namespace_name, .service = claims.service, .node = claims.id};
+}
+
+absl::StatusOr<const snapshot::View*> Registration::acquire(const envoy::config::core::v3::Node& node) {
+  const absl::StatusOr<compile::NodeClaims> claims = compile::read_node(node);
+  if (!claims.ok()) return claims.status();
+  const absl::StatusOr<const snapshot::View*> view = views_.acquire(node);
+  std::optional<registry::WorkloadName> name = workload_name_of(*claims);
+  if (!view.ok() || !name.has_value()) return view;
+  const compile::Inbound& inbound = *claims->inbound;
+  const bool is_checked = inbound.health.kind != compile::HealthProbe::Kind::kNone;
+  workloads_.connected(*name, inbound.address, inbound.port, inbound.app_port, is_checked);
+  names_.emplace(*view, *std::move(name));
+  return view;
+}
+
+void Registration::release(const snapshot::View& view) {
+  if (const auto name = names_.find(&view); name != names_.end()) {
+    workloads_.disconnected(name->second, clock_.monotonic_ms());
+    names_.erase(name);
+  }
+  views_.release(view);
+}
+
+void Registration::heard(const snapshot::View& view, snapshot::Type type, const xds::Subscription& subscription) {
+  if (type != snapshot::Type::kListener) return;
+  const auto name = names_.find(&view);
+  if (name != names_.end() && subscription.holds(std::string(compile::kInbound)))
+    workloads_.set_listening(name->second);
+}
+
+}  // namespace weft::control::server

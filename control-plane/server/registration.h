@@ -1,0 +1,38 @@
+#pragma once
+
+// Notes which workloads come and go as their proxies' streams do: stands before the views, and hands each node on to
+// them. One thread, the hub's.
+
+#include <optional>
+
+#include "absl/container/flat_hash_map.h"
+#include "control-plane/base/clock.h"
+#include "control-plane/compile/node.h"
+#include "control-plane/registry/workloads.h"
+#include "control-plane/xds/hub.h"
+
+namespace weft::control::server {
+
+class Registration : public xds::Views {
+ public:
+  // All outlive it.
+  Registration(xds::Views& views, registry::Workloads& workloads, base::Clock& clock)
+      : views_(views), workloads_(workloads), clock_(clock) {}
+
+  absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
+  void release(const snapshot::View& view) override;
+  // A workload is ready for others when its proxy holds the listener for them.
+  void heard(const snapshot::View& view, snapshot::Type type, const xds::Subscription& subscription) override;
+
+ private:
+  xds::Views& views_;
+  registry::Workloads& workloads_;
+  base::Clock& clock_;
+  // By the view that is a node's own.
+  absl::flat_hash_map<const snapshot::View*, registry::WorkloadName> names_;
+};
+
+// Nothing for a node that has no application.
+std::optional<registry::WorkloadName> workload_name_of(const compile::NodeClaims& claims);
+
+}  // namespace weft::control::server

@@ -1,0 +1,83 @@
+#include "control-plane/server/workload_store.h"
+
+#include <utility>
+
+namespace weft::control::server {
+
+using registry::Workload;
+using registry::WorkloadChange;
+using source::sqlite::Database;
+using source::sqlite::Statement;
+
+namespace {
+
+constexpr char kTables[] = R"(
+PRAGMA synchronous=NORMAL;
+CREATE TABLE IF NOT EXISTS workloads(
+  namespace TEXT NOT NULL, service TEXT NOT NULL, node TEXT NOT NULL, address TEXT NOT NULL, port INTEGER NOT NULL,
+  app_port INTEGER NOT NULL, listening INTEGER NOT NULL, healthy INTEGER NOT NULL, reason TEXT NOT NULL,
+  draining INTEGER NOT NULL, PRIMARY KEY(namespace, service, node)) WITHOUT ROWID;
+)";
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<WorkloadStore>> WorkloadStore::open(const std::string& path) {
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
+  if (!database.ok()) return database.status();
+  if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
+  return std::unique_ptr<WorkloadStore>(new WorkloadStore(*std::move(database)));
+}
+
+absl::StatusOr<std::vector<Workload>> WorkloadStore::load() {
+  absl::StatusOr<Statement> rows = database_->prepare(
+      "SELECT namespace, service, node, address, port, app_port, listening, healthy, reason, draining FROM workloads");
+  if (!rows.ok()) return rows.status();
+  std::vector<Workload> workloads;
+  for (;;) {
+    const absl::StatusOr<bool> row = rows->step();
+    if (!row.ok()) return row.status();
+    if (!*row) return workloads;
+    Workload workload;
+    workload.name = {std::string(rows->text(0)), std::string(rows->text(1)), std::string(rows->text(2))};
+    workload.address = rows->text(3);
+    workload.port = static_cast<uint16_t>(rows->integer(4));
+    workload.app_port = static_cast<uint16_t>(rows->integer(5));
+    workload.listening = rows->integer(6) != 0;
+    workload.healthy = rows->integer(7) != 0;
+    workload.reason = rows->text(8);
+    workload.draining = rows->integer(9) != 0;
+    workloads.push_back(std::move(workload));
+  }
+}
+
+absl::Status WorkloadStore::write(const std::vector<WorkloadChange>& changes) {
+  absl::StatusOr<Statement> put =
+      database_->prepare("INSERT OR REPLACE INTO workloads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  if (!put.ok()) return put.status();
+  absl::StatusOr<Statement> erase =
+      database_->prepare("DELETE FROM workloads WHERE namespace = ? AND service = ? AND node = ?");
+  if (!erase.ok()) return erase.status();
+  for (const WorkloadChange& change : changes) {
+    Statement& statement = change.workload.has_value() ? *put : *erase;
+    statement.bind(1, change.name.namespace_name).bind(2, change.name.service).bind(3, change.name.node);
+    if (change.workload.has_value()) {
+      const Workload& workload = *change.workload;
+      statement.bind(4, workload.address).bind(5, int64_t{workload.port}).bind(6, int64_t{workload.app_port});
+      statement.bind(7, int64_t{workload.listening}).bind(8, int64_t{workload.healthy}).bind(9, workload.reason);
+      statement.bind(10, int64_t{workload.draining});
+    }
+    if (absl::Status status = statement.run(); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WorkloadStore::save(const std::vector<WorkloadChange>& changes) {
+  absl::Status status = database_->execute("BEGIN IMMEDIATE");
+  if (status.ok()) status = write(changes);
+  if (status.ok()) status = database_->execute("COMMIT");
+  // A full disk has rolled back by itself already; that this fails then says nothing new.
+  if (!status.ok()) (void)database_->execute("ROLLBACK");
+  return status;
+}
+
+}  // namespace weft::control::server

@@ -1,0 +1,96 @@
+#include "control-plane/server/registration.h"
+
+#include <catch2/catch.hpp>
+
+#include "control-plane/server/mesh.h"
+#include "envoy/config/core/v3/base.pb.h"
+#include "envoy/service/discovery/v3/discovery.pb.h"
+
+namespace weft::control::server {
+namespace {
+
+using envoy::config::core::v3::Node;
+using envoy::service::discovery::v3::DiscoveryRequest;
+
+constexpr int64_t kGraceMs = 1'000;
+const registry::WorkloadName kOne{.namespace_name = "shop", .service = "cart", .node = "one"};
+
+Node node(bool has_application) {
+  Node node;
+  node.set_id("one");
+  auto& fields = *node.mutable_metadata()->mutable_fields();
+  fields["namespace"].set_string_value("shop");
+  fields["service"].set_string_value("cart");
+  if (!has_application) return node;
+  fields["inbound_address"].set_string_value("10.0.0.1");
+  fields["inbound_port"].set_number_value(15006);
+  fields["app_port"].set_number_value(8080);
+  return node;
+}
+
+// A stream that keeps what it is sent.
+struct Proxy : xds::Sink {
+  explicit Proxy(xds::Hub& hub) : hub(hub) { id = hub.open(xds::Form::kStateOfTheWorld, std::nullopt, "test", *this); }
+  void send(const xds::Response& response) override { responses.push_back(response); }
+  void end(const absl::Status& status) override { ended = status; }
+  void ask(const Node& node, const std::string& nonce = "") {
+    DiscoveryRequest request;
+    *request.mutable_node() = node;
+    request.set_type_url(std::string(snapshot::type_url(snapshot::Type::kListener)));
+    request.set_response_nonce(nonce);
+    hub.on_request(id, request);
+  }
+
+  xds::Hub& hub;
+  xds::Hub::SessionId id;
+  std::vector<xds::Response> responses;
+  absl::Status ended;
+};
+
+struct Fixture {
+  base::ManualClock clock;
+  Mesh mesh{std::make_shared<registry::Model>(), {}};
+  registry::Workloads workloads{kGraceMs};
+  Registration registration{mesh, workloads, clock};
+  xds::Hub hub{registration, clock};
+};
+
+TEST_CASE("a workload is ready when its proxy has acknowledged its listener, and away when its stream has ended") {
+  Fixture f;
+  Proxy proxy(f.hub);
+  proxy.ask(node(true));
+  REQUIRE(f.workloads.all().contains(kOne));
+  CHECK_FALSE(f.workloads.all().at(kOne).ready());
+  REQUIRE(proxy.responses.size() == 1);
+  proxy.ask(node(true), proxy.responses[0].nonce);
+  CHECK(f.workloads.all().at(kOne).ready());
+  f.clock.advance_ms(500);
+  f.hub.close(proxy.id);
+  CHECK(f.workloads.all().at(kOne).away);
+  CHECK(f.workloads.due_ms() == 500 + kGraceMs);
+  CHECK(f.mesh.view_count() == 0);
+}
+
+TEST_CASE("a node without an application is no workload") {
+  Fixture f;
+  Proxy proxy(f.hub);
+  proxy.ask(node(false));
+  CHECK(f.workloads.all().empty());
+  f.hub.close(proxy.id);
+  CHECK(f.mesh.view_count() == 0);
+}
+
+TEST_CASE("the stream of a node that says something wrong is ended with what is wrong") {
+  Fixture f;
+  Proxy proxy(f.hub);
+  Node wrong = node(true);
+  (*wrong.mutable_metadata()->mutable_fields())["app_port"].set_number_value(0);
+  proxy.ask(wrong);
+  CHECK(proxy.ended.code() == absl::StatusCode::kInvalidArgument);
+  CHECK(proxy.responses.empty());
+  CHECK(f.workloads.all().empty());
+  f.hub.close(proxy.id);
+}
+
+}  // namespace
+}  // namespace weft::control::server

@@ -125,12 +125,16 @@ WEFT_STATS(ClusterStats, WEFT_CLUSTER_METRICS)
   X(Counter, cluster_removed)
 WEFT_STATS(ClusterManagerStats, WEFT_CLUSTER_MANAGER_METRICS)
 
-// Of the resources of one type. Prefix "cluster_manager.cds." and the like.
-#define WEFT_UPDATE_METRICS(X) \
-  X(Counter, update_attempt)   \
-  X(Counter, update_success)   \
-  X(Counter, update_rejected)  \
-  X(Counter, init_fetch_timeout)
+// Of the resources of one type. Prefix "cluster_manager.cds." and the like. update_time: when the last update was
+// taken, milliseconds since 1970; version: a hash of its text.
+#define WEFT_UPDATE_METRICS(X)   \
+  X(Counter, update_attempt)     \
+  X(Counter, update_success)     \
+  X(Counter, update_rejected)    \
+  X(Counter, init_fetch_timeout) \
+  X(Counter, config_reload)      \
+  X(Gauge, update_time)          \
+  X(Gauge, version)
 WEFT_STATS(UpdateStats, WEFT_UPDATE_METRICS)
 
 // Prefix "http.STAT_PREFIX."

@@ -112,6 +112,7 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
   filter.used_only = request.parameter("usedonly") != nullptr;
   std::vector<const observe::FamilyBase*> others = server.live().clusters().families();
   others.push_back(&server.live().control_plane_stats());
+  for (const observe::FamilyBase* family : server.live().routes().families()) others.push_back(family);
   auto families = families_of(snapshot, others);
   const std::string* format = request.parameter("format");
   if (request.path == "/stats/prometheus" || (format != nullptr && *format == "prometheus")) {

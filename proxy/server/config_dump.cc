@@ -4,6 +4,7 @@
 
 #include "api/text/print.h"
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "proxy/server/server.h"
 
 namespace weft::server {
@@ -55,16 +56,18 @@ json clusters_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, con
     for (const auto& [version, list] : {std::pair(entry.active.get(), &active), {entry.warming.get(), &warming}}) {
       if (version == nullptr) continue;
       json each = held_json(version->held, "cluster");
-      if (entry.refused) each["error_state"] = refused_json(*entry.refused);
+      auto refused = clusters.ledger().refused().find(name);
+      if (refused != clusters.ledger().refused().end()) each["error_state"] = refused_json(refused->second);
       list->push_back(std::move(each));
     }
   }
   // What was refused and never ran has nothing but its error.
-  for (const auto& [name, refused] : clusters.refused()) {
+  for (const auto& [name, refused] : clusters.ledger().refused()) {
+    if (clusters.contains(name)) continue;
     warming.push_back({{"version_info", refused.version}, {"error_state", refused_json(refused)}});
   }
   return {{"@type", std::string(kAdminType) + "ClustersConfigDump"},
-          {"version_info", clusters.version()},
+          {"version_info", clusters.ledger().updates().version()},
           {"static_clusters", fixed},
           {"dynamic_active_clusters", active},
           {"dynamic_warming_clusters", warming}};
@@ -86,6 +89,32 @@ json listeners_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
   return {{"@type", std::string(kAdminType) + "ListenersConfigDump"}, {"static_listeners", fixed}};
 }
 
+// Route tables that stand in filter chains of the bootstrap.
+void add_static_routes(const google::protobuf::RepeatedPtrField<envoy::config::listener::v3::Filter>& filters,
+                       json* fixed) {
+  envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager manager;
+  for (const auto& filter : filters) {
+    if (!filter.typed_config().UnpackTo(&manager) || !manager.has_route_config()) continue;
+    fixed->push_back({{"route_config", with_type(manager.route_config())}});
+  }
+}
+
+json routes_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, const config::Routes& routes) {
+  json fixed = json::array(), dynamic = json::array();
+  for (const auto& listener : bootstrap.static_resources().listeners()) {
+    for (const auto& chain : listener.filter_chains()) add_static_routes(chain.filters(), &fixed);
+    add_static_routes(listener.default_filter_chain().filters(), &fixed);
+  }
+  for (const auto& [key, entry] : routes.entries()) {
+    json each = entry.table == nullptr ? json::object() : held_json(entry.held, "route_config");
+    if (entry.refused != nullptr) each["error_state"] = refused_json(*entry.refused);
+    if (!each.empty()) dynamic.push_back(std::move(each));
+  }
+  return {{"@type", std::string(kAdminType) + "RoutesConfigDump"},
+          {"static_route_configs", fixed},
+          {"dynamic_route_configs", dynamic}};
+}
+
 }  // namespace
 
 json config_dump(Server& server, const AdminRequest& request) {
@@ -96,6 +125,7 @@ json config_dump(Server& server, const AdminRequest& request) {
       {{"@type", std::string(kAdminType) + "BootstrapConfigDump"}, {"bootstrap", as_json(bootstrap)}},
       clusters_json(bootstrap, clusters),
       listeners_json(bootstrap),
+      routes_json(bootstrap, server.live().routes()),
   };
   if (request.parameter("include_eds") != nullptr) configs.push_back(endpoints_json(clusters));
   return {{"configs", configs}};

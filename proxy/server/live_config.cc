@@ -1,5 +1,8 @@
 #include "proxy/server/live_config.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "proxy/config/files/make_source.h"
 
 namespace weft::server {
@@ -29,7 +32,9 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
                  return made != nullptr ? std::move(made) : config::make_file_source(loop_, watch_, source, consumer);
                }),
       clusters_(*config.parts, {loop, random, [this](const auto& cluster) { return resolvers_.of(cluster); }}, sources_,
-                *this) {
+                *this),
+      routes_(*config.parts, loop, sources_, *this) {
+  config.parts->has_cluster = [this](const std::string& name) { return clusters_.contains(name); };
   for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
 }
 
@@ -45,17 +50,40 @@ void LiveConfig::start(std::function<void()> on_ready) {
     clusters_.await(config_.clusters_source);
     sources_.want_all(config_.clusters_source, Type::kCluster);
   }
-  clusters_.start(std::move(on_ready));
+  on_ready_ = std::move(on_ready);
+  clusters_.start([this] { start_listeners(); });
+}
+
+void LiveConfig::start_listeners() {
+  for (const auto& listener : config_.snapshot->listeners) {
+    needs_.push_back(routes_.need(*listener, [this] { check_settled(); }));
+  }
+  check_settled();
+}
+
+void LiveConfig::check_settled() {
+  bool settled = std::all_of(needs_.begin(), needs_.end(), [](const auto& need) { return need->settled(); });
+  if (settled && on_ready_ != nullptr) std::exchange(on_ready_, nullptr)();
 }
 
 std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& source, Type type,
                                                         const config::xds::Update& update) {
-  return type == Type::kCluster ? clusters_.on_clusters(source, update) : clusters_.on_endpoints(source, update);
+  switch (type) {
+    case Type::kCluster:
+      return clusters_.on_clusters(source, update);
+    case Type::kEndpoints:
+      return clusters_.on_endpoints(source, update);
+    case Type::kRoutes:
+      return routes_.on_update(source, update);
+    default:
+      return {};  // Of no other is anything wanted.
+  }
 }
 
 void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const std::vector<std::string>& names) {
-  if (type == Type::kCluster) return clusters_.on_clusters_timeout(source);
-  clusters_.on_endpoints_timeout(source, names);
+  if (type == Type::kCluster) clusters_.on_clusters_timeout(source);
+  if (type == Type::kEndpoints) clusters_.on_endpoints_timeout(source, names);
+  if (type == Type::kRoutes) routes_.on_fetch_timeout(source, names);
 }
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
@@ -66,6 +94,10 @@ void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr
 void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
   for (const auto& worker : workers_) worker->drop_lost_hosts(slot);
   if (grpc_sources_.any()) upstreams_->drop_lost_hosts(*slot);
+}
+
+void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) {
+  for (const auto& worker : workers_) worker->assign_routes(slot, table);
 }
 
 void LiveConfig::tick() {

@@ -7,6 +7,7 @@
 
 #include "proxy/config/compile/compile.h"
 #include "proxy/config/dynamic/clusters.h"
+#include "proxy/config/dynamic/routes.h"
 #include "proxy/config/files/file_watch.h"
 #include "proxy/config/xds/grpc_sources.h"
 #include "proxy/server/worker_thread.h"
@@ -16,7 +17,7 @@
 
 namespace weft::server {
 
-class LiveConfig final : private config::Intake, private config::ClusterPublisher {
+class LiveConfig final : private config::Intake, private config::ClusterPublisher, private config::RoutePublisher {
  public:
   using Workers = std::vector<std::unique_ptr<WorkerThread>>;
   // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
@@ -24,11 +25,12 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
              const Workers& workers);
   // The loop has ended.
   ~LiveConfig();
-  // Looks for what clusters and sources must find before the workers may serve; then calls `on_ready`, once.
+  // Looks for what clusters, then listeners, must find before the workers may serve; then calls `on_ready`, once.
   void start(std::function<void()> on_ready);
   // True if start() waits for sources, whose own time-outs bound it.
   bool has_sources() const { return sources_.any(); }
   const config::Clusters& clusters() const { return clusters_; }
+  const config::Routes& routes() const { return routes_; }
   // Metrics that belong to no cluster and no listener.
   const observe::FamilyBase& control_plane_stats() const { return control_plane_stats_; }
 
@@ -42,6 +44,9 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
                         const std::vector<std::string>& names) override;
   void assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) override;
   void drop_lost_hosts(const cluster::ClusterSlotPtr& slot) override;
+  void assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) override;
+  void start_listeners();
+  void check_settled();
 
   event::LibeventLoop& loop_;
   const config::CompiledBootstrap& config_;
@@ -55,6 +60,9 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
   config::Resolvers resolvers_;
   config::Sources sources_;
   config::Clusters clusters_;
+  config::Routes routes_;
+  std::vector<std::unique_ptr<config::ListenerNeed>> needs_;
+  std::function<void()> on_ready_;
 };
 
 }  // namespace weft::server

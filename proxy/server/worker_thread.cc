@@ -79,6 +79,10 @@ void WorkerThread::drop_lost_hosts(cluster::ClusterSlotPtr slot) {
   loop_.post([this, slot = std::move(slot)] { state_->upstreams->drop_lost_hosts(*slot); });
 }
 
+void WorkerThread::assign_routes(route::RouteSlotPtr slot, std::shared_ptr<const route::RouteTable> table) {
+  loop_.post([this, slot = std::move(slot), table = std::move(table)] { state_->http.assign_routes(*slot, table); });
+}
+
 void WorkerThread::stop_listeners() {
   loop_.post([this] {
     for (auto& acceptor : state_->acceptors) acceptor->stop();

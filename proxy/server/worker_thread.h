@@ -30,6 +30,7 @@ class WorkerThread {
   // before the listeners.
   void assign(cluster::ClusterSlotPtr slot, cluster::ClusterPtr cluster);
   void drop_lost_hosts(cluster::ClusterSlotPtr slot);
+  void assign_routes(route::RouteSlotPtr slot, std::shared_ptr<const route::RouteTable> table);
   void stop_listeners();
   void drain();
   // Ends what is open, hands the logs' last lines over and ends the thread.

@@ -12,6 +12,7 @@
 #include "proxy/observe/access_log.h"
 #include "proxy/observe/stats.h"
 #include "proxy/route/route_table.h"
+#include "proxy/route/slot.h"
 #include "proxy/transport/server_tls.h"
 #include "proxy/transport/socket_options.h"
 
@@ -40,7 +41,9 @@ struct HttpConnectionManager {
   std::string stat_prefix;
   CodecType codec_type = CodecType::kAuto;
   codec::Limits limits;
+  // Exactly one: a table that stays, or the place of one that comes and changes.
   std::shared_ptr<const route::RouteTable> routes;
+  route::RouteSlotPtr route_slot;
   std::vector<filter::FilterFactoryPtr> filters;  // Without the router, which is always last.
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
   std::shared_ptr<observe::Family<observe::HttpStats>> stats;

@@ -106,8 +106,8 @@ void Exchange::on_request_head(bool end) {
     return reply(head, {}, Cause::kRedirect, {});
   }
 
-  routes_ = http.routes;
-  route_ = routes_->match(route::MatchInput{request, worker_.context().random});
+  routes_ = http.route_slot == nullptr ? http.routes : worker_.routes_in(*http.route_slot);
+  if (routes_ != nullptr) route_ = routes_->match(route::MatchInput{request, worker_.context().random});
   if (route_ != nullptr) {
     record_.route_name = route_->name;
     if (route_->virtual_host != nullptr) record_.virtual_host = route_->virtual_host->name;
@@ -150,7 +150,9 @@ void Exchange::resume() {
 void Exchange::route_request() {
   if (route_ == nullptr) {
     connection_->stats().no_route.add();
-    return answer_with(Cause::kNoRoute, {});
+    if (routes_ != nullptr) return answer_with(Cause::kNoRoute, {});
+    const std::string& name = connection_->http().route_slot->name();
+    return answer_with(Cause::kNoRoute, arena_.concat("the route configuration \"", name, "\" has not come yet"));
   }
   const route::VirtualHost* host = route_->virtual_host;
   using RequireTls = route::VirtualHost::RequireTls;

@@ -37,6 +37,11 @@ void Worker::close_all() {
   for (forward::Shadow& shadow : shadows_) shadow.cancel();
 }
 
+void Worker::assign_routes(const route::RouteSlot& slot, std::shared_ptr<const route::RouteTable> table) {
+  if (slot.index() >= route_tables_.size()) route_tables_.resize(slot.index() + 1);
+  route_tables_[slot.index()] = std::move(table);
+}
+
 std::string_view Worker::date() {
   int64_t second = context_.loop.wall_ns() / 1'000'000'000;
   if (second != date_second_) {

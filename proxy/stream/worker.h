@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "proxy/base/intrusive_list.h"
 #include "proxy/event/timer.h"
@@ -42,6 +43,12 @@ class Worker final : public snapshot::ConnectionHandler {
   // Exchanges are recycled, so that a request costs no allocation.
   Exchange* take_exchange();
   void give_exchange(Exchange* exchange);
+  // From now on requests whose connection manager names this slot go by `table`; nullptr: none of them has a route.
+  void assign_routes(const route::RouteSlot& slot, std::shared_ptr<const route::RouteTable> table);
+  // nullptr: nothing stands in the slot yet.
+  std::shared_ptr<const route::RouteTable> routes_in(const route::RouteSlot& slot) const {
+    return slot.index() < route_tables_.size() ? route_tables_[slot.index()] : nullptr;
+  }
   // A copy of a request, which ends with the worker at the latest.
   void add_shadow(forward::Shadow& shadow) { shadows_.push_back(shadow); }
   void connection_closed() { --open_connections_; }
@@ -51,6 +58,7 @@ class Worker final : public snapshot::ConnectionHandler {
   base::IntrusiveList<Connection, Connection> connections_;
   base::IntrusiveList<forward::Shadow, forward::Shadow> shadows_;
   std::vector<Exchange*> free_exchanges_;
+  std::vector<std::shared_ptr<const route::RouteTable>> route_tables_;  // By the slots' numbers.
   size_t open_connections_ = 0;
   uint64_t last_connection_id_ = 0;
   bool draining_ = false;

@@ -3,7 +3,7 @@
 import unittest
 
 from tests.conformance.xds.control_plane import ControlPlane
-from tests.integration.dynamic_test import answer, eventually
+from tests.integration.harness.live import answer, eventually
 from tests.integration.harness import bootstrap, http1
 from tests.integration.harness.backend import Backend
 from tests.integration.harness.proxy import Proxy

@@ -1,39 +1,13 @@
 """Clusters and endpoints that change while the proxy runs, from watched files."""
 
-import json
-import threading
-import time
 import unittest
 
-from tests.integration.harness import bootstrap, http1, http2, watched
-from tests.integration.harness.backend import Backend
-from tests.integration.harness.proxy import Proxy
-
-LIMIT_S = 20
+from tests.integration.harness import bootstrap, watched
+from tests.integration.harness.live import Files, eventually
 
 
-def eventually(condition):
-    """Asks until it is so; says whether it came to be."""
-    pause = threading.Event()
-    deadline = time.monotonic() + LIMIT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        pause.wait(0.005)
-    return True
-
-
-def answer(text):
-    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
-
-
-class Files(unittest.TestCase):
+class Clusters(Files):
     """A proxy whose clusters come from files; routes go by cluster name."""
-
-    def setUp(self):
-        self.folder = self.enterContext(watched.Folder())
-        self.first = self.enterContext(Backend(answer(b"first")))
-        self.second = self.enterContext(Backend(answer(b"second")))
 
     def start(self, concurrency=1, **more):
         routes = [{"match": {"prefix": f"/{name}/"}, "route": {"cluster": name}} for name in ("a", "b")]
@@ -42,21 +16,10 @@ class Files(unittest.TestCase):
             bootstrap.tcp_listener("tcp", "a"),
         ]
         config = bootstrap.bootstrap(listeners, [], **{"dynamic_resources": {"cds_config": self.folder.source("cluster")}, **more})
-        self.proxy = self.enterContext(Proxy(config, concurrency=concurrency))
-
-    def ask(self, path="/a/"):
-        with http1.Client(self.proxy.addresses["http"]) as client:
-            client.send(f"GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
-            return client.response()
-
-    def dump(self, kind, query=""):
-        for config in json.loads(self.proxy.get_admin("/config_dump" + query))["configs"]:
-            if config["@type"].endswith(kind + "ConfigDump"):
-                return config
-        return None
+        self.launch(config, concurrency)
 
 
-class Dynamic(Files):
+class Dynamic(Clusters):
     def test_clusters_come_change_and_go(self):
         self.folder.write("cluster", [bootstrap.cluster("a", [self.first.address])])
         self.start()
@@ -122,46 +85,7 @@ class Dynamic(Files):
             self.start(dynamic_resources={"cds_config": {"ads": {}}})
 
 
-class UnderLoad(Files):
-    def run_load(self, change, times):
-        """Requests by HTTP/1 and HTTP/2, a stream and a TCP connection that live throughout, while change(i) is made."""
-        failures, counts, over = [], [0, 0], threading.Event()
-
-        def by_http1():
-            while not over.is_set():
-                reply = self.ask()
-                counts[0] += 1
-                if reply.status != 200:
-                    failures.append(reply.body)
-
-        def by_http2():
-            with http2.Client(self.proxy.addresses["http"]) as client:
-                while not over.is_set():
-                    stream = client.request(path="/a/")
-                    counts[1] += 1
-                    if stream.status != 200:
-                        failures.append(stream)
-
-        threads = [threading.Thread(target=each) for each in (by_http1, by_http2)]
-        with http1.Client(self.proxy.addresses["tcp"]) as tcp:
-            tcp.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-            self.assertEqual(tcp.response().status, 200)
-            for thread in threads:
-                thread.start()
-            try:
-                for i in range(times):
-                    before = list(counts)
-                    change(i)
-                    # Each change meets some requests.
-                    self.assertTrue(eventually(lambda: all(now > then for now, then in zip(counts, before))))
-            finally:
-                over.set()
-                for thread in threads:
-                    thread.join()
-            tcp.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-            self.assertEqual(tcp.response().status, 200)
-        self.assertEqual(failures, [])
-
+class UnderLoad(Clusters):
     def test_no_request_fails_while_clusters_and_endpoints_change(self):
         source = self.folder.source("endpoints")
         backends = [self.first.address, self.second.address]

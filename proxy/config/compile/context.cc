@@ -25,7 +25,7 @@ void Context::unsupported(std::string_view path, std::string_view what) {
 
 cluster::ClusterSlotPtr Context::slot(const std::string& name, bool must_exist, std::string_view path) {
   if (must_exist && has_cluster && !has_cluster(name)) {
-    error(path, text::cat("there is no cluster \"", name, "\" in static_resources.clusters"));
+    error(path, text::cat("there is no cluster \"", name, of_resource_ ? "\"" : "\" in static_resources.clusters"));
   }
   return parts_.slots.slot(name);
 }

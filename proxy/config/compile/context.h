@@ -49,9 +49,14 @@ class Context {
   Context(SharedParts& parts, const bootstrap_v3::Bootstrap& bootstrap, const text::PositionMap& positions)
       : parts_(parts), bootstrap_(bootstrap), positions_(positions) {}
   // For a resource: paths begin at itself.
-  Context(SharedParts& parts, const text::PositionMap& positions) : Context(parts, parts.bootstrap, positions) {}
+  Context(SharedParts& parts, const text::PositionMap& positions) : Context(parts, parts.bootstrap, positions) {
+    of_resource_ = true;
+    has_cluster = parts.has_cluster;
+  }
 
   SharedParts& parts() const { return parts_; }
+  // What is compiled came while the proxy runs.
+  bool of_resource() const { return of_resource_; }
   const bootstrap_v3::Bootstrap& bootstrap() const { return bootstrap_; }
   bool open_files() const { return parts_.options.open_files; }
   // The main thread, which is worker 0, included.
@@ -84,6 +89,7 @@ class Context {
   SharedParts& parts_;
   const bootstrap_v3::Bootstrap& bootstrap_;
   const text::PositionMap& positions_;
+  bool of_resource_ = false;
   std::vector<std::string> errors_;
   std::vector<std::string> refused_;
 };

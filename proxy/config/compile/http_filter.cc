@@ -2,6 +2,7 @@
 #include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "proxy/config/compile/access_log.h"
+#include "proxy/config/compile/config_source.h"
 #include "proxy/config/compile/network_filters.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/routes.h"
@@ -86,6 +87,12 @@ snapshot::PathAction slash_action(hcm_v3::HttpConnectionManager::PathWithEscaped
   }
 }
 
+route::RouteSlotPtr compile_rds(Context& context, const hcm_v3::Rds& rds, std::string_view path) {
+  if (rds.route_config_name().empty()) context.error(field_path(path, "route_config_name"), "is empty");
+  std::string source = compile_config_source(context, rds.config_source(), field_path(path, "config_source"));
+  return context.parts().route_slots.slot({std::move(source), rds.route_config_name()});
+}
+
 }  // namespace
 
 std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager(
@@ -109,9 +116,11 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
   compile_timeouts(proto, *result);
 
   if (proto.has_route_config()) {
-    result->routes = compile_routes(context, proto.route_config(), field_path(path, "route_config"));
-  } else if (!proto.has_rds() && !proto.has_scoped_routes()) {
-    context.error(path, "expected route_config");
+    result->routes = compile_routes(context, proto.route_config(), true, field_path(path, "route_config"));
+  } else if (proto.has_rds()) {
+    result->route_slot = compile_rds(context, proto.rds(), field_path(path, "rds"));
+  } else if (!proto.has_scoped_routes()) {
+    context.error(path, "expected route_config or rds");
   }
   compile_filters(context, proto, path, *result);
   result->access_logs = compile_access_logs(context, proto.access_log(), field_path(path, "access_log"));

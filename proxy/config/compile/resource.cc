@@ -5,6 +5,7 @@
 #include "proxy/base/log.h"
 #include "proxy/config/compile/cluster.h"
 #include "proxy/config/compile/endpoints.h"
+#include "proxy/config/compile/routes.h"
 #include "proxy/config/supported/supported.h"
 
 namespace weft::config {
@@ -62,6 +63,18 @@ absl::StatusOr<HostLists> compile_endpoints_resource(SharedParts& parts, const s
   absl::Status status = reading.status(name);
   if (!status.ok()) return status;
   return hosts;
+}
+
+absl::StatusOr<std::shared_ptr<const route::RouteTable>> compile_routes_resource(SharedParts& parts,
+                                                                                 const std::string& name,
+                                                                                 const google::protobuf::Any& body) {
+  Reading<route_v3::RouteConfiguration> reading(parts, body);
+  if (!reading.context().errors().empty()) return reading.status(name);
+  reading.expect_name(reading.message().name(), name, "name");
+  auto table = compile_routes(reading.context(), reading.message(), false, "");
+  absl::Status status = reading.status(name);
+  if (!status.ok()) return status;
+  return table;
 }
 
 }  // namespace weft::config

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/compile/shared_parts.h"
+#include "proxy/route/route_table.h"
 
 // One resource that came while the proxy runs into what it runs. Nothing of it is in force when there is an error; the
 // error names the fields, one a line, by their paths from the resource itself. Main thread.
@@ -20,5 +21,10 @@ absl::StatusOr<cluster::ClusterPtr> compile_cluster_resource(SharedParts& parts,
 
 absl::StatusOr<std::vector<std::vector<cluster::HostPtr>>> compile_endpoints_resource(
     SharedParts& parts, const std::string& name, const google::protobuf::Any& body);
+
+// Clusters that the configuration names need not exist, unless it says so itself (validate_clusters).
+absl::StatusOr<std::shared_ptr<const route::RouteTable>> compile_routes_resource(SharedParts& parts,
+                                                                                 const std::string& name,
+                                                                                 const google::protobuf::Any& body);
 
 }  // namespace weft::config

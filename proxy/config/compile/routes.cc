@@ -15,8 +15,9 @@ constexpr uint32_t kMaxDirectResponseBytes = 4096;
 
 class RoutesCompiler {
  public:
-  RoutesCompiler(Context& context, const route_v3::RouteConfiguration& routes) : context_(context) {
-    validate_clusters_ = WEFT_VALUE_OR(routes, validate_clusters, true);
+  RoutesCompiler(Context& context, const route_v3::RouteConfiguration& routes, bool validate_clusters)
+      : context_(context) {
+    validate_clusters_ = WEFT_VALUE_OR(routes, validate_clusters, validate_clusters);
     max_body_bytes_ = WEFT_VALUE_OR(routes, max_direct_response_body_size_bytes, kMaxDirectResponseBytes);
     table_cors_ = compile_per_filter_config(context, routes.typed_per_filter_config(), "");
   }
@@ -93,6 +94,7 @@ class RoutesCompiler {
     if (action.cluster_specifier_case() == route_v3::RouteAction::kCluster) {
       route::WeightedCluster only;
       only.name = action.cluster();
+      if (only.name.empty()) context_.error(field_path(path, "cluster"), "is empty");
       only.slot = context_.slot(only.name, validate_clusters_, field_path(path, "cluster"));
       only.weight = 1;
       result.clusters.push_back(std::move(only));
@@ -110,6 +112,7 @@ class RoutesCompiler {
       std::string here = at(base, "clusters", i);
       route::WeightedCluster weighted;
       weighted.name = each.name();
+      if (weighted.name.empty()) context_.error(field_path(here, "name"), "is empty");
       weighted.slot = context_.slot(each.name(), validate_clusters_, field_path(here, "name"));
       weighted.weight = each.weight().value();
       const std::string& prefix = action.weighted_clusters().runtime_key_prefix();
@@ -280,8 +283,8 @@ route::HeaderMutations compile_mutations(Context& context,
 }
 
 std::shared_ptr<const route::RouteTable> compile_routes(Context& context, const route_v3::RouteConfiguration& routes,
-                                                        std::string_view path) {
-  RoutesCompiler compiler(context, routes);
+                                                        bool validate_clusters, std::string_view path) {
+  RoutesCompiler compiler(context, routes, validate_clusters);
   std::vector<std::unique_ptr<route::VirtualHost>> hosts;
   for (int i = 0; i < routes.virtual_hosts_size(); ++i) {
     std::string here = at(path, "virtual_hosts", i);

@@ -15,9 +15,10 @@ namespace weft::config {
 
 namespace route_v3 = envoy::config::route::v3;
 
-// nullptr, with an error, when it does not hold together.
+// nullptr, with an error, when it does not hold together. `validate_clusters`: where the configuration does not say
+// whether clusters that it names must exist.
 std::shared_ptr<const route::RouteTable> compile_routes(Context& context, const route_v3::RouteConfiguration& routes,
-                                                        std::string_view path);
+                                                        bool validate_clusters, std::string_view path);
 
 route::RetryPolicy compile_retry_policy(Context& context, const route_v3::RetryPolicy& policy, std::string_view path);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "proxy/config/compile/compile.h"
 #include "proxy/observe/access_log.h"
 #include "proxy/observe/metrics.h"
+#include "proxy/route/slot.h"
 #include "proxy/transport/byte_stream.h"
 
 // What everything that a process compiles has in common, from the bootstrap to the last resource that came while it
@@ -24,6 +26,9 @@ class SharedParts {
   // Without its listeners and clusters: node, runtime, secrets and the like, which resources refer to.
   envoy::config::bootstrap::v3::Bootstrap bootstrap;
   cluster::ClusterSlots slots;
+  route::RouteSlots route_slots;
+  // Whether there is such a cluster now, for what is compiled while the proxy runs. Not set: none is missed.
+  std::function<bool(const std::string&)> has_cluster;
 
   // Metrics with one prefix are one family, however many use it and though what uses it is replaced.
   template <typename Stats>

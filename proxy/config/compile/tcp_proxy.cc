@@ -10,10 +10,12 @@ std::shared_ptr<const snapshot::TcpProxy> compile_tcp_proxy(Context& context, co
   if (proto.stat_prefix().empty()) context.error(field_path(path, "stat_prefix"), "is empty");
   result->stats = context.parts().family<observe::TcpStats>(text::cat("tcp.", proto.stat_prefix(), "."),
                                                             "envoy_tcp_prefix", proto.stat_prefix());
+  // What comes while the proxy runs may come before its cluster: connections wait for none and are closed until then.
+  bool must_exist = !context.of_resource();
   switch (proto.cluster_specifier_case()) {
     case tcp_v3::TcpProxy::kCluster:
       result->destinations.push_back(
-          {proto.cluster(), context.slot(proto.cluster(), true, field_path(path, "cluster")), 1});
+          {proto.cluster(), context.slot(proto.cluster(), must_exist, field_path(path, "cluster")), 1});
       break;
     case tcp_v3::TcpProxy::kWeightedClusters:
       for (int i = 0; i < proto.weighted_clusters().clusters_size(); ++i) {
@@ -21,7 +23,7 @@ std::shared_ptr<const snapshot::TcpProxy> compile_tcp_proxy(Context& context, co
         std::string here = at(field_path(path, "weighted_clusters"), "clusters", i);
         if (each.weight() == 0) context.error(field_path(here, "weight"), "expected at least 1");
         result->destinations.push_back(
-            {each.name(), context.slot(each.name(), true, field_path(here, "name")), each.weight()});
+            {each.name(), context.slot(each.name(), must_exist, field_path(here, "name")), each.weight()});
       }
       break;
     default:

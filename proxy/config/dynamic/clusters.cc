@@ -2,17 +2,10 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "proxy/base/hash.h"
 #include "proxy/cluster/keep_hosts.h"
 #include "proxy/config/compile/resource.h"
 
 namespace weft::config {
-namespace {
-
-uint64_t hash_of(const google::protobuf::Any& body) { return base::xxhash64(body.value(), body.type_url().size()); }
-
-}  // namespace
 
 Clusters::Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, ClusterPublisher& publisher)
     : parts_(parts),
@@ -20,12 +13,12 @@ Clusters::Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, Cl
       sources_(sources),
       publisher_(publisher),
       stats_(parts.family<observe::ClusterManagerStats>("cluster_manager.", "", "")),
-      updates_(parts.family<observe::UpdateStats>("cluster_manager.cds.", "", "")) {}
+      ledger_(parts, "cluster_manager.cds.") {}
 
 Clusters::~Clusters() = default;
 
 std::vector<const observe::FamilyBase*> Clusters::families() const {
-  std::vector<const observe::FamilyBase*> all = {stats_.get(), updates_.get()};
+  std::vector<const observe::FamilyBase*> all = {stats_.get(), &ledger_.updates().family()};
   for (const auto& [name, entry] : entries_) {
     if (entry.active != nullptr) all.push_back(entry.active->cluster->stats_family().get());
   }
@@ -104,44 +97,18 @@ void Clusters::activate(const std::string& name) {
 }
 
 std::vector<xds::Refusal> Clusters::on_clusters(const std::string& source, const xds::Update& update) {
-  std::vector<xds::Refusal> refusals;
-  std::set<std::string> present;
-  updates().update_attempt.add();
-  for (const xds::Resource& resource : update.changed) {
-    std::string reason = present.insert(resource.name).second ? take_cluster(resource) : "stands twice in the update";
-    auto entry = entries_.find(resource.name);
-    if (reason.empty()) {
-      refused_.erase(resource.name);
-      if (entry != entries_.end()) entry->second.refused.reset();
-      continue;
-    }
-    RefusedResource refused{resource.body, resource.version, reason, wall_ns()};
-    if (entry != entries_.end()) {
-      entry->second.refused = std::make_unique<RefusedResource>(std::move(refused));
-    } else {
-      refused_.insert_or_assign(resource.name, std::move(refused));
-    }
-    refusals.push_back({resource.name, std::move(reason)});
-  }
-  (refusals.empty() ? updates().update_success : updates().update_rejected).add();
-  std::vector<std::string> gone = update.removed;
-  if (update.whole) {
-    for (const auto& [name, entry] : entries_) {
-      if (!entry.is_static && !present.contains(name)) gone.push_back(name);
-    }
-    std::erase_if(refused_, [&](const auto& each) { return !present.contains(each.first); });
-  }
-  for (const std::string& name : gone) remove(name);
-  if (refusals.empty()) version_ = update.version;
+  auto take = [this](const xds::Resource& resource, bool* changed) { return take_cluster(resource, changed); };
+  std::vector<xds::Refusal> refusals = ledger_.take(update, wall_ns(), take);
+  for (const std::string& name : ledger_.gone(update, entries_)) remove(name);
   awaited_.erase(source);
   check_all_warm();
   return refusals;
 }
 
-std::string Clusters::take_cluster(const xds::Resource& resource) {
+std::string Clusters::take_cluster(const xds::Resource& resource, bool* changed) {
   auto found = entries_.find(resource.name);
   if (found != entries_.end() && found->second.is_static) return "the bootstrap has a cluster of this name";
-  uint64_t hash = hash_of(resource.body);
+  uint64_t hash = content_hash(resource.body);
   if (found != entries_.end()) {
     const auto& newest = found->second.warming != nullptr ? found->second.warming : found->second.active;
     if (newest->held.hash == hash) return {};
@@ -149,25 +116,26 @@ std::string Clusters::take_cluster(const xds::Resource& resource) {
     if (found->second.active != nullptr && found->second.active->held.hash == hash) {
       end(found->second.warming);
       awaited_.erase(resource.name);
+      *changed = true;
       return {};
     }
   }
   auto cluster = compile_cluster_resource(parts_, resource.name, resource.body);
   if (!cluster.ok()) return std::string(cluster.status().message());
+  *changed = true;
   bool is_new = found == entries_.end();
   Entry& entry = is_new ? entries_[resource.name] : found->second;
   if (is_new) entry.slot = parts_.slots.slot(resource.name);
   (is_new ? stats().cluster_added : stats().cluster_modified).add();
   auto version = std::make_unique<Version>();
   version->cluster = *std::move(cluster);
-  version->held = {resource.body, resource.version, hash, wall_ns()};
+  version->held = hold(resource, wall_ns());
   if (on_warm_ != nullptr && version->cluster->config().wait_for_warm) awaited_.insert(resource.name);
   begin(entry, std::move(version));
   return {};
 }
 
 void Clusters::remove(const std::string& name) {
-  refused_.erase(name);
   auto found = entries_.find(name);
   if (found == entries_.end() || found->second.is_static) return;
   Entry& entry = found->second;
@@ -188,9 +156,8 @@ std::vector<xds::Refusal> Clusters::on_endpoints(const std::string& source, cons
     auto found = services_.find({source, resource.name});
     if (found == services_.end()) continue;  // Nobody has asked for it.
     Service& service = found->second;
-    uint64_t hash = hash_of(resource.body);
-    if (service.assignment && service.assignment->hash == hash) continue;
-    Held held{resource.body, resource.version, hash, wall_ns()};
+    Held held = hold(resource, wall_ns());
+    if (service.assignment && service.assignment->hash == held.hash) continue;
     std::string reason;
     for (Version* user : std::set<Version*>(service.users)) {
       reason = apply_endpoints(*user, resource.name, held);
@@ -229,7 +196,7 @@ std::string Clusters::apply_endpoints(Version& version, const std::string& servi
 }
 
 void Clusters::on_clusters_timeout(const std::string& source) {
-  updates().init_fetch_timeout.add();
+  ledger_.timed_out();
   awaited_.erase(source);
   check_all_warm();
 }

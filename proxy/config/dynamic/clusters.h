@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "proxy/config/compile/shared_parts.h"
+#include "proxy/config/dynamic/ledger.h"
 #include "proxy/config/dynamic/sources.h"
 #include "proxy/config/dynamic/upkeep.h"
 
@@ -29,22 +29,6 @@ class ClusterPublisher {
 
  protected:
   ~ClusterPublisher() = default;
-};
-
-// A resource as its source gave it.
-struct Held {
-  google::protobuf::Any body;
-  std::string version;
-  uint64_t hash = 0;
-  int64_t taken_wall_ns = 0;
-};
-
-// The last one that was not taken.
-struct RefusedResource {
-  google::protobuf::Any body;
-  std::string version;
-  std::string reason;
-  int64_t wall_ns = 0;
 };
 
 class Clusters {
@@ -74,23 +58,20 @@ class Clusters {
     cluster::ClusterSlotPtr slot;
     bool is_static = false;
     std::unique_ptr<Version> active, warming;  // One of them, or both.
-    std::unique_ptr<RefusedResource> refused;  // Rare, so not within.
   };
   const std::map<std::string, Entry>& entries() const { return entries_; }
-  // Names that were refused and of which nothing runs.
-  const std::map<std::string, RefusedResource>& refused() const { return refused_; }
+  const Ledger& ledger() const { return ledger_; }
   struct Service {
     std::optional<Held> assignment;
     std::set<Version*> users;
   };
   using ServiceKey = std::pair<std::string, std::string>;  // Source and name.
   const std::map<ServiceKey, Service>& services() const { return services_; }
-  const std::string& version() const { return version_; }
   std::vector<const observe::FamilyBase*> families() const;
   bool contains(const std::string& name) const { return entries_.contains(name); }
 
  private:
-  std::string take_cluster(const xds::Resource& resource);
+  std::string take_cluster(const xds::Resource& resource, bool* changed);
   void remove(const std::string& name);
   void begin(Entry& entry, std::unique_ptr<Version> version);
   void activate(const std::string& name);
@@ -99,7 +80,6 @@ class Clusters {
   std::string apply_endpoints(Version& version, const std::string& service, const Held& assignment);
   void check_all_warm();
   observe::ClusterManagerStats& stats() { return stats_->of_worker(0); }
-  observe::UpdateStats& updates() { return updates_->of_worker(0); }
   int64_t wall_ns() const { return means_.loop.wall_ns(); }
 
   SharedParts& parts_;
@@ -107,11 +87,9 @@ class Clusters {
   Sources& sources_;
   ClusterPublisher& publisher_;
   std::shared_ptr<observe::Family<observe::ClusterManagerStats>> stats_;
-  std::shared_ptr<observe::Family<observe::UpdateStats>> updates_;
+  Ledger ledger_;
   std::map<std::string, Entry> entries_;
-  std::map<std::string, RefusedResource> refused_;
   std::map<ServiceKey, Service> services_;
-  std::string version_;
   std::set<std::string> awaited_;  // Clusters, and sources of them, for which on_warm_ waits.
   std::function<void()> on_warm_;
 };

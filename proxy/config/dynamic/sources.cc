@@ -28,6 +28,7 @@ void Sources::want(const std::string& source, xds::Type type, const std::string&
 }
 
 void Sources::unwant(const std::string& source, xds::Type type, const std::string& name) {
+  if (stopped_) return;
   Subscription& wanted = subscription(source, type);
   auto found = wanted.names.find(name);
   if (--found->second > 0) return;
@@ -37,6 +38,7 @@ void Sources::unwant(const std::string& source, xds::Type type, const std::strin
 }
 
 void Sources::stop() {
+  stopped_ = true;
   timer_.disarm();
   changed_.clear();
   subscriptions_.clear();

@@ -38,7 +38,7 @@ class Sources {
   void want(const std::string& source, xds::Type type, const std::string& name);
   void unwant(const std::string& source, xds::Type type, const std::string& name);
   bool any() const { return !subscriptions_.empty(); }
-  // Lets every source go.
+  // Lets every source go; nothing is wanted or given up after that.
   void stop();
 
  private:
@@ -63,6 +63,7 @@ class Sources {
   Make make_;
   std::map<Key, std::unique_ptr<Subscription>> subscriptions_;
   std::set<Subscription*> changed_;
+  bool stopped_ = false;
   event::Timer timer_;  // The turn is over in which names changed.
 };
 

@@ -69,6 +69,8 @@ constexpr std::string_view kEntries[] = {
     MANAGER "CodecType.HTTP2",
     MANAGER "stat_prefix",
     MANAGER "route_config",
+    MANAGER "rds",
+    HCM "Rds.*",
     MANAGER "http_filters",
     MANAGER "common_http_protocol_options",
     MANAGER "http_protocol_options",

@@ -51,14 +51,19 @@ def listener(name, filters, tls=None, host="127.0.0.1", port=0, **more):
     return {"name": name, "address": address(host, port), "filter_chains": [chain], **more}
 
 
+def route_configuration(name, routes, domains=("*",), virtual_hosts=None):
+    """One virtual host, or those given."""
+    return {"name": name, "virtual_hosts": virtual_hosts or [{"name": "all", "domains": list(domains), "routes": routes}]}
+
+
 def connection_manager(routes, codec="AUTO", domains=("*",), virtual_hosts=None, http_filters=(), **more):
-    """The HTTP connection manager filter over one virtual host, or over those given."""
-    hosts = virtual_hosts or [{"name": "all", "domains": list(domains), "routes": routes}]
+    """The HTTP connection manager filter over `routes`, or without them (None) where `more` says where they come from."""
+    fixed = {} if routes is None else {"route_config": route_configuration("local", routes, domains, virtual_hosts)}
     config = {
         "@type": HCM,
         "stat_prefix": "ingress",
         "codec_type": codec,
-        "route_config": {"name": "local", "virtual_hosts": hosts},
+        **fixed,
         "http_filters": [*http_filters, {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
     }
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": {**config, **more}}

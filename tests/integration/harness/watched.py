@@ -10,6 +10,8 @@ from tests.integration.harness import bootstrap
 
 TYPES = {
     "cluster": bootstrap.TYPE + "envoy.config.cluster.v3.Cluster",
+    "routes": bootstrap.TYPE + "envoy.config.route.v3.RouteConfiguration",
+    "listener": bootstrap.TYPE + "envoy.config.listener.v3.Listener",
     "endpoints": bootstrap.TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment",
 }
 

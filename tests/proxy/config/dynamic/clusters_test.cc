@@ -32,11 +32,10 @@ TEST_CASE("a bad cluster is refused with the field's path, the good ones beside 
   CHECK(refusals[2].reason.find("upstream_config") != std::string::npos);
   CHECK(f.running["a"] == before);
   CHECK(f.running.contains("b"));
-  CHECK(f.clusters.entries().at("a").refused != nullptr);
-  CHECK(f.clusters.refused().contains("new"));
+  CHECK(f.clusters.ledger().refused().contains("a"));
+  CHECK(f.clusters.ledger().refused().contains("new"));
   CHECK(f.all_clusters({f.cluster("a")}).empty());
-  CHECK(f.clusters.entries().at("a").refused == nullptr);
-  CHECK(f.clusters.refused().empty());
+  CHECK(f.clusters.ledger().refused().empty());
 }
 
 TEST_CASE("a cluster of the bootstrap is not changed by a source") {

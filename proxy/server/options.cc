@@ -61,7 +61,10 @@ std::string version_text() {
 Options parse_options(int argc, char** argv, int* exit_code) {
   Options options;
   *exit_code = -1;
-  CLI::App app("The sidecar and gateway proxy of Weft: takes an Envoy v3 bootstrap and serves it.", "weft-proxy");
+  CLI::App app(
+      "The sidecar and gateway proxy of Weft: takes an Envoy v3 bootstrap and serves it, or gets all from a control "
+      "plane.",
+      "weft-proxy");
   std::string mode = "serve", level = "info";
   app.add_option("-c,--config-path", options.config_path, "The bootstrap: an Envoy v3 file, YAML or JSON")
       ->type_name("FILE");
@@ -76,6 +79,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
       ->check(CLI::Range(0, 86400));
   app.add_flag("--allow-unsupported", options.allow_unsupported,
                "Warn of fields that are known but not supported, and go on without them");
+  SidecarCommand sidecar;
+  CLI::App* sidecar_app = add_sidecar_command(app, sidecar);
   app.set_version_flag("--version", version_text());
   // CLI11 tells a wrong command line by an exception.
   try {
@@ -87,10 +92,11 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   if (!base::parse_log_level(level, &options.log_level)) {
     std::cerr << "--log-level: \"" << level << "\" is none of trace, debug, info, warning, error, critical, off\n";
     *exit_code = 1;
-  } else if (options.config_path.empty()) {
-    std::cerr << "weft-proxy: -c FILE is missing (an Envoy v3 bootstrap); see --help\n";
+  } else if (options.config_path.empty() == !sidecar_app->parsed()) {
+    std::cerr << "weft-proxy: expected either -c FILE (an Envoy v3 bootstrap) or sidecar; see --help\n";
     *exit_code = 1;
   }
+  if (sidecar_app->parsed()) options.sidecar = std::move(sidecar);
   options.validate = mode == "validate";
   return options;
 }

@@ -3,16 +3,20 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "proxy/base/log.h"
+#include "proxy/server/sidecar_options.h"
 
 // weft-proxy's command line. Main thread.
 
 namespace weft::server {
 
 struct Options {
+  // Either a file, or a sidecar's few words instead of one.
   std::string config_path;
+  std::optional<SidecarCommand> sidecar;
   bool validate = false;  // --mode validate
   bool allow_unsupported = false;
   uint32_t concurrency = 0;  // Workers; 0: as many as the CPU quota of the cgroup gives, at least 1.

@@ -87,14 +87,17 @@ Server::Server(Options options)
 
 Server::~Server() = default;
 
+std::string Server::source_name() const { return options_.sidecar ? "the sidecar's bootstrap" : options_.config_path; }
+
 absl::Status Server::load(uint32_t workers) {
-  absl::StatusOr<std::string> text = read_file(options_.config_path);
+  absl::StatusOr<std::string> text =
+      options_.sidecar ? config::sidecar_bootstrap(options_.sidecar->options) : read_file(options_.config_path);
   if (!text.ok()) return text.status();
   config::CompileOptions compile;
   compile.workers = workers;
   compile.allow_unsupported = options_.allow_unsupported;
   compile.open_files = !options_.validate;
-  absl::StatusOr<config::CompiledBootstrap> config = config::compile_bootstrap(*text, options_.config_path, compile);
+  absl::StatusOr<config::CompiledBootstrap> config = config::compile_bootstrap(*text, source_name(), compile);
   if (!config.ok()) return config.status();
   config_ = *std::move(config);
   return absl::OkStatus();
@@ -108,12 +111,19 @@ int Server::run() {
   signal(SIGPIPE, SIG_IGN);
   uint32_t workers = options_.concurrency != 0 ? options_.concurrency : available_cpus();
 
+  if (options_.sidecar) {
+    if (absl::Status status = complete(options_.sidecar->options); !status.ok()) return fail(status);
+    if (options_.sidecar->print_bootstrap) {
+      say(config::sidecar_bootstrap(options_.sidecar->options));
+      return 0;
+    }
+  }
   if (absl::Status status = load(workers + 1); !status.ok()) return fail(status);
   // What parsing and compiling needed is several times what is left of them.
   malloc_trim(0);
   for (const std::string& warning : config_.warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
   if (options_.validate) {
-    say(absl::StrCat("configuration '", options_.config_path, "' OK"));
+    say(absl::StrCat("configuration '", source_name(), "' OK"));
     return 0;
   }
 

@@ -47,6 +47,8 @@ class Server {
 
  private:
   struct Signals;
+  // Of the bootstrap, for messages.
+  std::string source_name() const;
   // Reads and compiles the bootstrap. `workers` counts the main thread, too.
   absl::Status load(uint32_t workers);
   // Opens what is listened on; false after telling why it cannot be.

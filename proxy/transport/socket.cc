@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netfilter_ipv4.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 
 #include <cstddef>
 #include <cstring>
+#include <memory>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 
@@ -261,6 +264,27 @@ Address local_address(int fd) {
   system.size = sizeof(system.storage);
   if (getsockname(fd, &system.any, &system.size) != 0) return Address();
   return from_system(system);
+}
+
+absl::StatusOr<Address> local_address_towards(const std::string& host, uint16_t port) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_DGRAM;
+  addrinfo* found = nullptr;
+  if (int error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); error != 0) {
+    return absl::NotFoundError(absl::StrCat(host, ": ", gai_strerror(error)));
+  }
+  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
+  int error = 0;
+  for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
+    Descriptor socket(::socket(each->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (socket.open() && ::connect(socket.get(), each->ai_addr, each->ai_addrlen) == 0) {
+      Address address = local_address(socket.get());
+      address.port = 0;
+      return address;
+    }
+    error = errno;
+  }
+  return absl::UnavailableError(absl::StrCat(host, ": ", std::string(socket_error_text(error))));
 }
 
 Address peer_address(int fd) {

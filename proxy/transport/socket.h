@@ -62,6 +62,9 @@ Descriptor accept_connection(int listener, Address* peer, int* error);
 Descriptor start_connect(const Address& to, const SocketOptions& options, int* error);
 
 Address local_address(int fd);
+// The address from which this host reaches another, by the kernel's routes; port 0. Nothing is sent, but a name is
+// looked up by the system's resolver, which may take seconds: for a start only.
+absl::StatusOr<Address> local_address_towards(const std::string& host, uint16_t port);
 Address peer_address(int fd);
 // Where the connection was going before the kernel redirected it (SO_ORIGINAL_DST). False: it was not redirected.
 bool original_destination(int fd, Address::Family family, Address* destination);

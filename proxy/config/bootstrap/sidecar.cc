@@ -1,0 +1,137 @@
+#include "proxy/config/bootstrap/sidecar.h"
+
+#include <charconv>
+
+#include "api/text/cat.h"
+#include "api/text/print.h"
+#include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
+#include "proxy/transport/byte_stream.h"
+
+namespace weft::config {
+namespace {
+
+namespace bootstrap_v3 = envoy::config::bootstrap::v3;
+namespace cluster_v3 = envoy::config::cluster::v3;
+namespace core_v3 = envoy::config::core::v3;
+using envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+using google::protobuf::Value;
+using text::cat;
+
+constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+constexpr int64_t kConnectTimeoutS = 2;
+// A control plane that vanished without a word is missed after so long.
+constexpr int64_t kPingIntervalS = 15;
+constexpr int64_t kPingTimeoutS = 5;
+
+Value text_value(std::string text) {
+  Value value;
+  value.set_string_value(std::move(text));
+  return value;
+}
+
+Value number_value(double number) {
+  Value value;
+  value.set_number_value(number);
+  return value;
+}
+
+Value health_value(const HealthProbe& probe) {
+  Value value;
+  auto& fields = *value.mutable_struct_value()->mutable_fields();
+  switch (probe.kind) {
+    case HealthProbe::Kind::kNone:
+      break;
+    case HealthProbe::Kind::kHttp:
+      fields["http"] = text_value(probe.target);
+      break;
+    case HealthProbe::Kind::kTcp:
+      fields["tcp"].set_bool_value(true);
+      break;
+    case HealthProbe::Kind::kGrpc:
+      fields["grpc"] = text_value(probe.target);
+      break;
+  }
+  fields["interval_ms"] = number_value(static_cast<double>(probe.interval_ms));
+  return value;
+}
+
+void set_node(const SidecarOptions& options, core_v3::Node& node) {
+  node.set_id(options.node_id);
+  node.set_cluster(cat(options.namespace_name, "/", options.service.empty() ? "-" : options.service));
+  auto& fields = *node.mutable_metadata()->mutable_fields();
+  fields["namespace"] = text_value(options.namespace_name);
+  if (!options.service.empty()) fields["service"] = text_value(options.service);
+  if (options.outbound_port != 0) fields["outbound_port"] = number_value(options.outbound_port);
+  if (options.app_port != 0) {
+    fields["app_port"] = number_value(options.app_port);
+    fields["inbound_address"] = text_value(options.inbound_address);
+    fields["inbound_port"] = number_value(options.inbound_port);
+    if (options.health.kind != HealthProbe::Kind::kNone) fields["health"] = health_value(options.health);
+  }
+  if (!options.scope.empty()) {
+    auto* list = fields["scope"].mutable_list_value();
+    for (const std::string& each : options.scope) *list->add_values() = text_value(each);
+  }
+}
+
+void set_address(const HostPort& from, core_v3::Address& to) {
+  to.mutable_socket_address()->set_address(from.host);
+  to.mutable_socket_address()->set_port_value(from.port);
+}
+
+void set_control_plane(const std::string& name, const HostPort& at, cluster_v3::Cluster& cluster) {
+  cluster.set_name(name);
+  bool is_ip = transport::Address::parse_ip(at.host, at.port).family != transport::Address::Family::kNone;
+  cluster.set_type(is_ip ? cluster_v3::Cluster::STATIC : cluster_v3::Cluster::STRICT_DNS);
+  cluster.mutable_connect_timeout()->set_seconds(kConnectTimeoutS);
+  auto* assignment = cluster.mutable_load_assignment();
+  assignment->set_cluster_name(name);
+  set_address(at, *assignment->add_endpoints()->add_lb_endpoints()->mutable_endpoint()->mutable_address());
+  HttpProtocolOptions http;
+  auto* keepalive =
+      http.mutable_explicit_http_config()->mutable_http2_protocol_options()->mutable_connection_keepalive();
+  keepalive->mutable_interval()->set_seconds(kPingIntervalS);
+  keepalive->mutable_timeout()->set_seconds(kPingTimeoutS);
+  (*cluster.mutable_typed_extension_protocol_options())[kHttpOptions].PackFrom(http);
+}
+
+}  // namespace
+
+bool parse_host_port(const std::string& text, HostPort* result) {
+  size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return false;
+  std::string host = text.substr(0, colon);
+  bool bracketed = host.size() >= 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  // Without brackets it could not be told where an IPv6 address ends.
+  if (host.empty() || bracketed != (host.find(':') != std::string::npos)) return false;
+  uint16_t port = 0;
+  const char* end = text.data() + text.size();
+  auto [at, error] = std::from_chars(text.data() + colon + 1, end, port);
+  if (error != std::errc() || at != end) return false;
+  *result = {std::move(host), port};
+  return true;
+}
+
+std::string sidecar_bootstrap(const SidecarOptions& options) {
+  bootstrap_v3::Bootstrap bootstrap;
+  set_node(options, *bootstrap.mutable_node());
+  set_address(options.admin, *bootstrap.mutable_admin()->mutable_address());
+  auto& dynamic = *bootstrap.mutable_dynamic_resources();
+  auto& ads = *dynamic.mutable_ads_config();
+  ads.set_api_type(core_v3::ApiConfigSource::DELTA_GRPC);
+  ads.set_transport_api_version(core_v3::V3);
+  for (core_v3::ConfigSource* source : {dynamic.mutable_cds_config(), dynamic.mutable_lds_config()}) {
+    source->mutable_ads();
+    source->set_resource_api_version(core_v3::V3);
+  }
+  for (size_t i = 0; i < options.control_planes.size(); ++i) {
+    std::string name = i == 0 ? "weft-control" : cat("weft-control-", i + 1);
+    set_control_plane(name, options.control_planes[i], *bootstrap.mutable_static_resources()->add_clusters());
+    ads.add_grpc_services()->mutable_envoy_grpc()->set_cluster_name(name);
+  }
+  return text::print_yaml(bootstrap);
+}
+
+}  // namespace weft::config

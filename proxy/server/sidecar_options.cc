@@ -1,0 +1,173 @@
+#include "proxy/server/sidecar_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "api/text/cat.h"
+#include "proxy/transport/socket.h"
+
+namespace weft::server {
+namespace {
+
+using config::HealthProbe;
+using config::HostPort;
+using text::cat;
+
+constexpr size_t kMaxLabelBytes = 63;
+constexpr int kMaxPort = 65535;
+constexpr int64_t kLeastIntervalMs = 100;
+constexpr int64_t kMostIntervalMs = 600'000;
+
+bool is_label(const std::string& text) {
+  auto inner = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  return !text.empty() && text.size() <= kMaxLabelBytes && std::all_of(text.begin(), text.end(), inner) &&
+         text.front() != '-' && text.back() != '-';
+}
+
+std::string check_label(const std::string& text) {
+  if (is_label(text)) return {};
+  return cat("\"", text, "\" is no name: expected at most 63 lower-case letters, digits and '-'");
+}
+
+// "service", "namespace/service" or "namespace/*".
+std::string check_scope(const std::string& text) {
+  size_t slash = text.find('/');
+  std::string service = slash == std::string::npos ? text : text.substr(slash + 1);
+  bool has_namespace = slash == std::string::npos || is_label(text.substr(0, slash));
+  if (has_namespace && (is_label(service) || (service == "*" && slash != std::string::npos))) return {};
+  return cat("\"", text, "\": expected service, namespace/service or namespace/*");
+}
+
+std::string check_ip(const std::string& text) {
+  if (transport::Address::parse_ip(text, 0).family != transport::Address::Family::kNone) return {};
+  return cat("\"", text, "\" is no IP address");
+}
+
+// `take` is called with each that is given.
+CLI::Option* add_host_port(CLI::App& app, const std::string& name, std::function<void(HostPort)> take,
+                           const std::string& help) {
+  auto check = [](const std::string& text) {
+    HostPort ignored;
+    if (config::parse_host_port(text, &ignored)) return std::string();
+    return cat("\"", text, "\": expected HOST:PORT, such as 127.0.0.1:15010");
+  };
+  auto take_all = [take = std::move(take)](const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) {
+      HostPort parsed;
+      config::parse_host_port(text, &parsed);
+      take(std::move(parsed));
+    }
+  };
+  return app.add_option_function<std::vector<std::string>>(name, take_all, help)->type_name("HOST:PORT")->check(check);
+}
+
+void add_health(CLI::App& app, HealthProbe& probe) {
+  auto choose = [&probe](HealthProbe::Kind kind) {
+    return [&probe, kind](const std::string& target) {
+      probe.kind = kind;
+      probe.target = target;
+    };
+  };
+  auto* kinds = app.add_option_group("Health", "How it is found out whether the application is well; by default not");
+  auto is_path = [](const std::string& path) {
+    return path.starts_with('/') ? std::string() : cat("\"", path, "\": expected a path such as /healthz");
+  };
+  kinds->add_option_function<std::string>("--health-http", choose(HealthProbe::Kind::kHttp), "A GET of this path")
+      ->type_name("PATH")
+      ->check(is_path);
+  kinds
+      ->add_option_function<std::string>("--health-grpc", choose(HealthProbe::Kind::kGrpc),
+                                         "grpc.health.v1 of this service; \"\" is the server as a whole")
+      ->type_name("SERVICE");
+  kinds->add_flag_callback(
+      "--health-tcp", [choose] { choose(HealthProbe::Kind::kTcp)(""); }, "That it can be connected to");
+  kinds->require_option(0, 1);
+  app.add_option("--health-interval-ms", probe.interval_ms, "Milliseconds from one check to the next")
+      ->capture_default_str()
+      ->check(CLI::Range(kLeastIntervalMs, kMostIntervalMs));
+}
+
+}  // namespace
+
+CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
+  config::SidecarOptions& options = command.options;
+  CLI::App* sidecar = app.add_subcommand(
+      "sidecar", "Runs next to one workload, with all of its configuration from the mesh's control plane");
+  sidecar->fallthrough();
+  sidecar->footer(
+      "Options of weft-proxy itself, such as --concurrency, --log-level and --drain-time-s, may stand here, too.");
+  add_host_port(
+      *sidecar, "--control", [&options](HostPort at) { options.control_planes.push_back(std::move(at)); },
+      "The control plane; given again, the next one is tried when one does not answer")
+      ->required();
+  sidecar->add_option("--namespace", options.namespace_name, "The workload's namespace")
+      ->capture_default_str()
+      ->check(check_label);
+  auto* service = sidecar->add_option("--service", options.service, "The service that the workload is an endpoint of")
+                      ->type_name("NAME")
+                      ->check(check_label);
+  auto* app_port = sidecar->add_option("--app-port", options.app_port, "Where the application listens, on 127.0.0.1")
+                       ->type_name("PORT")
+                       ->check(CLI::Range(1, kMaxPort));
+  service->needs(app_port);
+  app_port->needs(service);
+  sidecar
+      ->add_option("--inbound-address", options.inbound_address,
+                   "Where others reach this workload; by default this host's address towards the control plane")
+      ->type_name("IP")
+      ->check(check_ip)
+      ->needs(app_port);
+  sidecar->add_option("--inbound-port", options.inbound_port, "The port of it")
+      ->type_name("PORT")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMaxPort));
+  sidecar
+      ->add_option("--outbound-port", options.outbound_port,
+                   "On loopback, where the application sends its calls; 0: nowhere")
+      ->type_name("PORT")
+      ->capture_default_str()
+      ->check(CLI::Range(0, kMaxPort));
+  sidecar
+      ->add_option("--scope", options.scope,
+                   "Whom the application calls: service, namespace/service or namespace/*, with commas between; by "
+                   "default all that it may see")
+      ->type_name("SERVICES")
+      ->delimiter(',')
+      ->check(check_scope);
+  add_health(*sidecar, options.health);
+  add_host_port(
+      *sidecar, "--admin-address", [&options](HostPort at) { options.admin = std::move(at); },
+      "Where the administration listens")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->default_str("127.0.0.1:15000");
+  sidecar->add_option("--node-id", options.node_id, "By default namespace/service/address")->type_name("ID");
+  sidecar->add_flag("--print-bootstrap", command.print_bootstrap,
+                    "Print the Envoy bootstrap that this comes to, and end");
+  return sidecar;
+}
+
+absl::Status complete(config::SidecarOptions& options) {
+  transport::Address own;
+  if (!options.inbound_address.empty()) {
+    own = transport::Address::parse_ip(options.inbound_address, 0);
+  } else {
+    const HostPort& control = options.control_planes.front();
+    auto found = transport::local_address_towards(control.host, control.port);
+    if (!found.ok()) {
+      return absl::UnavailableError(
+          cat("--inbound-address is not given, and this host's own address towards the control plane is not known: ",
+              found.status().message()));
+    }
+    own = *found;
+    options.inbound_address = own.ip_text();
+  }
+  own.port = options.app_port != 0 ? options.inbound_port : options.outbound_port;
+  if (options.node_id.empty()) {
+    options.node_id =
+        cat(options.namespace_name, "/", options.service.empty() ? "-" : options.service, "/", own.to_string());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace weft::server

@@ -3,6 +3,7 @@
 // All discovery streams of a control plane, and the nodes at their other ends. No I/O: a transport opens sessions,
 // hands in requests and takes responses. One thread.
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -10,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/xds/stream.h"
@@ -109,7 +109,8 @@ class Hub {
 
   Views& views_;
   base::Clock& clock_;
-  absl::flat_hash_map<SessionId, Session> sessions_;
+  // In the order in which they came, which is that in which they are served.
+  std::map<SessionId, Session> sessions_;
   std::array<Counts, snapshot::kTypeCount> totals_;
   SessionId last_id_ = 0;
 };

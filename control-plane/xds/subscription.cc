@@ -196,6 +196,11 @@ std::vector<ResourcePointer> Subscription::send(std::vector<Change> changes, std
   for (const Change& change : changes) {
     if (change.resource != nullptr) resources.push_back(change.resource);
   }
+  // The same state is the same bytes. Changes come by name already.
+  if (is_whole()) {
+    std::sort(resources.begin(), resources.end(),
+              [](const ResourcePointer& a, const ResourcePointer& b) { return a->name < b->name; });
+  }
   in_flight_ = InFlight{std::move(nonce), std::move(changes)};
   return resources;
 }

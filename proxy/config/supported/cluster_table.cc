@@ -165,6 +165,8 @@ constexpr std::string_view kEntries[] = {
     ENDPOINT "LocalityLbEndpoints.metadata",
     ENDPOINT "LocalityLbEndpoints.lb_endpoints",
     ENDPOINT "LocalityLbEndpoints.priority",
+    // Means nothing but with locality_weighted_lb_config, which is refused.
+    ENDPOINT "LocalityLbEndpoints.load_balancing_weight",
     ENDPOINT "LbEndpoint.endpoint",
     ENDPOINT "LbEndpoint.health_status",
     ENDPOINT "LbEndpoint.metadata",

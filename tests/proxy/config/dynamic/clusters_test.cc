@@ -96,6 +96,17 @@ TEST_CASE("endpoints that stay are the same objects; bad ones leave those before
   CHECK(f.running["a"]->hosts()->size() == 2);
 }
 
+TEST_CASE("a locality may have a weight, which means nothing where localities are not weighed") {
+  Fixture f;
+  f.all_clusters({f.discovered("a")});
+  auto weighed = f.resource<envoy::config::endpoint::v3::ClusterLoadAssignment>(
+      "a",
+      "{ cluster_name: a, endpoints: [ { load_balancing_weight: 7, lb_endpoints: [ { endpoint: { address: { "
+      "socket_address: { address: 10.0.0.1, port_value: 1 } } } } ] } ] }");
+  CHECK(f.some_endpoints({weighed}).empty());
+  CHECK(f.running["a"]->hosts()->size() == 1);
+}
+
 TEST_CASE("a changed cluster has at once the endpoints that are known of its service") {
   Fixture f;
   f.all_clusters({f.discovered("a")});

@@ -9,21 +9,22 @@ namespace weft::config {
 Sources::Subscription& Sources::subscription(const std::string& source, xds::Type type) {
   std::unique_ptr<Subscription>& found = subscriptions_[{source, type}];
   if (found == nullptr) {
-    found = std::make_unique<Subscription>(intake_, Key{source, type});
+    found = std::make_unique<Subscription>(*this, Key{source, type});
     found->source = make_(source, type, *found);
   }
   return *found;
 }
 
 void Sources::want_all(const std::string& source, xds::Type type) {
-  changed_.insert(&subscription(source, type));
+  subscription(source, type);
+  changed_.insert({source, type});
   timer_.arm(0);
 }
 
 void Sources::want(const std::string& source, xds::Type type, const std::string& name) {
   Subscription& wanted = subscription(source, type);
   if (++wanted.names[name] > 1) return;
-  changed_.insert(&wanted);
+  changed_.insert(wanted.key);
   timer_.arm(0);
 }
 
@@ -33,7 +34,7 @@ void Sources::unwant(const std::string& source, xds::Type type, const std::strin
   auto found = wanted.names.find(name);
   if (--found->second > 0) return;
   wanted.names.erase(found);
-  changed_.insert(&wanted);
+  changed_.insert(wanted.key);
   timer_.arm(0);
 }
 
@@ -44,16 +45,38 @@ void Sources::stop() {
   subscriptions_.clear();
 }
 
-void Sources::subscribe() {
-  for (Subscription* each : std::exchange(changed_, {})) {
-    if (each->names.empty() && !xds::type_info(each->key.second).whole) {
-      // Not the empty list, which would mean something else: nobody is left to ask for.
-      subscriptions_.erase(each->key);
-      continue;
+std::vector<xds::Refusal> Sources::taken(const Key& key, const xds::Update& update) {
+  std::vector<xds::Refusal> refusals = intake_.on_update(key.first, key.second, update);
+  // Sources end with the turn: one of them is the caller.
+  std::vector<Subscription*> now;
+  std::erase_if(changed_, [&](const Key& each) {
+    Subscription& subscription = *subscriptions_.at(each);
+    if (!ends(subscription)) now.push_back(&subscription);
+    return !ends(subscription);
+  });
+  for (Subscription* each : now) subscribe(*each);
+  return refusals;
+}
+
+// Nobody is left to ask for. That is not the empty list, which would mean something else.
+bool Sources::ends(const Subscription& subscription) {
+  return subscription.names.empty() && !xds::type_info(subscription.key.second).whole;
+}
+
+void Sources::subscribe(Subscription& subscription) {
+  std::vector<std::string> names;
+  for (const auto& [name, count] : subscription.names) names.push_back(name);
+  subscription.source->subscribe(subscription.key.second, std::move(names));
+}
+
+void Sources::end_turn() {
+  for (const Key& key : std::exchange(changed_, {})) {
+    Subscription& subscription = *subscriptions_.at(key);
+    if (ends(subscription)) {
+      subscriptions_.erase(key);
+    } else {
+      subscribe(subscription);
     }
-    std::vector<std::string> names;
-    for (const auto& [name, count] : each->names) names.push_back(name);
-    each->source->subscribe(each->key.second, std::move(names));
   }
 }
 

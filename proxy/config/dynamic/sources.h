@@ -11,7 +11,8 @@
 #include "proxy/event/loop.h"
 
 // The sources that the configuration names, and what is wanted of each. A source is made when something of it is wanted
-// for the first time, and gets the names of a turn at once. Main thread.
+// for the first time, and gets the names of a turn at once; what an update makes wanted is asked for before the update
+// is answered. Main thread.
 
 namespace weft::config {
 
@@ -30,7 +31,7 @@ class Sources {
   // Makes the source that a serialised ConfigSource describes. Never nullptr: the compiler has accepted it.
   using Make = std::function<std::unique_ptr<xds::Source>(const std::string& source, xds::Type type, xds::Consumer&)>;
   Sources(event::Loop& loop, Intake& intake, Make make)
-      : intake_(intake), make_(std::move(make)), timer_(loop.timers(), base::bind<&Sources::subscribe>(this)) {}
+      : intake_(intake), make_(std::move(make)), timer_(loop.timers(), base::bind<&Sources::end_turn>(this)) {}
 
   // All that the source has of a type of which all is wanted.
   void want_all(const std::string& source, xds::Type type);
@@ -44,25 +45,29 @@ class Sources {
  private:
   using Key = std::pair<std::string, xds::Type>;
   struct Subscription final : xds::Consumer {
-    Subscription(Intake& intake, Key key) : intake(intake), key(std::move(key)) {}
-    std::vector<xds::Refusal> on_update(xds::Type type, const xds::Update& update) override {
-      return intake.on_update(key.first, type, update);
+    Subscription(Sources& owner, Key key) : owner(owner), key(std::move(key)) {}
+    std::vector<xds::Refusal> on_update(xds::Type, const xds::Update& update) override {
+      return owner.taken(key, update);
     }
     void on_fetch_timeout(xds::Type type, const std::vector<std::string>& names) override {
-      intake.on_fetch_timeout(key.first, type, names);
+      owner.intake_.on_fetch_timeout(key.first, type, names);
     }
-    Intake& intake;
+    Sources& owner;
     Key key;
     std::map<std::string, uint32_t> names;  // How often each is wanted.
     std::unique_ptr<xds::Source> source;
   };
   Subscription& subscription(const std::string& source, xds::Type type);
-  void subscribe();
+  // Gives an update to the intake, and asks for what is wanted since.
+  std::vector<xds::Refusal> taken(const Key& key, const xds::Update& update);
+  static bool ends(const Subscription& subscription);
+  static void subscribe(Subscription& subscription);
+  void end_turn();
 
   Intake& intake_;
   Make make_;
   std::map<Key, std::unique_ptr<Subscription>> subscriptions_;
-  std::set<Subscription*> changed_;
+  std::set<Key> changed_;
   bool stopped_ = false;
   event::Timer timer_;  // The turn is over in which names changed.
 };

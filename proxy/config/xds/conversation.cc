@@ -15,6 +15,8 @@ namespace {
 constexpr int kInvalidArgument = 3;  // google.rpc.Code
 // A deadline's key when all that the server has is wanted.
 constexpr char kAll[] = "";
+// A server may have nothing to say of routes on a new stream, because they are as they were.
+constexpr int64_t kKeepClustersMs = 5'000;
 constexpr size_t kMaxLoggedNames = 10;
 constexpr size_t kMaxLoggedBytes = 200;
 
@@ -40,7 +42,8 @@ Conversation::Conversation(event::Loop& loop, Consumer& consumer, ConversationOp
     : consumer_(consumer),
       options_(std::move(options)),
       fetches_(loop, base::bind<&Conversation::on_fetch_timeouts>(this)),
-      lifetimes_(loop, base::bind<&Conversation::on_expired>(this)) {}
+      lifetimes_(loop, base::bind<&Conversation::on_expired>(this)),
+      kept_timer_(loop.timers(), base::bind<&Conversation::drop_kept>(this)) {}
 
 void Conversation::subscribe(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms) {
   TypeState& state = this->state(type);
@@ -84,12 +87,18 @@ void Conversation::open() {
   open_ = true;
   node_sent_ = false;
   requests_.clear();
+  for (Type type : {Type::kListener, Type::kRoutes}) {
+    if (state(type).wildcard || !state(type).wanted.empty()) unheard_.insert(type);
+  }
   for (int i = 0; i < kTypes; ++i) on_open(static_cast<Type>(i));
 }
 
 void Conversation::close() {
   open_ = false;
   requests_.clear();
+  unheard_.clear();
+  kept_clusters_.clear();
+  kept_timer_.disarm();
 }
 
 absl::Status Conversation::receive(std::string_view message) { return on_message(message); }
@@ -166,6 +175,11 @@ std::vector<Refusal> Conversation::apply(Response response) {
     }
     if (!update.whole) update.removed = lost;
   }
+  if (keeps_for_now(type, lost, seen)) {
+    update.whole = false;
+    update.removed.clear();
+    lost.clear();
+  }
   for (const std::string& name : lost) {
     state.held.erase(name);
     lifetimes_.stop({type, name});
@@ -177,7 +191,41 @@ std::vector<Refusal> Conversation::apply(Response response) {
   note_held(type, given, refusals);
   if (refusals.empty()) state.version = response.version;
   take_errors(type, response.errors);
+  heard_of(type);
+  // Before the answer: a server that hears that new clusters are taken goes on to routes, unless it already knows that
+  // endpoints are wanted first.
+  for (int i = 0; is_open() && i < kTypes; ++i) {
+    if (static_cast<Type>(i) != type) ask(static_cast<Type>(i));
+  }
   return refusals;
+}
+
+// What changed while there was no stream comes all at once, and clusters first: routes that are in force may still name
+// those that are gone, until the routes of the new stream are here.
+bool Conversation::keeps_for_now(Type type, const std::vector<std::string>& lost,
+                                 const std::set<std::string, std::less<>>& present) {
+  if (type != Type::kCluster) return false;
+  for (const std::string& name : present) kept_clusters_.erase(name);
+  if (unheard_.empty() || lost.empty()) return false;
+  kept_clusters_.insert(lost.begin(), lost.end());
+  if (!kept_timer_.armed()) kept_timer_.arm(kKeepClustersMs);
+  return true;
+}
+
+void Conversation::heard_of(Type type) {
+  if (unheard_.erase(type) != 0 && unheard_.empty()) drop_kept();
+}
+
+void Conversation::drop_kept() {
+  unheard_.clear();
+  kept_timer_.disarm();
+  if (kept_clusters_.empty()) return;
+  Update update;
+  update.version = state(Type::kCluster).version;
+  update.removed.assign(kept_clusters_.begin(), kept_clusters_.end());
+  kept_clusters_.clear();
+  for (const std::string& name : update.removed) state(Type::kCluster).held.erase(name);
+  consumer_.on_update(Type::kCluster, update);
 }
 
 void Conversation::note_held(Type type, const std::vector<Given>& given, const std::vector<Refusal>& refusals) {

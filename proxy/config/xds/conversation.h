@@ -102,6 +102,12 @@ class Conversation {
   };
   void note_held(Type type, const std::vector<Given>& given, const std::vector<Refusal>& refusals);
   void take_errors(Type type, const std::vector<std::pair<std::string, std::string>>& errors);
+  // Whether names that are gone, by a response that names others, are to be held on to for now.
+  bool keeps_for_now(Type type, const std::vector<std::string>& lost,
+                     const std::set<std::string, std::less<>>& present);
+  // The first answer of this type on the stream has come.
+  void heard_of(Type type);
+  void drop_kept();
   void on_fetch_timeouts(std::vector<Deadlines::Key> due);
   void on_expired(std::vector<Deadlines::Key> due);
 
@@ -111,6 +117,10 @@ class Conversation {
   Deadlines fetches_;
   Deadlines lifetimes_;
   std::array<TypeState, kTypes> states_;
+  // On this stream nothing has come yet of these types, which name clusters; and clusters that go when it has.
+  std::set<Type> unheard_;
+  std::set<std::string> kept_clusters_;
+  event::Timer kept_timer_;
   std::vector<std::string> requests_;
   bool open_ = false;
   bool node_sent_ = false;

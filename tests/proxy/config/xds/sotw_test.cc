@@ -158,32 +158,6 @@ TEST_CASE("a name given up and wanted again within a turn is asked for without i
   CHECK(names_of(requests[1].resource_names()) == Names{"a", "b"});
 }
 
-TEST_CASE("names wanted because of a response are asked for after its acknowledgement") {
-  struct Follower final : Consumer {
-    std::vector<Refusal> on_update(Type type, const Update& update) override {
-      if (type == Type::kCluster) source->subscribe(Type::kEndpoints, {update.changed.front().name}, 0);
-      return {};
-    }
-    void on_fetch_timeout(Type, const std::vector<std::string>&) override {}
-    Conversation* source = nullptr;
-  } follower;
-  base::ManualClock clock;
-  event::ManualLoop loop{clock};
-  auto conversation = make_sotw_conversation(loop, follower, {});
-  follower.source = conversation.get();
-  conversation->subscribe(Type::kCluster, {}, 0);
-  conversation->open();
-  conversation->take_requests();
-  REQUIRE(conversation->receive(Sotw::response(Type::kCluster, "1", "n", {"a"}).SerializeAsString()).ok());
-  auto requests = conversation->take_requests();
-  REQUIRE(requests.size() == 2);
-  Request ack, ask;
-  REQUIRE(ack.ParseFromString(requests[0]));
-  REQUIRE(ask.ParseFromString(requests[1]));
-  CHECK(ack.response_nonce() == "n");
-  CHECK(ask.type_url() == type_url(Type::kEndpoints));
-}
-
 TEST_CASE("a type without names that is no wildcard is not asked for") {
   Sotw xds;
   xds.subscribe(Type::kRoutes, {});

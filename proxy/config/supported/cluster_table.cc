@@ -164,6 +164,8 @@ constexpr std::string_view kEntries[] = {
     ENDPOINT "LocalityLbEndpoints.locality",
     ENDPOINT "LocalityLbEndpoints.metadata",
     ENDPOINT "LocalityLbEndpoints.lb_endpoints",
+    // Of account only under locality_weighted_lb_config, which is not supported: elsewhere hosts count by their own.
+    ENDPOINT "LocalityLbEndpoints.load_balancing_weight",
     ENDPOINT "LocalityLbEndpoints.priority",
     // Means nothing but with locality_weighted_lb_config, which is refused.
     ENDPOINT "LocalityLbEndpoints.load_balancing_weight",

@@ -26,19 +26,42 @@ Mesh::Mesh(registry::ModelPointer model, Limits limits)
     : applied_(model), newest_(std::move(model)), debounce_(limits.all), endpoint_debounce_(limits.endpoints) {}
 
 void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed, int64_t now_ms) {
+  // What workloads change is of no revision of its own.
+  const bool is_commit = model->revision != newest_->revision;
   newest_ = std::move(model);
+  Commit commit{.revision = newest_->revision};
   if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty()) {
     pending_.services.insert(changed.services.begin(), changed.services.end());
     pending_.routes.insert(changed.routes.begin(), changed.routes.end());
     pending_.policies.insert(changed.policies.begin(), changed.policies.end());
     debounce_.note(now_ms);
+    commit.has_rest = true;
+    // Endpoints that wait go along with their service.
+    const bool takes_along = std::any_of(changed.services.begin(), changed.services.end(),
+                                         [this](const auto& name) { return pending_endpoints_.contains(name); });
+    for (Commit& each : commits_) each.has_rest = each.has_rest || (takes_along && each.has_endpoints);
   }
   for (const registry::ServiceName& name : changed.endpoints) {
     // A service that changes takes its endpoints along.
-    if (pending_.services.contains(name)) continue;
+    if (pending_.services.contains(name)) {
+      commit.has_rest = true;
+      continue;
+    }
     pending_endpoints_.insert(name);
     endpoint_debounce_.note(now_ms);
+    commit.has_endpoints = true;
   }
+  if (is_commit) commits_.push_back(commit);
+}
+
+xds::Brought Mesh::take_commits(bool all) {
+  xds::Brought brought;
+  for (const Commit& commit : commits_) {
+    if (all || commit.has_endpoints) brought.touched.push_back(commit.revision);
+    if (all || !commit.has_rest) brought.finished.push_back(commit.revision);
+  }
+  std::erase_if(commits_, [all](const Commit& commit) { return all || !commit.has_rest; });
+  return brought;
 }
 
 std::optional<int64_t> Mesh::due_ms() const {
@@ -49,7 +72,7 @@ std::optional<int64_t> Mesh::due_ms() const {
   return std::min(*all, *endpoints);
 }
 
-bool Mesh::advance(int64_t now_ms) {
+std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
   registry::ChangeSet changed;
   const bool all = is_due(debounce_, now_ms);
   if (all) {
@@ -62,7 +85,7 @@ bool Mesh::advance(int64_t now_ms) {
     }
     endpoint_debounce_.reset();
   }
-  if (changed.empty()) return false;
+  if (changed.empty()) return std::nullopt;
   registry::ModelPointer after = newest_;
   if (!all) {
     auto with_endpoints = std::make_shared<registry::Model>(*applied_);
@@ -73,7 +96,7 @@ bool Mesh::advance(int64_t now_ms) {
   }
   apply(*after, changed);
   applied_ = std::move(after);
-  return true;
+  return take_commits(all);
 }
 
 void Mesh::apply(const registry::Model& after, const registry::ChangeSet& changed) {

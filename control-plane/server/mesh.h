@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "control-plane/compile/compile.h"
@@ -33,8 +34,8 @@ class Mesh : public xds::Views {
 
   // When advance() has something to do; nothing if it has not.
   std::optional<int64_t> due_ms() const;
-  // Brings the views to where they are due by now. True if any changed.
-  bool advance(int64_t now_ms);
+  // Brings the views to where they are due by now. Nothing if none may have changed; else by which commits.
+  std::optional<xds::Brought> advance(int64_t now_ms);
 
   // What a node says of itself by its metadata is in compile/node.h.
   absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
@@ -59,6 +60,7 @@ class Mesh : public xds::Views {
     snapshot::View view;
   };
 
+  xds::Brought take_commits(bool all);
   void apply(const registry::Model& after, const registry::ChangeSet& changed);
   void apply_inbound(const registry::Model& model, Node& node);
   Audiences::iterator acquire_audience(const compile::Audience& audience);
@@ -72,6 +74,14 @@ class Mesh : public xds::Views {
   // What the views are of, and the newest.
   registry::ModelPointer applied_;
   registry::ModelPointer newest_;
+  // The commits between the two, of those that changed something; the oldest first.
+  struct Commit {
+    uint64_t revision = 0;
+    // It has changed endpoints, and more than endpoints alone, which goes out with the rest.
+    bool has_endpoints = false;
+    bool has_rest = false;
+  };
+  std::vector<Commit> commits_;
   // What is different between the two; endpoints alone are apart from the rest.
   registry::ChangeSet pending_;
   std::set<registry::ServiceName> pending_endpoints_;

@@ -12,10 +12,36 @@ void add_metric(const char* name, const char* kind, const char* help, std::strin
   absl::StrAppend(&out, "# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n");
 }
 
+// Milliseconds as seconds, exactly.
+std::string seconds(int64_t ms) {
+  std::string fraction = absl::StrCat(absl::Dec(ms % 1000, absl::kZeroPad3));
+  return absl::StrCat(ms / 1000, ".", fraction);
+}
+
+void add_histogram(const char* name, const char* help, const xds::Histogram& histogram, std::string& out) {
+  add_metric(name, "histogram", help, out);
+  for (size_t i = 0; i < xds::Histogram::kBoundsMs.size(); ++i) {
+    absl::StrAppend(&out, name, "_bucket{le=\"", seconds(xds::Histogram::kBoundsMs[i]), "\"} ", histogram.cumulative(i),
+                    "\n");
+  }
+  absl::StrAppend(&out, name, "_bucket{le=\"+Inf\"} ", histogram.count(), "\n", name, "_sum ",
+                  seconds(histogram.sum_ms()), "\n", name, "_count ", histogram.count(), "\n");
+}
+
 std::string metrics(const xds::Hub& hub, const Mesh& mesh) {
   std::string out;
   add_metric("weft_control_streams", "gauge", "Discovery streams that are open.", out);
   absl::StrAppend(&out, "weft_control_streams ", hub.session_count(), "\n");
+  add_metric("weft_control_reports", "gauge", "Streams on which proxies report what they run.", out);
+  absl::StrAppend(&out, "weft_control_reports ", hub.report_count(), "\n");
+  add_metric("weft_control_open_commits", "gauge", "Commits that some connected node has not applied yet.", out);
+  absl::StrAppend(&out, "weft_control_open_commits ", hub.rollouts().open_count(), "\n");
+  add_histogram("weft_control_commit_to_acknowledged_seconds",
+                "Of each push to each node, from the oldest commit in it until all of it is acknowledged.",
+                hub.rollouts().to_acknowledged(), out);
+  add_histogram("weft_control_commit_to_applied_seconds",
+                "The same until the node runs it; of a node that does not report, until it is acknowledged.",
+                hub.rollouts().to_applied(), out);
   add_metric("weft_control_views", "gauge", "Kinds of nodes for which resources are kept.", out);
   absl::StrAppend(&out, "weft_control_views ", mesh.view_count(), "\n");
   add_metric("weft_control_services", "gauge", "Services of the mesh.", out);
@@ -65,6 +91,8 @@ std::string nodes(const xds::Hub& hub) {
                    {"form", node.form == xds::Form::kDelta ? "delta" : "state of the world"},
                    {"connectedMs", node.connected_wall_ms},
                    {"settled", node.is_settled},
+                   {"reports", node.source != xds::Progress::Source::kAcknowledgement},
+                   {"appliedRevision", node.applied_revision},
                    {"types", types}});
   }
   // A node's words need not be UTF-8.

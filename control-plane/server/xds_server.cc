@@ -35,9 +35,10 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
 XdsServer::~XdsServer() { stop(); }
 
 void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet changed) {
-  loop_.post([this, model = std::move(model), changed = std::move(changed)]() mutable {
+  loop_.post([this, model = std::move(model), changed = std::move(changed), committed_ms = loop_.now_ms()]() mutable {
+    hub_.rollouts().on_commit(model->revision, committed_ms);
     mesh_.set(std::move(model), changed, loop_.now_ms());
-    if (!std::exchange(has_model_, true)) mesh_.advance(INT64_MAX);
+    if (!std::exchange(has_model_, true)) push(INT64_MAX);
   });
 }
 
@@ -58,12 +59,17 @@ void XdsServer::tell_workloads() {
   if (on_workloads_) on_workloads_(changes);
 }
 
+void XdsServer::push(int64_t now_ms) {
+  if (const std::optional<xds::Brought> brought = mesh_.advance(now_ms)) hub_.push(*brought);
+}
+
 absl::Status XdsServer::start(const Addresses& addresses) {
   thread_ = std::thread([this] {
     loop_.run([this](int64_t now_ms) {
       workloads_.advance(now_ms);
       tell_workloads();
-      if (mesh_.advance(now_ms)) hub_.push();
+      push(now_ms);
+      hub_.rollouts().tell();
       return earlier(mesh_.due_ms(), workloads_.due_ms());
     });
   });

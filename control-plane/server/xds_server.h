@@ -55,6 +55,7 @@ class XdsServer {
 
  private:
   void tell_workloads();
+  void push(int64_t now_ms);
 
   Loop loop_;
   Mesh mesh_;

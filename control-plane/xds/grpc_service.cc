@@ -15,6 +15,7 @@
 #include "envoy/service/listener/v3/lds.grpc.pb.h"
 #include "envoy/service/route/v3/rds.grpc.pb.h"
 #include "envoy/service/secret/v3/sds.grpc.pb.h"
+#include "weft/v1/report.pb.h"
 
 namespace weft::control::xds {
 
@@ -22,6 +23,8 @@ namespace {
 
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
+
+constexpr char kReportMethod[] = "/weft.v1.ProxyReports/Report";
 
 struct Method {
   std::string path;
@@ -133,12 +136,78 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
   bool finished_ = false;
 };
 
+// A report stream; its members as those of Conversation.
+class ReportStream : public grpc::ServerGenericBidiReactor {
+ public:
+  ReportStream(Hub& hub, const GrpcService::Post& post) : hub_(hub), post_(post) {
+    post_([this] {
+      id_ = hub_.open_report();
+      StartRead(&incoming_);
+    });
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      post_([this] { finish(grpc::Status::OK); });
+      return;
+    }
+    auto request = std::make_shared<v1::ReportRequest>();
+    const grpc::Status parsed = grpc::SerializationTraits<v1::ReportRequest>::Deserialize(&incoming_, request.get());
+    post_([this, parsed, request] {
+      if (!parsed.ok()) {
+        finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no weft.v1.ReportRequest"));
+        return;
+      }
+      const absl::StatusOr<uint64_t> taken = hub_.on_report(id_, *request);
+      if (!taken.ok()) {
+        // Both enumerate the same codes.
+        finish(
+            grpc::Status(static_cast<grpc::StatusCode>(taken.status().code()), std::string(taken.status().message())));
+        return;
+      }
+      v1::ReportResponse response;
+      response.set_sequence(*taken);
+      bool own_buffer = false;
+      static_cast<void>(grpc::SerializationTraits<v1::ReportResponse>::Serialize(response, &outgoing_, &own_buffer));
+      if (!finished_) StartWrite(&outgoing_);
+    });
+  }
+
+  // Only now the next report: who does not read answers is not read either.
+  void OnWriteDone(bool ok) override {
+    post_([this, ok] {
+      if (ok && !finished_) StartRead(&incoming_);
+    });
+  }
+
+  void OnDone() override {
+    post_([this] {
+      hub_.close_report(id_);
+      delete this;
+    });
+  }
+
+ private:
+  void finish(const grpc::Status& status) {
+    if (std::exchange(finished_, true)) return;
+    Finish(status);
+  }
+
+  Hub& hub_;
+  const GrpcService::Post& post_;
+  Hub::ReportId id_ = 0;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
+  bool finished_ = false;
+};
+
 }  // namespace
 
 grpc::ServerGenericBidiReactor* GrpcService::CreateReactor(grpc::GenericCallbackServerContext* context) {
   for (const Method& method : methods()) {
     if (context->method() == method.path) return new Conversation(hub_, post_, method, context->peer());
   }
+  if (context->method() == kReportMethod) return new ReportStream(hub_, post_);
   return new Refusing(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", context->method())));
 }
 

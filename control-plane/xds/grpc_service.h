@@ -1,6 +1,7 @@
 #pragma once
 
-// The discovery services on gRPC: the aggregated one and those of one type, in both forms. Thin: gRPC's threads read
+// The discovery services on gRPC, the aggregated one and those of one type, in both forms; and the reports of what
+// proxies run. Thin: gRPC's threads read
 // and write bytes, and all that is decided is decided by the hub, on the thread of `post`.
 
 #include <grpcpp/generic/async_generic_service.h>

@@ -14,25 +14,76 @@ namespace {
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
 
+// What a node says in its client features when it will report what it runs (api/weft/v1/report.proto).
+constexpr std::string_view kReports = "weft.reports";
+constexpr size_t kMaxReasonBytes = 2048;
+// Nodes that are remembered though they are gone.
+constexpr size_t kMaxAbsent = 10'000;
+
 }  // namespace
 
 Hub::SessionId Hub::open(Form form, std::optional<Type> only, std::string peer, Sink& sink) {
-  Session session{
-      .form = form, .only = only, .peer = std::move(peer), .sink = &sink, .connected_wall_ms = clock_.wall_ms()};
+  Session session;
+  session.form = form;
+  session.only = only;
+  session.peer = std::move(peer);
+  session.sink = &sink;
+  session.connected_wall_ms = clock_.wall_ms();
   sessions_.emplace(++last_id_, std::move(session));
   return last_id_;
 }
 
 void Hub::close(SessionId id) {
-  const auto session = sessions_.find(id);
-  if (session == sessions_.end()) return;
-  session->second.stream.reset();
-  if (session->second.view != nullptr) views_.release(*session->second.view);
-  sessions_.erase(session);
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  Session& session = found->second;
+  if (session.stream != nullptr) {
+    std::vector<Epoch> owed = session.progress->close();
+    const std::string& node = session.node.id();
+    if (!owed.empty() && absent_.size() < kMaxAbsent) absent_[node] = std::move(owed);
+    std::erase(by_node_[node], id);
+    if (by_node_[node].empty()) by_node_.erase(node);
+    session.stream.reset();
+    views_.release(*session.view);
+  }
+  sessions_.erase(found);
 }
 
 void Hub::on_request(SessionId id, DiscoveryRequest request) { handle(id, std::move(request)); }
 void Hub::on_request(SessionId id, DeltaDiscoveryRequest request) { handle(id, std::move(request)); }
+
+absl::Status Hub::begin(SessionId id, Session& session, const envoy::config::core::v3::Node& node) {
+  const absl::StatusOr<const View*> view = views_.acquire(node);
+  if (!view.ok()) return view.status();
+  session.node = node;
+  // Long in Envoy's, and of no use here.
+  session.node.clear_extensions();
+  session.view = *view;
+  session.stream = std::make_unique<Stream>(session.form, *session.view, clock_);
+  session.stream->catch_up(rollouts_.epoch());
+  session.progress = std::make_unique<Progress>(id, node.id(), rollouts_);
+  by_node_[node.id()].push_back(id);
+  const auto& features = node.client_features();
+  // The report is of an aggregated stream.
+  if (session.only.has_value() || std::find(features.begin(), features.end(), kReports) == features.end()) {
+    return absl::OkStatus();
+  }
+  session.is_wrapped = session.form == Form::kStateOfTheWorld;
+  session.progress->await_report();
+  session.stream->set_on_held([&session = *session.progress, &stream = *session.stream](
+                                  Type type, const std::string& name, uint64_t before, uint64_t version) {
+    session.on_held(type, name, before, version, stream);
+  });
+  return absl::OkStatus();
+}
+
+// What it owed before its stream ended concerns it still.
+void Hub::rejoin(Session& session) {
+  const auto absent = absent_.find(session.node.id());
+  if (absent == absent_.end()) return;
+  for (const Epoch epoch : absent->second) session.progress->concern(epoch, true);
+  absent_.erase(absent);
+}
 
 template <typename Request>
 void Hub::handle(SessionId id, Request request) {
@@ -40,16 +91,12 @@ void Hub::handle(SessionId id, Request request) {
   if (found == sessions_.end()) return;
   Session& session = found->second;
   if (session.stream == nullptr) {
-    const absl::StatusOr<const View*> view = views_.acquire(request.node());
-    if (!view.ok()) {
-      base::log_warning(absl::StrCat(session.peer, ": ", std::string(view.status().message())));
-      session.sink->end(view.status());
+    if (const absl::Status begun = begin(id, session, request.node()); !begun.ok()) {
+      base::log_warning(absl::StrCat(session.peer, ": ", std::string(begun.message())));
+      session.sink->end(begun);
       return;
     }
-    session.node_id = request.node().id();
-    session.node_cluster = request.node().cluster();
-    session.view = *view;
-    session.stream = std::make_unique<Stream>(session.form, *session.view, clock_);
+    rejoin(session);
   }
   if (session.only.has_value()) {
     const std::string url(snapshot::type_url(*session.only));
@@ -57,7 +104,7 @@ void Hub::handle(SessionId id, Request request) {
     if (request.type_url() != url) return;
   }
   if (request.has_error_detail()) {
-    base::log_warning(absl::StrCat("node \"", session.node_id, "\" refuses ", request.type_url(), ": ",
+    base::log_warning(absl::StrCat("node \"", session.node.id(), "\" refuses ", request.type_url(), ": ",
                                    request.error_detail().message()));
   }
   const std::optional<Type> type = snapshot::type_of_url(request.type_url());
@@ -69,13 +116,24 @@ void Hub::handle(SessionId id, Request request) {
     total.acknowledged += now.acknowledged - before.acknowledged;
     total.refused += now.refused - before.refused;
     views_.heard(*session.view, *type, session.stream->subscription(*type));
+    if (now.refused != before.refused) {
+      session.progress->on_refused(
+          absl::StrCat(std::string(snapshot::type_name(*type)), ": ", request.error_detail().message()),
+          *session.stream);
+    }
   }
   flush(session);
+  session.progress->advance(*session.stream, clock_.monotonic_ms());
 }
 
-void Hub::push() {
+void Hub::push(const Brought& brought) {
+  const Epoch epoch = rollouts_.begin_push(brought);
+  const int64_t now_ms = clock_.monotonic_ms();
   for (auto& [id, session] : sessions_) {
-    if (session.stream != nullptr && session.pushed_generation != session.view->generation()) flush(session);
+    if (session.stream == nullptr || session.pushed_generation == session.view->generation()) continue;
+    if (session.stream->catch_up(epoch)) session.progress->concern(epoch, false);
+    flush(session);
+    session.progress->advance(*session.stream, now_ms);
   }
 }
 
@@ -83,21 +141,116 @@ void Hub::flush(Session& session) {
   session.pushed_generation = session.view->generation();
   for (std::optional<Response> response = session.stream->next(); response.has_value();
        response = session.stream->next()) {
+    response->is_wrapped = session.is_wrapped;
     ++totals_[static_cast<size_t>(response->type)].sent;
     session.sink->send(*response);
   }
+}
+
+Hub::ReportId Hub::open_report() {
+  reports_.try_emplace(++last_report_);
+  return last_report_;
+}
+
+void Hub::close_report(ReportId id) {
+  const auto report = reports_.find(id);
+  if (report == reports_.end()) return;
+  const auto sessions = by_node_.find(report->second.node_id);
+  if (sessions != by_node_.end()) {
+    for (const SessionId each : sessions->second) {
+      Session& session = sessions_.at(each);
+      if (session.report != id) continue;
+      session.report = 0;
+      session.progress->await_report();
+    }
+  }
+  reports_.erase(report);
+}
+
+absl::StatusOr<uint64_t> Hub::on_report(ReportId id, const v1::ReportRequest& request) {
+  Report& report = reports_.at(id);
+  if (request.sequence() != report.sequence + 1) {
+    return absl::InvalidArgumentError(absl::StrCat("report ", request.sequence(), ", expected ", report.sequence + 1));
+  }
+  if (report.sequence == 0) {
+    const auto sessions = by_node_.find(request.node().id());
+    if (request.node().id().empty() || sessions == by_node_.end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("node \"", request.node().id(), "\" has no discovery stream here"));
+    }
+    report.node_id = request.node().id();
+    std::set<Type> types;
+    for (const std::string& url : request.type_urls()) {
+      if (const std::optional<Type> type = snapshot::type_of_url(url)) types.insert(*type);
+    }
+    for (const SessionId each : sessions->second) {
+      Session& session = sessions_.at(each);
+      // Who did not say that it reports may be another of the same name.
+      if (session.progress->source() == Progress::Source::kAcknowledgement) continue;
+      session.report = id;
+      session.progress->begin_report(types);
+    }
+  }
+  report.sequence = request.sequence();
+  if (request.has_process()) report.process = request.process();
+  if (request.has_workload()) report.workload = request.workload();
+  const auto sessions = by_node_.find(report.node_id);
+  if (sessions == by_node_.end()) return report.sequence;
+  for (const SessionId each : sessions->second) {
+    Session& session = sessions_.at(each);
+    if (session.report == id) take_report(request, session);
+  }
+  return report.sequence;
+}
+
+void Hub::take_report(const v1::ReportRequest& request, Session& session) {
+  for (const v1::ResourceReport& each : request.resources()) {
+    const std::optional<Type> type = snapshot::type_of_url(each.type_url());
+    // What we never gave it is none of our business, and must not grow.
+    if (!type.has_value()) continue;
+    const bool is_ours = session.view->find(*type, each.name()) != nullptr ||
+                         session.stream->subscription(*type).holds(each.name()) ||
+                         session.progress->applied().find(*type, each.name()) != nullptr;
+    if (!is_ours) continue;
+    Reported reported{.version = snapshot::parse_version(each.version()),
+                      .warming_version = snapshot::parse_version(each.warming_version()),
+                      .refused = std::nullopt};
+    if (each.has_refused()) {
+      reported.refused = {.version = snapshot::parse_version(each.refused().version()),
+                          .reason = each.refused().reason().substr(0, kMaxReasonBytes),
+                          .wall_ms = each.refused().time().seconds() * 1000};
+    }
+    session.progress->on_report(*type, each.name(), std::move(reported), *session.stream);
+  }
+  if (request.complete()) session.progress->complete_report(*session.stream);
+  session.progress->advance(*session.stream, clock_.monotonic_ms());
+}
+
+const Hub::Report* Hub::report_of(const Session& session) const {
+  const auto report = reports_.find(session.report);
+  return report == reports_.end() ? nullptr : &report->second;
+}
+
+std::vector<const Hub::Session*> Hub::sessions_of(const std::string& node_id) const {
+  std::vector<const Session*> sessions;
+  const auto found = by_node_.find(node_id);
+  if (found == by_node_.end()) return sessions;
+  for (const SessionId id : found->second) sessions.push_back(&sessions_.at(id));
+  return sessions;
 }
 
 std::vector<NodeStatus> Hub::status() const {
   std::vector<NodeStatus> nodes;
   for (const auto& [id, session] : sessions_) {
     if (session.stream == nullptr) continue;
-    NodeStatus node{.id = session.node_id,
-                    .cluster = session.node_cluster,
+    NodeStatus node{.id = session.node.id(),
+                    .cluster = session.node.cluster(),
                     .peer = session.peer,
                     .form = session.form,
                     .connected_wall_ms = session.connected_wall_ms,
                     .is_settled = session.stream->is_settled(),
+                    .source = session.progress->source(),
+                    .applied_revision = session.progress->applied_revision(),
                     .types = {}};
     for (const Type type : snapshot::kTypes) {
       const Subscription& subscription = session.stream->subscription(type);

@@ -1,7 +1,7 @@
 #pragma once
 
-// All discovery streams of a control plane, and the nodes at their other ends. No I/O: a transport opens sessions,
-// hands in requests and takes responses. One thread.
+// All discovery streams of a control plane, and the nodes at their other ends with what they report. No I/O: a
+// transport opens sessions, hands in requests and takes responses. One thread.
 
 #include <array>
 #include <cstdint>
@@ -13,11 +13,11 @@
 
 #include "absl/status/statusor.h"
 #include "control-plane/base/clock.h"
+#include "control-plane/xds/progress.h"
+#include "control-plane/xds/rollouts.h"
 #include "control-plane/xds/stream.h"
-
-namespace envoy::config::core::v3 {
-class Node;
-}  // namespace envoy::config::core::v3
+#include "envoy/config/core/v3/base.pb.h"
+#include "weft/v1/report.pb.h"
 
 namespace weft::control::xds {
 
@@ -60,13 +60,42 @@ struct NodeStatus {
   // Since the epoch.
   int64_t connected_wall_ms = 0;
   bool is_settled = false;
+  Progress::Source source = Progress::Source::kAcknowledgement;
+  // Of the newest commit that it runs; 0 if it has not come so far.
+  Revision applied_revision = 0;
   // Those that the node asked for.
   std::vector<TypeStatus> types;
 };
 
 class Hub {
  public:
-  using SessionId = uint64_t;
+  using SessionId = xds::SessionId;
+  using ReportId = uint64_t;
+
+  // One discovery stream and its node.
+  struct Session {
+    Form form = Form::kStateOfTheWorld;
+    std::optional<Type> only;
+    std::string peer;
+    Sink* sink = nullptr;
+    int64_t connected_wall_ms = 0;
+    // Of the first request; what follows is null until then.
+    envoy::config::core::v3::Node node;
+    const View* view = nullptr;
+    std::unique_ptr<Stream> stream;
+    std::unique_ptr<Progress> progress;
+    // That of the node; 0 if there is none.
+    ReportId report = 0;
+    bool is_wrapped = false;
+    View::Generation pushed_generation;
+  };
+  // What a node says of itself on its report stream.
+  struct Report {
+    std::string node_id;
+    uint64_t sequence = 0;
+    v1::ProcessReport process;
+    v1::WorkloadReport workload;
+  };
 
   // Both outlive the hub.
   Hub(Views& views, base::Clock& clock) : views_(views), clock_(clock) {}
@@ -79,33 +108,38 @@ class Hub {
   void on_request(SessionId id, envoy::service::discovery::v3::DiscoveryRequest request);
   void on_request(SessionId id, envoy::service::discovery::v3::DeltaDiscoveryRequest request);
 
-  // To be called when views have changed: sends what may be sent.
-  void push();
+  // A report stream (api/weft/v1/report.proto) of a node with a discovery stream.
+  ReportId open_report();
+  void close_report(ReportId id);
+  // The sequence number to answer with. An error ends the stream.
+  absl::StatusOr<uint64_t> on_report(ReportId id, const v1::ReportRequest& request);
 
+  // To be called when views have changed by these commits: sends what may be sent.
+  void push(const Brought& brought);
+  void push() { push({}); }
+
+  // Those of which the first request has come.
+  const absl::flat_hash_map<SessionId, Session>& sessions() const { return sessions_; }
+  // Null if there is none.
+  const Report* report_of(const Session& session) const;
+  // By node id.
+  std::vector<const Session*> sessions_of(const std::string& node_id) const;
+  Rollouts& rollouts() { return rollouts_; }
+  const Rollouts& rollouts() const { return rollouts_; }
   size_t session_count() const { return sessions_.size(); }
+  size_t report_count() const { return reports_.size(); }
   // Of all streams since the start.
   const Counts& totals(Type type) const { return totals_[static_cast<size_t>(type)]; }
   // By node id.
   std::vector<NodeStatus> status() const;
 
  private:
-  struct Session {
-    Form form;
-    std::optional<Type> only;
-    std::string peer;
-    Sink* sink;
-    int64_t connected_wall_ms;
-    std::string node_id;
-    std::string node_cluster;
-    // Both null until the first request.
-    const View* view = nullptr;
-    std::unique_ptr<Stream> stream;
-    View::Generation pushed_generation;
-  };
-
   template <typename Request>
   void handle(SessionId id, Request request);
+  absl::Status begin(SessionId id, Session& session, const envoy::config::core::v3::Node& node);
   void flush(Session& session);
+  void take_report(const v1::ReportRequest& request, Session& session);
+  void rejoin(Session& session);
 
   Views& views_;
   base::Clock& clock_;
@@ -113,6 +147,12 @@ class Hub {
   std::map<SessionId, Session> sessions_;
   std::array<Counts, snapshot::kTypeCount> totals_;
   SessionId last_id_ = 0;
+  absl::flat_hash_map<std::string, std::vector<SessionId>> by_node_;
+  absl::flat_hash_map<ReportId, Report> reports_;
+  ReportId last_report_ = 0;
+  Rollouts rollouts_;
+  // Pushes that nodes still owed when their streams ended, for when they come back.
+  std::map<std::string, std::vector<Epoch>> absent_;
 };
 
 }  // namespace weft::control::xds

@@ -41,10 +41,22 @@ Stream::Stream(Form form, const View& view, base::Clock& clock)
 
 void Stream::answer(Type type, std::string_view nonce, const std::string* error) {
   Counts& counts = counts_[static_cast<size_t>(type)];
-  if (error == nullptr) {
-    if (at(type).acknowledge(nonce)) ++counts.acknowledged;
-  } else {
-    if (at(type).refuse(nonce, *error, clock_.wall_ms())) ++counts.refused;
+  Subscription::OnHeld on_held;
+  if (on_held_ != nullptr) {
+    on_held = [&](const std::string& name, uint64_t before, uint64_t version) {
+      on_held_(type, name, before, version);
+    };
+  }
+  const bool answers =
+      error == nullptr ? at(type).acknowledge(nonce, on_held) : at(type).refuse(nonce, *error, clock_.wall_ms());
+  if (!answers) return;
+  ++(error == nullptr ? counts.acknowledged : counts.refused);
+  Answered& answered = answered_[static_cast<size_t>(type)];
+  if (at(type).is_settled()) {
+    answered.through = epoch_;
+  } else if (error == nullptr) {
+    // Of a response that was refused, what may be good is due again.
+    answered.through = answered.with_flight;
   }
 }
 
@@ -74,14 +86,17 @@ void Stream::on_request(const envoy::service::discovery::v3::DeltaDiscoveryReque
   at(*type).change_names(std::move(change), view_);
 }
 
-void Stream::catch_up() {
-  if (seen_generation_ == view_.generation()) return;
-  const bool known =
-      view_.changes_since(seen_generation_, [this](Type type, const std::string& name) { at(type).mark(name); });
+bool Stream::catch_up() {
+  if (seen_generation_ == view_.generation()) return false;
+  bool is_concerned = false;
+  const bool known = view_.changes_since(seen_generation_, [&](Type type, const std::string& name) {
+    is_concerned = at(type).mark(name) || is_concerned;
+  });
   if (!known) {
     for (Subscription& subscription : subscriptions_) subscription.mark_all(view_);
   }
   seen_generation_ = view_.generation();
+  return is_concerned || !known;
 }
 
 bool Stream::must_wait(Type type) const {
@@ -132,15 +147,38 @@ Response Stream::respond(Type type, std::vector<Change> changes) {
     }
   }
   response.resources = at(type).send(std::move(changes), response.nonce);
+  // What is still due goes with a later response.
+  Answered& answered = answered_[static_cast<size_t>(type)];
+  answered.with_flight = at(type).owes_more() ? answered.through : epoch_;
+  response.is_first = last_nonce_ == 1;
   response.version = version_of(response.resources);
   ++counts_[static_cast<size_t>(type)].sent;
   return response;
 }
 
 bool Stream::is_settled() const {
-  return std::all_of(subscriptions_.begin(), subscriptions_.end(), [](const Subscription& subscription) {
-    return !subscription.in_flight() && subscription.due_count() == 0;
-  });
+  return std::all_of(subscriptions_.begin(), subscriptions_.end(),
+                     [](const Subscription& subscription) { return subscription.is_settled(); });
+}
+
+bool Stream::catch_up(uint64_t epoch) {
+  const bool is_concerned = catch_up();
+  for (const Type type : snapshot::kTypes) {
+    // Who had nothing to answer to has answered to everything until now.
+    if (at(type).is_settled()) answered_[static_cast<size_t>(type)].through = epoch;
+  }
+  epoch_ = epoch;
+  return is_concerned;
+}
+
+uint64_t Stream::acknowledged(Type type) const {
+  return subscription(type).is_settled() ? epoch_ : answered_[static_cast<size_t>(type)].through;
+}
+
+uint64_t Stream::acknowledged() const {
+  uint64_t through = epoch_;
+  for (const Type type : snapshot::kTypes) through = std::min(through, acknowledged(type));
+  return through;
 }
 
 }  // namespace weft::control::xds

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,10 @@ struct Response {
   std::vector<ResourcePointer> resources;
   // Only in the delta form.
   std::vector<std::string> removed;
+  // The first of its stream, which says who we are.
+  bool is_first = false;
+  // Of a whole state: each resource stands in a message that names its own version.
+  bool is_wrapped = false;
 };
 
 // What happened to responses of one type, since the stream began.
@@ -55,13 +60,25 @@ class Stream {
 
   const Subscription& subscription(Type type) const { return subscriptions_[static_cast<size_t>(type)]; }
   const Counts& counts(Type type) const { return counts_[static_cast<size_t>(type)]; }
-  // Nothing is due and nothing in flight.
+  // Nothing is due and nothing in flight, of all that the client asked for.
   bool is_settled() const;
+
+  // All that the view has changed until now counts as of the push `epoch`, a number that grows. True if the client is
+  // to be sent something of it.
+  bool catch_up(uint64_t epoch);
+  uint64_t epoch() const { return epoch_; }
+  // The newest push of which the client has answered to everything that it was to be sent; of one type, or of all.
+  uint64_t acknowledged(Type type) const;
+  uint64_t acknowledged() const;
+
+  // Told of what the client holds anew, by its acknowledgement.
+  using OnHeld = std::function<void(Type type, const std::string& name, uint64_t before, uint64_t version)>;
+  void set_on_held(OnHeld on_held) { on_held_ = std::move(on_held); }
 
  private:
   Subscription& at(Type type) { return subscriptions_[static_cast<size_t>(type)]; }
   void answer(Type type, std::string_view nonce, const std::string* error);
-  void catch_up();
+  bool catch_up();
   bool must_wait(Type type) const;
   Response respond(Type type, std::vector<Change> changes);
 
@@ -72,6 +89,14 @@ class Stream {
   std::array<Counts, snapshot::kTypeCount> counts_;
   View::Generation seen_generation_;
   uint64_t last_nonce_ = 0;
+  uint64_t epoch_ = 0;
+  // Of each type, of which push everything was answered, and is once what is in flight has been.
+  struct Answered {
+    uint64_t through = 0;
+    uint64_t with_flight = 0;
+  };
+  std::array<Answered, snapshot::kTypeCount> answered_;
+  OnHeld on_held_;
 };
 
 }  // namespace weft::control::xds

@@ -109,8 +109,10 @@ void Subscription::change_names(DeltaChange change, const View& view) {
   }
 }
 
-void Subscription::mark(const std::string& name) {
-  if (begun_ && (wants(name) || held_.contains(name))) due_.try_emplace(name, false);
+bool Subscription::mark(const std::string& name) {
+  if (!begun_ || !(wants(name) || held_.contains(name))) return false;
+  due_.try_emplace(name, false);
+  return true;
 }
 
 void Subscription::mark_all(const View& view) {
@@ -205,9 +207,13 @@ std::vector<ResourcePointer> Subscription::send(std::vector<Change> changes, std
   return resources;
 }
 
-bool Subscription::acknowledge(std::string_view nonce) {
+bool Subscription::acknowledge(std::string_view nonce, const OnHeld& held) {
   if (!in_flight_.has_value() || in_flight_->nonce != nonce) return false;
   for (Change& change : in_flight_->changes) {
+    if (held != nullptr) {
+      const bool is_held = wants(change.name) && change.resource != nullptr;
+      held(change.name, held_version(change.name), is_held ? change.resource->version : 0);
+    }
     if (!wants(change.name) || change.resource == nullptr) {
       held_.erase(change.name);
       continue;

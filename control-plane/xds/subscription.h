@@ -8,6 +8,7 @@
 // again in halves until it is found, so that one bad resource keeps back no other.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,8 +56,8 @@ class Subscription {
   };
   void change_names(DeltaChange change, const View& view);
 
-  // The view has changed there.
-  void mark(const std::string& name);
+  // The view has changed there. False if that is nothing to the client.
+  bool mark(const std::string& name);
   void mark_all(const View& view);
   // The client must be sent it again, although it holds it.
   void mark_again(const std::string& name);
@@ -65,14 +66,28 @@ class Subscription {
   std::optional<std::vector<Change>> collect(const View& view, bool removals);
   // Takes what collect() gave. Returns all that a response has to hold.
   std::vector<ResourcePointer> send(std::vector<Change> changes, std::string nonce);
-  // False if it is not the response in flight that is answered.
-  bool acknowledge(std::string_view nonce);
+  // False if it is not the response in flight that is answered. Else `held` is told, where it is set, of each name what
+  // the client held before and what it holds now, 0 being nothing.
+  using OnHeld = std::function<void(const std::string& name, uint64_t before, uint64_t version)>;
+  bool acknowledge(std::string_view nonce, const OnHeld& held = nullptr);
   bool refuse(std::string_view nonce, std::string_view reason, int64_t wall_ms);
 
   size_t held_count() const { return held_.size(); }
   uint64_t held_version(const std::string& name) const;
+  // visit(const std::string& name, const snapshot::Resource&); of a version that is none of ours, only the version is
+  // known.
+  template <typename Visit>
+  void for_each_held(Visit&& visit) const {
+    for (const auto& [name, resource] : held_) visit(name, *resource);
+  }
   // Due, and not in flight.
   size_t due_count() const { return due_.size(); }
+  // Beside what is in flight, something is to be sent.
+  bool owes_more() const { return !due_.empty() || !suspects_.empty() || must_respond_; }
+  bool is_settled() const { return !owes_more() && !in_flight(); }
+  // Null if nothing is.
+  const std::vector<Change>* changes_in_flight() const { return in_flight() ? &in_flight_->changes : nullptr; }
+  const absl::flat_hash_set<std::string>& names() const { return names_; }
   const absl::flat_hash_map<std::string, Refusal>& refusals() const { return refused_; }
 
  private:

@@ -10,20 +10,21 @@ namespace weft::server {
 using config::xds::Type;
 
 LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
-                       const Workers& workers)
+                       const Workers& workers, std::string version)
     : loop_(loop),
       config_(config),
       workers_(workers),
       upstreams_(pool::make_worker_upstreams(loop, random, 0)),
       context_{loop, random, *upstreams_, 0},
       control_plane_stats_("control_plane.", "", "", 1),
+      reporter_(context_, *this, {std::move(version), loop.wall_ns(), false}),
       grpc_sources_(
           context_, config.bootstrap,
           [&config](const std::string& name) {
             auto found = config.snapshot->clusters.find(name);
             return found == config.snapshot->clusters.end() ? nullptr : found->second;
           },
-          control_plane_stats_.of_worker(0)),
+          control_plane_stats_.of_worker(0), &reporter_),
       watch_(loop),
       resolvers_(loop),
       sources_(loop, *this,
@@ -36,9 +37,14 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       routes_(*config.parts, loop, sources_, *this) {
   config.parts->has_cluster = [this](const std::string& name) { return clusters_.contains(name); };
   for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
+  clusters_.watch(&reporter_);
+  routes_.watch(&reporter_);
 }
 
 LiveConfig::~LiveConfig() {
+  clusters_.watch(nullptr);
+  routes_.watch(nullptr);
+  reporter_.on_disconnected();
   sources_.stop();
   loop_.run_until_quiet();
   upstreams_->drain();
@@ -98,6 +104,17 @@ void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
 
 void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) {
   for (const auto& worker : workers_) worker->assign_routes(slot, table);
+}
+
+std::vector<Type> LiveConfig::types() const { return {Type::kCluster, Type::kEndpoints, Type::kRoutes}; }
+
+config::ResourceState LiveConfig::state(const config::ResourceKey& key) const {
+  return key.type == Type::kRoutes ? routes_.state(key) : clusters_.state(key);
+}
+
+void LiveConfig::visit(const std::function<void(const config::ResourceKey& key)>& each) const {
+  clusters_.visit(each);
+  routes_.visit(each);
 }
 
 void LiveConfig::tick() {

@@ -9,6 +9,7 @@
 #include "proxy/config/dynamic/clusters.h"
 #include "proxy/config/dynamic/routes.h"
 #include "proxy/config/files/file_watch.h"
+#include "proxy/config/report/reporter.h"
 #include "proxy/config/xds/grpc_sources.h"
 #include "proxy/server/worker_thread.h"
 
@@ -17,12 +18,16 @@
 
 namespace weft::server {
 
-class LiveConfig final : private config::Intake, private config::ClusterPublisher, private config::RoutePublisher {
+class LiveConfig final : private config::Intake,
+                         private config::ClusterPublisher,
+                         private config::RoutePublisher,
+                         private config::Inventory {
  public:
   using Workers = std::vector<std::unique_ptr<WorkerThread>>;
-  // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
+  // `config` and `workers` outlive it. The static clusters are posted to the workers at once. `version` is what the
+  // proxy calls itself to a control plane.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
-             const Workers& workers);
+             const Workers& workers, std::string version);
   // The loop has ended.
   ~LiveConfig();
   // Looks for what clusters, then listeners, must find before the workers may serve; then calls `on_ready`, once.
@@ -36,6 +41,8 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
 
   // Every half second or so.
   void tick();
+  // Where what runs is told to a control plane of ours.
+  config::report::Reporter& reporter() { return reporter_; }
 
  private:
   std::vector<config::xds::Refusal> on_update(const std::string& source, config::xds::Type type,
@@ -47,6 +54,9 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
   void assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) override;
   void start_listeners();
   void check_settled();
+  std::vector<config::xds::Type> types() const override;
+  config::ResourceState state(const config::ResourceKey& key) const override;
+  void visit(const std::function<void(const config::ResourceKey& key)>& each) const override;
 
   event::LibeventLoop& loop_;
   const config::CompiledBootstrap& config_;
@@ -55,6 +65,7 @@ class LiveConfig final : private config::Intake, private config::ClusterPublishe
   std::unique_ptr<pool::WorkerUpstreams> upstreams_;
   pool::WorkerContext context_;
   observe::Family<observe::ControlPlaneStats> control_plane_stats_;
+  config::report::Reporter reporter_;
   config::xds::GrpcSources grpc_sources_;
   config::FileWatch watch_;
   config::Resolvers resolvers_;

@@ -131,7 +131,7 @@ int Server::run() {
   for (uint32_t i = 1; i <= workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
   }
-  live_ = std::make_unique<LiveConfig>(loop_, random_, config_, workers_);
+  live_ = std::make_unique<LiveConfig>(loop_, random_, config_, workers_, version_text());
   if (!start()) return 1;
   loop_.run();
 
@@ -230,6 +230,7 @@ void Server::shut_down() {
   base::log_info(
       absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s, " s to end"));
   for (auto& worker : workers_) worker->drain();
+  live_->reporter().set_draining();
   drain_timer_.arm(kDrainCheckMs * 2);
 }
 

@@ -1,5 +1,6 @@
 #include "proxy/config/dynamic/clusters.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/cluster/keep_hosts.h"
@@ -58,6 +59,7 @@ void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
   if (place != nullptr) end(place);
   place = std::move(version);
   stats().warming_clusters.add();
+  if (!entry.is_static) note_cluster(name);
   begun.upkeep = std::make_unique<Upkeep>(means_, begun.cluster, [this, name] { activate(name); });
   const cluster::ClusterConfig& config = begun.cluster->config();
   if (config.discovery == cluster::DiscoveryType::kEds) {
@@ -66,6 +68,7 @@ void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
     sources_.want(config.eds_source, xds::Type::kEndpoints, config.eds_service);
     if (service.assignment) {
       apply_endpoints(begun, config.eds_service, *service.assignment);
+      note_endpoints(config);
       return begun.upkeep->endpoints_settled();
     }
   }
@@ -79,6 +82,7 @@ void Clusters::end(std::unique_ptr<Version>& version) {
     auto service = services_.find({config.eds_source, config.eds_service});
     service->second.users.erase(version.get());
     if (service->second.users.empty()) services_.erase(service);
+    note_endpoints(config);
     sources_.unwant(config.eds_source, xds::Type::kEndpoints, config.eds_service);
   }
   version.reset();
@@ -91,6 +95,8 @@ void Clusters::activate(const std::string& name) {
     std::unique_ptr<Version> before = std::exchange(entry.active, std::move(entry.warming));
     if (before == nullptr) stats().active_clusters.add();
     publisher_.assign(entry.slot, entry.active->cluster);
+    note_cluster(name);
+    note_endpoints(entry.active->cluster->config());
     if (before != nullptr) end(before);
   }
   if (awaited_.erase(name) != 0) check_all_warm();
@@ -98,7 +104,10 @@ void Clusters::activate(const std::string& name) {
 
 std::vector<xds::Refusal> Clusters::on_clusters(const std::string& source, const xds::Update& update) {
   auto take = [this](const xds::Resource& resource, bool* changed) { return take_cluster(resource, changed); };
+  // What was refused may be so no more.
+  for (const auto& [name, refused] : ledger_.refused()) note_cluster(name);
   std::vector<xds::Refusal> refusals = ledger_.take(update, wall_ns(), take);
+  for (const xds::Refusal& refusal : refusals) note_cluster(refusal.name);
   for (const std::string& name : ledger_.gone(update, entries_)) remove(name);
   awaited_.erase(source);
   check_all_warm();
@@ -115,6 +124,7 @@ std::string Clusters::take_cluster(const xds::Resource& resource, bool* changed)
     // What warmed is no longer wanted when what runs is.
     if (found->second.active != nullptr && found->second.active->held.hash == hash) {
       end(found->second.warming);
+      note_cluster(resource.name);
       awaited_.erase(resource.name);
       *changed = true;
       return {};
@@ -136,6 +146,7 @@ std::string Clusters::take_cluster(const xds::Resource& resource, bool* changed)
 }
 
 void Clusters::remove(const std::string& name) {
+  note_cluster(name);
   auto found = entries_.find(name);
   if (found == entries_.end() || found->second.is_static) return;
   Entry& entry = found->second;
@@ -157,16 +168,22 @@ std::vector<xds::Refusal> Clusters::on_endpoints(const std::string& source, cons
     if (found == services_.end()) continue;  // Nobody has asked for it.
     Service& service = found->second;
     Held held = hold(resource, wall_ns());
-    if (service.assignment && service.assignment->hash == held.hash) continue;
+    if (service.assignment && service.assignment->hash == held.hash) {
+      if (std::exchange(service.refused, nullptr) != nullptr) note({xds::Type::kEndpoints, source, resource.name});
+      continue;
+    }
+    note({xds::Type::kEndpoints, source, resource.name});
     std::string reason;
     for (Version* user : std::set<Version*>(service.users)) {
       reason = apply_endpoints(*user, resource.name, held);
       if (!reason.empty()) break;
     }
     if (!reason.empty()) {
+      service.refused = std::make_unique<RefusedResource>(resource.body, resource.version, reason, wall_ns());
       refusals.push_back({resource.name, std::move(reason)});
       continue;
     }
+    service.refused.reset();
     service.assignment = std::move(held);
     // What becomes warm ends what it replaces, which is one of these users.
     for (Version* user : std::set<Version*>(service.users)) {
@@ -210,6 +227,55 @@ void Clusters::on_endpoints_timeout(const std::string& source, const std::vector
       if (service.users.contains(user)) user->upkeep->endpoints_settled();
     }
   }
+}
+
+void Clusters::note(const ResourceKey& key) {
+  if (watcher_ != nullptr) watcher_->on_resource_changed(key);
+}
+
+void Clusters::note_cluster(const std::string& name) { note({xds::Type::kCluster, "", name}); }
+
+void Clusters::note_endpoints(const cluster::ClusterConfig& config) {
+  if (config.discovery != cluster::DiscoveryType::kEds) return;
+  note({xds::Type::kEndpoints, config.eds_source, config.eds_service});
+}
+
+ResourceState Clusters::state(const ResourceKey& key) const {
+  ResourceState state;
+  if (key.type == xds::Type::kEndpoints) {
+    auto service = services_.find({key.source, key.name});
+    return service == services_.end() ? state : endpoints_state(service->second);
+  }
+  if (auto found = entries_.find(key.name); found != entries_.end()) {
+    const Entry& entry = found->second;
+    if (entry.active != nullptr) state.version = entry.active->held.version;
+    if (entry.warming != nullptr) state.warming_version = entry.warming->held.version;
+  }
+  if (auto found = ledger_.refused().find(key.name); found != ledger_.refused().end()) {
+    state.refused = refusal_of(&found->second);
+  }
+  return state;
+}
+
+ResourceState Clusters::endpoints_state(const Service& service) const {
+  ResourceState state;
+  state.refused = refusal_of(service.refused.get());
+  if (!service.assignment) return state;
+  // They run in whatever cluster runs that has them.
+  bool in_force = std::any_of(service.users.begin(), service.users.end(), [this](const Version* user) {
+    auto entry = entries_.find(user->cluster->name());
+    return entry != entries_.end() && entry->second.active.get() == user;
+  });
+  (in_force ? state.version : state.warming_version) = service.assignment->version;
+  return state;
+}
+
+void Clusters::visit(const std::function<void(const ResourceKey& key)>& each) const {
+  for (const auto& [name, entry] : entries_) {
+    if (!entry.is_static) each({xds::Type::kCluster, "", name});
+  }
+  for (const auto& [name, refused] : ledger_.refused()) each({xds::Type::kCluster, "", name});
+  for (const auto& [key, service] : services_) each({xds::Type::kEndpoints, key.first, key.second});
 }
 
 }  // namespace weft::config

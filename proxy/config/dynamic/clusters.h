@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/config/dynamic/inventory.h"
 #include "proxy/config/dynamic/ledger.h"
 #include "proxy/config/dynamic/sources.h"
 #include "proxy/config/dynamic/upkeep.h"
@@ -35,6 +36,8 @@ class Clusters {
  public:
   Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, ClusterPublisher& publisher);
   ~Clusters();
+  // Told of each resource from a source whose state changes; outlives this object.
+  void watch(ResourceWatcher* watcher) { watcher_ = watcher; }
 
   // One of the bootstrap. It is published at once, and warm() waits for it if it asks for that.
   void add_static(cluster::ClusterPtr cluster);
@@ -63,10 +66,14 @@ class Clusters {
   const Ledger& ledger() const { return ledger_; }
   struct Service {
     std::optional<Held> assignment;
+    std::unique_ptr<RefusedResource> refused;
     std::set<Version*> users;
   };
   using ServiceKey = std::pair<std::string, std::string>;  // Source and name.
   const std::map<ServiceKey, Service>& services() const { return services_; }
+  // Clusters and endpoints, but for those of the bootstrap.
+  ResourceState state(const ResourceKey& key) const;
+  void visit(const std::function<void(const ResourceKey& key)>& each) const;
   std::vector<const observe::FamilyBase*> families() const;
   bool contains(const std::string& name) const { return entries_.contains(name); }
 
@@ -79,6 +86,10 @@ class Clusters {
   // Empty, or why not.
   std::string apply_endpoints(Version& version, const std::string& service, const Held& assignment);
   void check_all_warm();
+  ResourceState endpoints_state(const Service& service) const;
+  void note(const ResourceKey& key);
+  void note_cluster(const std::string& name);
+  void note_endpoints(const cluster::ClusterConfig& config);
   observe::ClusterManagerStats& stats() { return stats_->of_worker(0); }
   int64_t wall_ns() const { return means_.loop.wall_ns(); }
 
@@ -86,6 +97,7 @@ class Clusters {
   Upkeep::Means means_;
   Sources& sources_;
   ClusterPublisher& publisher_;
+  ResourceWatcher* watcher_ = nullptr;
   std::shared_ptr<observe::Family<observe::ClusterManagerStats>> stats_;
   Ledger ledger_;
   std::map<std::string, Entry> entries_;

@@ -14,6 +14,11 @@ Held hold(const xds::Resource& resource, int64_t wall_ns) {
   return {resource.body, resource.version, content_hash(resource.body), wall_ns};
 }
 
+std::optional<ResourceState::Refused> refusal_of(const RefusedResource* refused) {
+  if (refused == nullptr) return std::nullopt;
+  return ResourceState::Refused{refused->version, refused->reason, refused->wall_ns};
+}
+
 UpdateCount::UpdateCount(SharedParts& parts, const std::string& prefix, std::string_view tag_name,
                          const std::string& tag_value)
     : stats_(parts.family<observe::UpdateStats>(prefix, tag_name, tag_value)) {}

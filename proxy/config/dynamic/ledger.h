@@ -6,12 +6,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxy/config/compile/shared_parts.h"
+#include "proxy/config/dynamic/inventory.h"
 #include "proxy/config/xds/subscription.h"
 #include "proxy/observe/stats.h"
 
@@ -38,6 +40,9 @@ struct RefusedResource {
   std::string reason;
   int64_t wall_ns = 0;
 };
+
+// For a report; nothing if there is none.
+std::optional<ResourceState::Refused> refusal_of(const RefusedResource* refused);
 
 // The updates of one subscription, in Envoy's metrics of it.
 class UpdateCount {

@@ -57,6 +57,7 @@ void Routes::unwant(Entry& entry, Need& need) {
   if (!entry.needs.empty()) return;
   // The slot's number is used again when the last connection that refers to it is gone; then it must be empty.
   if (entry.table != nullptr) publisher_.assign_routes(entry.slot, nullptr);
+  note(*entry.slot);
   entries_.erase(entries_.find(entry.slot->key()));
 }
 
@@ -83,6 +84,7 @@ std::string Routes::take(Entry& entry, const xds::Resource& resource) {
   // A watched file tells of all of its resources when one of them changes.
   if (same && entry.held.version == resource.version && entry.refused == nullptr) return {};
   entry.updates.begin();
+  note(*entry.slot);
   if (!same) {
     auto table = compile_routes_resource(parts_, resource.name, resource.body);
     if (!table.ok()) {
@@ -109,6 +111,23 @@ void Routes::on_fetch_timeout(const std::string& source, const std::vector<std::
     if (!found->second.settled) found->second.updates.timed_out();
     settle({source, name});
   }
+}
+
+void Routes::note(const route::RouteSlot& slot) {
+  if (watcher_ != nullptr) watcher_->on_resource_changed({xds::Type::kRoutes, slot.source(), slot.name()});
+}
+
+ResourceState Routes::state(const ResourceKey& key) const {
+  ResourceState state;
+  auto found = entries_.find({key.source, key.name});
+  if (found == entries_.end()) return state;
+  if (found->second.table != nullptr) state.version = found->second.held.version;
+  state.refused = refusal_of(found->second.refused.get());
+  return state;
+}
+
+void Routes::visit(const std::function<void(const ResourceKey& key)>& each) const {
+  for (const auto& [key, entry] : entries_) each({xds::Type::kRoutes, entry.slot->source(), entry.slot->name()});
 }
 
 void Routes::settle(const route::RouteSlot::Key& key) {

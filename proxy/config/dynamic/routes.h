@@ -51,18 +51,24 @@ class Routes final : public ListenerNeeds {
   };
   const std::map<route::RouteSlot::Key, Entry>& entries() const { return entries_; }
   std::vector<const observe::FamilyBase*> families() const;
+  // As Clusters.
+  void watch(ResourceWatcher* watcher) { watcher_ = watcher; }
+  ResourceState state(const ResourceKey& key) const;
+  void visit(const std::function<void(const ResourceKey& key)>& each) const;
 
  private:
   Entry& want(const snapshot::HttpConnectionManager& manager, Need& need);
   void unwant(Entry& entry, Need& need);
   // Empty, or why not.
   std::string take(Entry& entry, const xds::Resource& resource);
+  void note(const route::RouteSlot& slot);
   void settle(const route::RouteSlot::Key& key);
 
   SharedParts& parts_;
   event::Loop& loop_;
   Sources& sources_;
   RoutePublisher& publisher_;
+  ResourceWatcher* watcher_ = nullptr;
   std::map<route::RouteSlot::Key, Entry> entries_;
 };
 

@@ -73,11 +73,12 @@ void read_service(const ApiConfigContext& context, const core_v3::GrpcService& s
   options.control_planes.push_back(std::move(plane));
 }
 
-// What the server may count on when it answers (Envoy's "Well Known Client Features").
+// What the server may count on when it answers (Envoy's "Well Known Client Features", and one of ours, for
+// api/weft/v1/report.proto).
 core_v3::Node node_of(const core_v3::Node& given) {
   core_v3::Node node = given;
   if (node.user_agent_name().empty()) node.set_user_agent_name("weft-proxy");
-  for (const char* feature : {"xds.config.supports-resource-ttl", "xds.config.resource-in-sotw"}) {
+  for (const char* feature : {"xds.config.supports-resource-ttl", "xds.config.resource-in-sotw", "weft.reports"}) {
     node.add_client_features(feature);
   }
   return node;

@@ -68,6 +68,9 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
       const std::string& name = conversation_->server_name();
       base::log_info(text::cat("xds: connected to control plane \"", control_plane().cluster->name(), "\"",
                                name.empty() ? "" : ", which calls itself ", name));
+      if (owner_.options_.watcher != nullptr) {
+        owner_.options_.watcher->on_connected(control_plane(), owner_.options_.conversation.node, name);
+      }
     }
     owner_.context_.loop.at_turn_end(*this);
   }
@@ -88,6 +91,9 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
 
   void note_closed() {
     open_ = false;
+    if (std::exchange(heard_, false) && owner_.options_.watcher != nullptr) {
+      owner_.options_.watcher->on_disconnected();
+    }
     unsent_.clear();
     send_timer_.disarm();
     owner_.stats_.connected_state.set(owner_.connected());

@@ -9,6 +9,7 @@
 #include "proxy/config/xds/conversation.h"
 #include "proxy/config/xds/duration.h"
 #include "proxy/config/xds/grpc_stream.h"
+#include "proxy/config/xds/pace.h"
 #include "proxy/config/xds/subscription.h"
 #include "proxy/observe/stats.h"
 #include "proxy/pool/worker_context.h"
@@ -30,6 +31,20 @@ struct RateLimit {
   double per_second = 10;
 };
 
+// Who wants to know to which control plane the aggregated stream is connected. `control_plane` lives on only in copies.
+class ConnectionWatcher {
+ public:
+  // The control plane has answered for the first time, and called itself `server_name` (ControlPlane.identifier) if at
+  // all.
+  virtual void on_connected(const ControlPlane& control_plane, const envoy::config::core::v3::Node& node,
+                            std::string_view server_name) = 0;
+  // After on_connected().
+  virtual void on_disconnected() = 0;
+
+ protected:
+  ~ConnectionWatcher() = default;
+};
+
 struct GrpcSourceOptions {
   std::vector<ControlPlane> control_planes;  // At least one.
   bool delta = false;
@@ -39,6 +54,7 @@ struct GrpcSourceOptions {
   int64_t backoff_base_ms = 500;
   int64_t backoff_max_ms = 30'000;
   std::optional<RateLimit> rate_limit;
+  ConnectionWatcher* watcher = nullptr;  // Outlives the source. Only where it is aggregated.
 };
 
 class GrpcSource final : public Source {

@@ -8,14 +8,15 @@ namespace weft::config::xds {
 
 GrpcSources::GrpcSources(pool::WorkerContext& context, const std::string& bootstrap,
                          std::function<cluster::ClusterPtr(const std::string& name)> find_cluster,
-                         observe::ControlPlaneStats& stats) {
+                         observe::ControlPlaneStats& stats, ConnectionWatcher* watcher) {
   envoy::config::bootstrap::v3::Bootstrap parsed;
   WEFT_ASSERT(parsed.ParseFromString(bootstrap));
   if (!parsed.dynamic_resources().has_ads_config()) return;
   ApiConfigContext compiled{parsed.node(), std::move(find_cluster),
                             [](std::string_view, std::string_view) { WEFT_ASSERT(!"refused by the compiler before"); }};
-  ads_ = std::make_unique<Ads>(
-      context, read_api_config_source(compiled, parsed.dynamic_resources().ads_config(), "ads_config"), stats);
+  GrpcSourceOptions options = read_api_config_source(compiled, parsed.dynamic_resources().ads_config(), "ads_config");
+  options.watcher = watcher;
+  ads_ = std::make_unique<Ads>(context, std::move(options), stats);
 }
 
 std::unique_ptr<Source> GrpcSources::make(const std::string& config_source, Type type, Consumer& consumer) {

@@ -13,10 +13,10 @@ namespace weft::config::xds {
 class GrpcSources {
  public:
   // `bootstrap` is a serialised Bootstrap that the compiler has accepted; its control planes are among the clusters
-  // that `find_cluster` knows.
+  // that `find_cluster` knows. `watcher` outlives it, and may be nullptr.
   GrpcSources(pool::WorkerContext& context, const std::string& bootstrap,
               std::function<cluster::ClusterPtr(const std::string& name)> find_cluster,
-              observe::ControlPlaneStats& stats);
+              observe::ControlPlaneStats& stats, ConnectionWatcher* watcher);
 
   // Whether there is a control plane to call.
   bool any() const { return ads_ != nullptr; }

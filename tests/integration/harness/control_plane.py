@@ -44,9 +44,12 @@ class ControlPlane:
         with urllib.request.urlopen("http://%s:%d%s" % (*self.admin, path), timeout=10) as response:
             return response.read().decode()
 
+    def get_json(self, path):
+        return json.loads(self.get_admin(path))
+
     def nodes(self):
         """What /nodes tells: by node id and type, what was sent, acknowledged, refused, is held and due."""
-        return {(node["id"], kind): state for node in json.loads(self.get_admin("/nodes")) for kind, state in node["types"].items()}
+        return {(node["id"], kind): state for node in self.get_json("/nodes") for kind, state in node["types"].items()}
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)

@@ -1,0 +1,134 @@
+#pragma once
+
+// From a commit to the proxies that run it: which pushes brought it, which sessions each of these concerned, and what
+// became of it there. Pure: time is told. Belongs to the hub.
+//
+// A push brings all that changed since the one before, so commits that went out together are told of together; what a
+// session has acknowledged or applied is known by the number of the push, its epoch. All costs are those of the
+// sessions that a push concerns.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "control-plane/xds/histogram.h"
+
+namespace weft::control::xds {
+
+using Revision = uint64_t;
+using Epoch = uint64_t;
+using SessionId = uint64_t;
+
+// Which commits a push brings: of those in `touched` something, and of those in `finished` the last of it.
+struct Brought {
+  std::vector<Revision> touched;
+  std::vector<Revision> finished;
+};
+
+// What one session made of a push.
+struct Verdict {
+  SessionId session = 0;
+  std::string node;
+  // Empty: it runs it.
+  std::string refusal;
+};
+
+// Of one commit.
+struct Rollout {
+  Revision revision = 0;
+  // All of it has been pushed.
+  bool pushed = false;
+  // Sessions that it concerns, but for those that are gone.
+  size_t concerned = 0;
+  size_t acknowledged = 0;
+  // Those that run it, or acknowledged it and do not tell what they run.
+  size_t applied = 0;
+  // Those that refused something of it; at most kMaxTold are named.
+  size_t refused = 0;
+  std::vector<Verdict> refusals;
+  // Not applied and not refused; at most kMaxTold.
+  std::vector<SessionId> pending;
+
+  static constexpr size_t kMaxTold = 100;
+  bool is_done() const { return pushed && applied + refused >= concerned; }
+};
+
+class Rollouts {
+ public:
+  // The first time that a revision is told of counts.
+  void on_commit(Revision revision, int64_t now_ms);
+  // The push that begins now.
+  Epoch begin_push(const Brought& brought);
+  Epoch epoch() const { return epoch_; }
+
+  // The session is sent something of this push, which it then acknowledges, and applies or refuses. `is_late`: it came
+  // only after the push, so its time says nothing of it.
+  void concern(Epoch epoch, SessionId session, bool is_late);
+  void acknowledged(Epoch epoch, SessionId session, int64_t now_ms);
+  void ended(Epoch epoch, Verdict verdict, int64_t now_ms);
+  void gone(Epoch epoch, SessionId session);
+  // The oldest commit that a push brings; 0 if it brings none.
+  Revision oldest_of(Epoch epoch) const;
+  // Of all that has been pushed whole, the newest.
+  Revision newest_pushed() const { return newest_pushed_; }
+
+  // As it stands. A revision of which nothing is known changed nothing that anybody runs, or did so long ago.
+  Rollout of(Revision revision) const;
+  // `told` is called soon after each change of what of() says, until unwatch().
+  uint64_t watch(Revision revision, std::function<void()> told);
+  void unwatch(uint64_t watch);
+  // Calls whoever watches what has changed.
+  void tell();
+
+  const Histogram& to_acknowledged() const { return to_acknowledged_; }
+  const Histogram& to_applied() const { return to_applied_; }
+  // Commits that some session has not applied yet.
+  size_t open_count() const;
+
+ private:
+  struct Member {
+    bool is_acknowledged = false;
+    bool is_late = false;
+  };
+  struct Push {
+    std::vector<Revision> revisions;
+    // When the oldest of its commits was made.
+    int64_t committed_ms = 0;
+    absl::flat_hash_map<SessionId, Member> pending;
+    // How many there were, but for those that are gone.
+    size_t concerned = 0;
+    size_t acknowledged = 0;
+    size_t applied = 0;
+    size_t refused = 0;
+    std::vector<Verdict> refusals;
+  };
+  struct Commit {
+    int64_t committed_ms = 0;
+    bool pushed = false;
+    std::vector<Epoch> pushes{};
+  };
+  struct Watch {
+    Revision revision;
+    std::function<void()> told;
+  };
+
+  void changed(const Push& push);
+  void forget_old();
+
+  Epoch epoch_ = 0;
+  Revision newest_pushed_ = 0;
+  std::map<Revision, Commit> commits_;
+  // Those that bring a commit that is known.
+  std::map<Epoch, Push> pushes_;
+  std::map<uint64_t, Watch> watches_;
+  uint64_t last_watch_ = 0;
+  absl::flat_hash_set<Revision> changed_;
+  Histogram to_acknowledged_;
+  Histogram to_applied_;
+};
+
+}  // namespace weft::control::xds

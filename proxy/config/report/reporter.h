@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+
+#include "proxy/config/report/conversation.h"
+#include "proxy/config/xds/grpc_source.h"
+
+// Tells a control plane of ours what the proxy runs, on a stream beside the discovery stream: to the same control
+// plane, and as long as that one lasts. What changes in a turn is told at its end, together. Main thread.
+
+namespace weft::config::report {
+
+class Reporter final : public ResourceWatcher,
+                       public xds::ConnectionWatcher,
+                       private xds::GrpcStream::Events,
+                       private event::TurnEndTask {
+ public:
+  // Both outlive it; `context.worker` is the main thread's.
+  Reporter(pool::WorkerContext& context, const Inventory& inventory, Conversation::Process process);
+  ~Reporter();
+
+  void on_resource_changed(const ResourceKey& key) override;
+  // A control plane that is not weft-control is never called.
+  void on_connected(const xds::ControlPlane& control_plane, const envoy::config::core::v3::Node& node,
+                    std::string_view server_name) override;
+  void on_disconnected() override;
+  // The process is about to end.
+  void set_draining();
+  // How the application beside the proxy is, where somebody checks it.
+  void set_workload(v1::WorkloadReport::Health health, std::string reason);
+
+ private:
+  void connect();
+  void disconnect();
+  void send_soon() { context_.loop.at_turn_end(*this); }
+  void on_grpc_open() override;
+  void on_grpc_message(std::string_view message) override;
+  void on_grpc_end(const xds::GrpcEnd& end) override;
+  void on_turn_end() override;
+  void ended(int status, std::string_view reason);
+
+  pool::WorkerContext& context_;
+  Conversation conversation_;
+  xds::Backoff backoff_;
+  event::Timer retry_timer_;
+  std::optional<xds::ControlPlane> control_plane_;  // While the discovery stream is there.
+  envoy::config::core::v3::Node node_;
+  xds::GrpcStream* stream_ = nullptr;
+  bool open_ = false;
+};
+
+}  // namespace weft::config::report

@@ -1,0 +1,103 @@
+#include "proxy/config/report/reporter.h"
+
+#include "tests/proxy/config/report/fake_inventory.h"
+#include "tests/proxy/config/xds/grpc_fixture.h"
+
+namespace weft::config::report {
+namespace {
+
+struct ReporterFixture : xds::GrpcFixture {
+  ReporterFixture() { node.set_id("n"); }
+  ~ReporterFixture() {
+    reporter.reset();
+    loop.turn();
+  }
+  void connect(std::string_view server) {
+    reporter->on_connected({cluster, {}}, node, server);
+    loop.turn();
+    loop.turn();
+  }
+  std::vector<v1::ReportRequest> reports(size_t wire_index, uint32_t stream = 1) {
+    std::vector<v1::ReportRequest> result;
+    for (const std::string& message : messages(wire_index, stream)) {
+      result.emplace_back();
+      REQUIRE(result.back().ParseFromString(message));
+    }
+    return result;
+  }
+  std::string answer(uint64_t sequence) {
+    v1::ReportResponse response;
+    response.set_sequence(sequence);
+    return xds::grpc_frame(response.SerializeAsString());
+  }
+
+  pool::WorkerContext worker = context();
+  FakeInventory inventory;
+  envoy::config::core::v3::Node node;
+  std::unique_ptr<Reporter> reporter =
+      std::make_unique<Reporter>(worker, inventory, Conversation::Process{"weft-proxy test", 0, false});
+};
+
+}  // namespace
+
+TEST_CASE("only a control plane of ours is told what runs") {
+  ReporterFixture f;
+  f.connect("istiod");
+  f.connect("");
+  CHECK(f.wires() == 0);
+  f.connect("weft-control");
+  REQUIRE(f.wires() == 1);
+  f.serve(0);
+  REQUIRE(f.reports(0).size() == 1);
+  CHECK(f.reports(0)[0].node().id() == "n");
+}
+
+TEST_CASE("the changes of a turn are told together at its end") {
+  ReporterFixture f;
+  f.connect("weft-control");
+  f.serve(0);
+  for (const char* name : {"a", "b"}) {
+    f.inventory.running[cluster_key(name)].version = "1";
+    f.reporter->on_resource_changed(cluster_key(name));
+  }
+  f.loop.turn();
+  auto reports = f.reports(0);
+  REQUIRE(reports.size() == 2);
+  CHECK(reports[1].resources_size() == 2);
+}
+
+TEST_CASE("a report that was ended begins again after a while, unless the server takes none") {
+  ReporterFixture f;
+  f.connect("weft-control");
+  f.serve(0);
+  f.arrive(0, xds::grpc_head(1) + xds::data(1, f.answer(1)) + xds::trailers(1, "14", "restarts"));
+  f.loop.advance_ms(600);
+  f.loop.turn();
+  f.loop.turn();
+  REQUIRE(f.reports(0, 3).size() == 1);
+  CHECK(f.reports(0, 3)[0].complete());
+  std::string fields = xds::header("content-type", "application/grpc") + xds::header("grpc-status", "12");
+  f.arrive(0, xds::head(3, "\x88" + fields, true));
+  f.loop.advance_ms(30'000);
+  f.loop.turn();
+  f.loop.turn();
+  CHECK(f.reports(0, 5).empty());
+  // Another connection may be to a newer one.
+  f.connect("weft-control");
+  CHECK(f.reports(0, 5).size() == 1);
+}
+
+TEST_CASE("the report ends with the discovery stream") {
+  ReporterFixture f;
+  f.connect("weft-control");
+  f.serve(0);
+  f.reporter->on_disconnected();
+  f.loop.turn();
+  CHECK(f.was_reset(0, 1));
+  f.inventory.running[cluster_key("a")].version = "1";
+  f.reporter->on_resource_changed(cluster_key("a"));
+  f.loop.turn();
+  CHECK(f.reports(0).size() == 1);
+}
+
+}  // namespace weft::config::report

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/xds/progress.h"
@@ -119,7 +120,7 @@ class Hub {
   void push() { push({}); }
 
   // Those of which the first request has come.
-  const absl::flat_hash_map<SessionId, Session>& sessions() const { return sessions_; }
+  const std::map<SessionId, Session>& sessions() const { return sessions_; }
   // Null if there is none.
   const Report* report_of(const Session& session) const;
   // By node id.

@@ -167,8 +167,6 @@ constexpr std::string_view kEntries[] = {
     // Of account only under locality_weighted_lb_config, which is not supported: elsewhere hosts count by their own.
     ENDPOINT "LocalityLbEndpoints.load_balancing_weight",
     ENDPOINT "LocalityLbEndpoints.priority",
-    // Means nothing but with locality_weighted_lb_config, which is refused.
-    ENDPOINT "LocalityLbEndpoints.load_balancing_weight",
     ENDPOINT "LbEndpoint.endpoint",
     ENDPOINT "LbEndpoint.health_status",
     ENDPOINT "LbEndpoint.metadata",

@@ -71,6 +71,7 @@ void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
       note_endpoints(config);
       return begun.upkeep->endpoints_settled();
     }
+    if (service.given_up) return begun.upkeep->endpoints_settled();
   }
   begun.upkeep->start();
 }
@@ -185,6 +186,7 @@ std::vector<xds::Refusal> Clusters::on_endpoints(const std::string& source, cons
     }
     service.refused.reset();
     service.assignment = std::move(held);
+    service.given_up = false;
     // What becomes warm ends what it replaces, which is one of these users.
     for (Version* user : std::set<Version*>(service.users)) {
       if (service.users.contains(user)) user->upkeep->endpoints_settled();
@@ -223,6 +225,7 @@ void Clusters::on_endpoints_timeout(const std::string& source, const std::vector
     auto found = services_.find({source, name});
     if (found == services_.end()) continue;
     Service& service = found->second;
+    service.given_up = !service.assignment.has_value();
     for (Version* user : std::set<Version*>(service.users)) {
       if (service.users.contains(user)) user->upkeep->endpoints_settled();
     }

@@ -67,6 +67,8 @@ class Clusters {
   struct Service {
     std::optional<Held> assignment;
     std::unique_ptr<RefusedResource> refused;
+    // It did not come in time: nobody waits for it any longer, a new version of a cluster neither.
+    bool given_up = false;
     std::set<Version*> users;
   };
   using ServiceKey = std::pair<std::string, std::string>;  // Source and name.

@@ -83,6 +83,19 @@ TEST_CASE("a cluster whose endpoints do not come in time goes on without") {
   CHECK(f.running["a"]->hosts()->size() == 1);
 }
 
+TEST_CASE("a new version of a cluster does not wait for endpoints that did not come for the one before") {
+  Fixture f;
+  f.all_clusters({f.discovered("a")});
+  f.clusters.on_endpoints_timeout(f.endpoint_source, {"a"});
+  cluster::ClusterPtr before = f.running["a"];
+  f.all_clusters({f.discovered("a", ", connect_timeout: 3s")});
+  CHECK(f.running["a"] != before);
+  CHECK(f.clusters.entries().at("a").warming == nullptr);
+  // They may still come.
+  f.some_endpoints({f.endpoints("a", {1})});
+  CHECK(f.running["a"]->hosts()->size() == 1);
+}
+
 TEST_CASE("endpoints that stay are the same objects; bad ones leave those before in force") {
   Fixture f;
   f.all_clusters({f.discovered("a")});

@@ -94,12 +94,16 @@ void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const st
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
   for (const auto& worker : workers_) worker->assign(slot, cluster);
-  if (grpc_sources_.any()) upstreams_->assign(*slot, cluster);
+  if (calls_control_plane(*slot)) upstreams_->assign(*slot, cluster);
+}
+
+bool LiveConfig::calls_control_plane(const cluster::ClusterSlot& slot) const {
+  return config_.parts->control_plane_clusters.contains(slot.name());
 }
 
 void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
   for (const auto& worker : workers_) worker->drop_lost_hosts(slot);
-  if (grpc_sources_.any()) upstreams_->drop_lost_hosts(*slot);
+  if (calls_control_plane(*slot)) upstreams_->drop_lost_hosts(*slot);
 }
 
 void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) {

@@ -52,6 +52,7 @@ class LiveConfig final : private config::Intake,
   void assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) override;
   void drop_lost_hosts(const cluster::ClusterSlotPtr& slot) override;
   void assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) override;
+  bool calls_control_plane(const cluster::ClusterSlot& slot) const;
   void start_listeners();
   void check_settled();
   std::vector<config::xds::Type> types() const override;

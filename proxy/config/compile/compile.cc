@@ -11,7 +11,6 @@
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/stats_config.h"
 #include "proxy/config/supported/supported.h"
-#include "proxy/config/xds/api_config_source.h"
 
 namespace weft::config {
 namespace {
@@ -62,19 +61,6 @@ void compile_admin(Context& context, CompiledBootstrap& result) {
   }
 }
 
-// The aggregated control plane's own settings; what makes it reads them again.
-void check_control_plane(Context& context, const absl::flat_hash_map<std::string, cluster::ClusterPtr>& clusters) {
-  const bootstrap_v3::Bootstrap& bootstrap = context.bootstrap();
-  if (!bootstrap.dynamic_resources().has_ads_config()) return;
-  xds::ApiConfigContext checked{bootstrap.node(),
-                                [&](const std::string& name) {
-                                  auto found = clusters.find(name);
-                                  return found == clusters.end() ? nullptr : found->second;
-                                },
-                                [&](std::string_view path, std::string_view what) { context.error(path, what); }};
-  xds::read_api_config_source(checked, bootstrap.dynamic_resources().ads_config(), "dynamic_resources.ads_config");
-}
-
 }  // namespace
 
 absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::string_view file_name,
@@ -96,6 +82,7 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   result.parts->options = options;
   Context context(*result.parts, bootstrap, source.positions);
   snapshot::Snapshot snapshot;
+  find_control_plane_clusters(context);
   if (bootstrap.dynamic_resources().has_cds_config()) {
     result.clusters_source =
         compile_config_source(context, bootstrap.dynamic_resources().cds_config(), "dynamic_resources.cds_config");
@@ -105,7 +92,9 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
   // often is what another part lacks, so then only the refusals are certain.
   compile_clusters(context, snapshot.clusters);
-  check_control_plane(context, snapshot.clusters);
+  if (bootstrap.dynamic_resources().has_ads_config()) {
+    check_api_config_source(context, bootstrap.dynamic_resources().ads_config(), "dynamic_resources.ads_config");
+  }
   compile_listeners(context, snapshot.listeners);
   compile_admin(context, result);
   if (bootstrap.has_stats_config()) {

@@ -1,6 +1,28 @@
 #include "proxy/config/compile/config_source.h"
 
+#include "proxy/config/xds/api_config_source.h"
+
 namespace weft::config {
+
+void find_control_plane_clusters(Context& context) {
+  for (const auto& cluster : context.bootstrap().static_resources().clusters()) {
+    // Endpoints that come from a control plane cannot be those of the control plane.
+    if (cluster.type() != envoy::config::cluster::v3::Cluster::EDS) {
+      context.parts().control_plane_clusters.insert(cluster.name());
+    }
+  }
+}
+
+void check_api_config_source(Context& context, const core_v3::ApiConfigSource& source, std::string_view path) {
+  xds::ApiConfigContext checked{
+      context.bootstrap().node(),
+      [&](const std::string& name) -> absl::StatusOr<cluster::ClusterPtr> {
+        if (context.parts().control_plane_clusters.contains(name)) return nullptr;
+        return absl::NotFoundError(text::cat("the bootstrap has no cluster \"", name, "\" with endpoints of its own"));
+      },
+      [&](std::string_view where, std::string_view what) { context.error(where, what); }};
+  xds::read_api_config_source(checked, source, path);
+}
 
 std::string compile_config_source(Context& context, const core_v3::ConfigSource& source, std::string_view path) {
   switch (source.config_source_specifier_case()) {
@@ -17,8 +39,11 @@ std::string compile_config_source(Context& context, const core_v3::ConfigSource&
         context.error(field_path(path, "ads"), "the bootstrap has no dynamic_resources.ads_config");
       }
       break;
+    case core_v3::ConfigSource::kApiConfigSource:
+      check_api_config_source(context, source.api_config_source(), field_path(path, "api_config_source"));
+      break;
     case core_v3::ConfigSource::CONFIG_SOURCE_SPECIFIER_NOT_SET:
-      context.error(path, "expected ads or path_config_source");
+      context.error(path, "expected ads, api_config_source or path_config_source");
       return {};
     default:
       break;  // Reported as unsupported before.

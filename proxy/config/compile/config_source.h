@@ -14,4 +14,10 @@ namespace weft::config {
 // when it names none.
 std::string compile_config_source(Context& context, const core_v3::ConfigSource& source, std::string_view path);
 
+// Reports what cannot be done as it says.
+void check_api_config_source(Context& context, const core_v3::ApiConfigSource& source, std::string_view path);
+
+// Adds to the shared parts the bootstrap's clusters by which control planes can be called. Before all that is checked.
+void find_control_plane_clusters(Context& context);
+
 }  // namespace weft::config

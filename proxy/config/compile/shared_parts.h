@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ class SharedParts {
   CompileOptions options;
   // Without its listeners and clusters: node, runtime, secrets and the like, which resources refer to.
   envoy::config::bootstrap::v3::Bootstrap bootstrap;
+  // Of the bootstrap, those by which control planes can be called.
+  std::set<std::string, std::less<>> control_plane_clusters;
   cluster::ClusterSlots slots;
   route::RouteSlots route_slots;
   // Whether there is such a cluster now, for what is compiled while the proxy runs. Not set: none is missed.

@@ -27,6 +27,7 @@ constexpr std::string_view kEntries[] = {
     CORE "BackoffStrategy.*",
     CORE "RateLimitSettings.*",
     CORE "ConfigSource.ads",
+    CORE "ConfigSource.api_config_source",
     CORE "AggregatedConfigSource.*",
     BOOT "Bootstrap.admin",
     BOOT "Bootstrap.cluster_manager",

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <functional>
 #include <string>
 #include <string_view>
@@ -7,15 +9,16 @@
 #include "envoy/config/core/v3/config_source.pb.h"
 #include "proxy/config/xds/grpc_source.h"
 
-// From an ApiConfigSource of a bootstrap to the options of the source that does as it says. Main thread.
+// From an ApiConfigSource to the options of the source that does as it says. Main thread.
 
 namespace weft::config::xds {
 
 struct ApiConfigContext {
   // The bootstrap's; what the proxy says of itself is added.
   const envoy::config::core::v3::Node& node;
-  // A cluster of the bootstrap's; nullptr: it has none of this name.
-  std::function<cluster::ClusterPtr(const std::string& name)> find_cluster;
+  // The cluster that carries calls to a control plane, or what is wrong with it. Where a source is only checked it may
+  // be nullptr.
+  std::function<absl::StatusOr<cluster::ClusterPtr>(const std::string& name)> find_cluster;
   // Takes each mistake: the field's path, and what is wrong with it.
   std::function<void(std::string_view path, std::string_view what)> error;
 };

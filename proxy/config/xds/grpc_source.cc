@@ -21,11 +21,13 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
         backoff_(owner.options_.backoff_base_ms, owner.options_.backoff_max_ms),
         retry_timer_(owner.context_.loop.timers(), base::bind<&Channel::connect>(this)),
         send_timer_(owner.context_.loop.timers(), base::bind<&Channel::on_turn_end>(this)) {
+    owner_.states_.change(1, 0);
     if (const auto& limit = owner.options_.rate_limit) bucket_.emplace(limit->max_tokens, limit->per_second);
   }
   ~Channel() {
     if (stream_ != nullptr) stream_->cancel();
     note_closed();
+    owner_.states_.change(-1, 0);
   }
 
   void subscribe(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms) {
@@ -39,6 +41,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
   bool open() const { return open_; }
 
  private:
+  observe::ControlPlaneStats& stats() { return owner_.states_.stats(); }
   const ControlPlane& control_plane() const { return owner_.options_.control_planes[at_]; }
 
   void connect() {
@@ -51,7 +54,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
   void on_grpc_open() override {
     open_ = true;
     heard_ = false;
-    owner_.stats_.connected_state.set(owner_.connected());
+    owner_.states_.change(0, 1);
     conversation_->open();
     owner_.context_.loop.at_turn_end(*this);
   }
@@ -90,14 +93,13 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
   }
 
   void note_closed() {
-    open_ = false;
+    if (std::exchange(open_, false)) owner_.states_.change(0, -1);
     if (std::exchange(heard_, false) && owner_.options_.watcher != nullptr) {
       owner_.options_.watcher->on_disconnected();
     }
     unsent_.clear();
     send_timer_.disarm();
-    owner_.stats_.connected_state.set(owner_.connected());
-    owner_.stats_.pending_requests.subtract(std::exchange(counted_unsent_, 0));
+    stats().pending_requests.subtract(std::exchange(counted_unsent_, 0));
   }
 
   void on_turn_end() override {
@@ -105,7 +107,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
     for (std::string& request : conversation_->take_requests()) unsent_.push_back(std::move(request));
     while (!unsent_.empty()) {
       if (bucket_ && !bucket_->take(owner_.context_.loop.now_ms())) {
-        owner_.stats_.rate_limit_enforced.add();
+        stats().rate_limit_enforced.add();
         send_timer_.arm(bucket_->wait_ms());
         break;
       }
@@ -115,7 +117,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
     // What is not answered yet is not followed by more.
     stream_->hold(!unsent_.empty());
     auto unsent = static_cast<int64_t>(unsent_.size());
-    owner_.stats_.pending_requests.add(unsent - std::exchange(counted_unsent_, unsent));
+    stats().pending_requests.add(unsent - std::exchange(counted_unsent_, unsent));
   }
 
   GrpcSource& owner_;
@@ -135,12 +137,19 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
 };
 
 GrpcSource::GrpcSource(pool::WorkerContext& context, Consumer& consumer, GrpcSourceOptions options,
-                       observe::ControlPlaneStats& stats)
-    : context_(context), consumer_(consumer), options_(std::move(options)), stats_(stats) {}
+                       StreamStates& states)
+    : context_(context), consumer_(consumer), options_(std::move(options)), states_(states) {}
 
-GrpcSource::~GrpcSource() {
-  // One after the other: each asks for those that are left.
-  for (auto& channel : channels_) channel.reset();
+GrpcSource::~GrpcSource() = default;
+
+void GrpcSource::unsubscribe(Type type) {
+  auto& channel = channels_[options_.aggregated ? 0 : static_cast<size_t>(type)];
+  if (channel == nullptr) return;
+  if (!options_.aggregated) {
+    channel.reset();
+  } else if (!type_info(type).whole) {
+    channel->subscribe(type, {}, 0);
+  }
 }
 
 void GrpcSource::subscribe_within(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms) {

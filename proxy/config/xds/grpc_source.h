@@ -57,11 +57,27 @@ struct GrpcSourceOptions {
   ConnectionWatcher* watcher = nullptr;  // Outlives the source. Only where it is aggregated.
 };
 
+// Counts the streams to control planes, those of all sources together: "connected" are they while each one is open.
+class StreamStates {
+ public:
+  explicit StreamStates(observe::ControlPlaneStats& stats) : stats_(stats) {}
+  observe::ControlPlaneStats& stats() { return stats_; }
+  void change(int streams, int open) {
+    streams_ += streams;
+    open_ += open;
+    stats_.connected_state.set(streams_ > 0 && open_ == streams_);
+  }
+
+ private:
+  observe::ControlPlaneStats& stats_;
+  int streams_ = 0;
+  int open_ = 0;
+};
+
 class GrpcSource final : public Source {
  public:
-  // `context`, `consumer` and `stats` outlive it; `context.worker` is the main thread's.
-  GrpcSource(pool::WorkerContext& context, Consumer& consumer, GrpcSourceOptions options,
-             observe::ControlPlaneStats& stats);
+  // `context`, `consumer` and `states` outlive it; `context.worker` is the main thread's.
+  GrpcSource(pool::WorkerContext& context, Consumer& consumer, GrpcSourceOptions options, StreamStates& states);
   ~GrpcSource() override;
 
   void subscribe(Type type, std::vector<std::string> names) override {
@@ -69,6 +85,9 @@ class GrpcSource final : public Source {
   }
   // The same with a timeout of its own for what is new among the names; milliseconds, 0: none.
   void subscribe_within(Type type, std::vector<std::string> names, int64_t initial_fetch_timeout_ms);
+  // Nothing of the type is wanted any more. A stream of its own ends; on the aggregated one names are given up, but
+  // for listeners and clusters, where no names would mean all.
+  void unsubscribe(Type type);
   bool connected() const override;
 
  private:
@@ -77,7 +96,7 @@ class GrpcSource final : public Source {
   pool::WorkerContext& context_;
   Consumer& consumer_;
   GrpcSourceOptions options_;
-  observe::ControlPlaneStats& stats_;
+  StreamStates& states_;
   std::array<std::unique_ptr<Channel>, kTypes> channels_;  // Aggregated: the first for all.
 };
 

@@ -24,7 +24,11 @@ ReadResult read(std::string_view yaml) {
   envoy::config::core::v3::Node node;
   node.set_id("n");
   ReadResult result;
-  ApiConfigContext context{node, [&](const std::string& name) { return name == "ads" ? cluster : nullptr; },
+  ApiConfigContext context{node,
+                           [&](const std::string& name) -> absl::StatusOr<cluster::ClusterPtr> {
+                             if (name == "ads") return cluster;
+                             return absl::NotFoundError("there is no cluster " + name);
+                           },
                            [&](std::string_view path, std::string_view what) {
                              result.errors.append(path).append(": ").append(what).append("\n");
                            }};
@@ -86,12 +90,18 @@ TEST_CASE("what an ApiConfigSource asks for and cannot have is refused by its pa
   };
   const std::string good = "api_type: GRPC\ngrpc_services: [{envoy_grpc: {cluster_name: ads}}]\n";
   CHECK(errors(good).empty());
-  CHECK(read(good).errors.find("ads_config.transport_api_version: ") == 0);
+  CHECK(read(good).errors.empty());
+  CHECK(read("transport_api_version: V2\n" + good).errors.find("ads_config.transport_api_version: ") == 0);
+  for (const char* type : {"AGGREGATED_GRPC", "AGGREGATED_DELTA_GRPC"}) {
+    CHECK(errors(std::string("api_type: ") + type + "\ngrpc_services: [{envoy_grpc: {cluster_name: ads}}]\n")
+              .find("ads_config.api_type: " + std::string(type) + " is not supported; a resource of the aggregated") ==
+          0);
+  }
   CHECK(errors("api_type: REST\ngrpc_services: [{envoy_grpc: {cluster_name: ads}}]\n")
             .find("ads_config.api_type: REST is not supported") == 0);
   CHECK(errors("api_type: GRPC").find("ads_config.grpc_services: expected at least one") == 0);
   CHECK(errors("api_type: GRPC\ngrpc_services: [{envoy_grpc: {cluster_name: nobody}}]")
-            .find("ads_config.grpc_services[0].envoy_grpc.cluster_name: the bootstrap has no cluster \"nobody\"") == 0);
+            .find("ads_config.grpc_services[0].envoy_grpc.cluster_name: there is no cluster nobody") == 0);
   CHECK(errors("api_type: GRPC\ngrpc_services: [{google_grpc: {target_uri: a, stat_prefix: a}}]")
             .find("ads_config.grpc_services[0]: expected envoy_grpc") == 0);
   CHECK(errors(good + "refresh_delay: 1s").find("ads_config.refresh_delay: ") == 0);

@@ -19,7 +19,7 @@ struct SourceFixture : GrpcFixture {
     loop.turn();
   }
   GrpcSource& make() {
-    source = std::make_unique<GrpcSource>(worker, consumer, options, stats);
+    source = std::make_unique<GrpcSource>(worker, consumer, options, states);
     return *source;
   }
   void subscribe(Type type, std::vector<std::string> names = {}) {
@@ -50,6 +50,7 @@ struct SourceFixture : GrpcFixture {
   pool::WorkerContext worker = context();
   Recorder consumer;
   observe::ControlPlaneStats stats;
+  StreamStates states{stats};
   GrpcSourceOptions options;
   std::unique_ptr<GrpcSource> source;
 };

@@ -1,4 +1,4 @@
-#include "proxy/config/xds/ads.h"
+#include "proxy/config/xds/shared_source.h"
 
 #include "proxy/config/xds/type.h"
 #include "tests/proxy/config/xds/grpc_fixture.h"
@@ -10,15 +10,16 @@ namespace {
 using Names = std::vector<std::string>;
 using Request = discovery_v3::DeltaDiscoveryRequest;
 
-struct AdsFixture : GrpcFixture {
-  AdsFixture() {
+struct SharedFixture : GrpcFixture {
+  explicit SharedFixture(bool aggregated = true) {
     GrpcSourceOptions options;
+    options.aggregated = aggregated;
     options.control_planes.push_back({cluster, {}});
     options.delta = true;
-    ads = std::make_unique<Ads>(worker, std::move(options), stats);
+    shared = std::make_unique<SharedSource>(worker, std::move(options), states);
   }
-  ~AdsFixture() {
-    ads.reset();
+  ~SharedFixture() {
+    shared.reset();
     loop.turn();
   }
   void turn() {
@@ -52,7 +53,8 @@ struct AdsFixture : GrpcFixture {
 
   pool::WorkerContext worker = context();
   observe::ControlPlaneStats stats;
-  std::unique_ptr<Ads> ads;
+  StreamStates states{stats};
+  std::unique_ptr<SharedSource> shared;
   Recorder a, b;
   bool answered = false;
 };
@@ -64,9 +66,9 @@ Names subscribed(const Request& request) {
 }  // namespace
 
 TEST_CASE("shares are asked for together, and each is given what it wants") {
-  AdsFixture f;
-  auto of_a = f.ads->share(Type::kEndpoints, f.a, 0);
-  auto of_b = f.ads->share(Type::kEndpoints, f.b, 0);
+  SharedFixture f;
+  auto of_a = f.shared->share(Type::kEndpoints, f.a, 0);
+  auto of_b = f.shared->share(Type::kEndpoints, f.b, 0);
   of_a->subscribe(Type::kEndpoints, {"x", "y"});
   of_b->subscribe(Type::kEndpoints, {"z"});
   f.turn();
@@ -84,14 +86,14 @@ TEST_CASE("shares are asked for together, and each is given what it wants") {
 }
 
 TEST_CASE("what another share has already is asked for anew for the one that comes later") {
-  AdsFixture f;
-  auto of_a = f.ads->share(Type::kEndpoints, f.a, 0);
+  SharedFixture f;
+  auto of_a = f.shared->share(Type::kEndpoints, f.a, 0);
   of_a->subscribe(Type::kEndpoints, {"x"});
   f.turn();
   f.serve(0);
   f.answer(Type::kEndpoints, {"x"});
   size_t before = f.requests().size();
-  auto of_b = f.ads->share(Type::kEndpoints, f.b, 0);
+  auto of_b = f.shared->share(Type::kEndpoints, f.b, 0);
   of_b->subscribe(Type::kEndpoints, {"x"});
   f.turn();
   REQUIRE(f.requests().size() == before + 1);
@@ -101,9 +103,9 @@ TEST_CASE("what another share has already is asked for anew for the one that com
 }
 
 TEST_CASE("a share that goes is no longer asked for, nor told of anything") {
-  AdsFixture f;
-  auto of_a = f.ads->share(Type::kEndpoints, f.a, 0);
-  auto of_b = f.ads->share(Type::kEndpoints, f.b, 0);
+  SharedFixture f;
+  auto of_a = f.shared->share(Type::kEndpoints, f.a, 0);
+  auto of_b = f.shared->share(Type::kEndpoints, f.b, 0);
   of_a->subscribe(Type::kEndpoints, {"x"});
   of_b->subscribe(Type::kEndpoints, {"y"});
   f.turn();
@@ -117,10 +119,34 @@ TEST_CASE("a share that goes is no longer asked for, nor told of anything") {
   CHECK(f.b.updates.empty());
 }
 
+TEST_CASE("a stream of a type's own ends with the last who wants something of it") {
+  SharedFixture f(false);
+  auto of_a = f.shared->share(Type::kCluster, f.a, 0);
+  auto of_b = f.shared->share(Type::kEndpoints, f.b, 0);
+  of_a->subscribe(Type::kCluster, {});
+  f.turn();
+  f.serve(0);
+  of_b->subscribe(Type::kEndpoints, {"y"});
+  f.turn();
+  CHECK(f.messages(0, 3).size() == 1);
+  CHECK(f.stats.connected_state.value() == 1);
+  of_b.reset();
+  f.turn();
+  CHECK(f.was_reset(0, 3));
+  CHECK_FALSE(f.was_reset(0, 1));
+  CHECK(f.stats.connected_state.value() == 1);
+  CHECK_FALSE(f.shared->unused());
+  of_a.reset();
+  CHECK(f.shared->unused());
+  f.turn();
+  CHECK(f.was_reset(0, 1));
+  CHECK(f.stats.connected_state.value() == 0);
+}
+
 TEST_CASE("a fetch timeout is told to the share whose wait is over") {
-  AdsFixture f;
-  auto of_a = f.ads->share(Type::kCluster, f.a, 1'000);
-  auto of_b = f.ads->share(Type::kEndpoints, f.b, 2'000);
+  SharedFixture f;
+  auto of_a = f.shared->share(Type::kCluster, f.a, 1'000);
+  auto of_b = f.shared->share(Type::kEndpoints, f.b, 2'000);
   of_a->subscribe(Type::kCluster, {});
   of_b->subscribe(Type::kEndpoints, {"y"});
   f.loop.advance_ms(1'000);

@@ -1,4 +1,4 @@
-#include "proxy/config/xds/ads.h"
+#include "proxy/config/xds/shared_source.h"
 
 #include <algorithm>
 
@@ -6,9 +6,9 @@
 
 namespace weft::config::xds {
 
-class Ads::Share final : public Source {
+class SharedSource::Share final : public Source {
  public:
-  Share(Ads& owner, Type type, Consumer& consumer, int64_t initial_fetch_timeout_ms)
+  Share(SharedSource& owner, Type type, Consumer& consumer, int64_t initial_fetch_timeout_ms)
       : owner_(owner), type_(type), consumer_(consumer), initial_fetch_timeout_ms_(initial_fetch_timeout_ms) {
     owner_.shares(type_).insert(this);
   }
@@ -39,7 +39,7 @@ class Ads::Share final : public Source {
   Consumer& consumer() { return consumer_; }
 
  private:
-  Ads& owner_;
+  SharedSource& owner_;
   Type type_;
   Consumer& consumer_;
   int64_t initial_fetch_timeout_ms_;
@@ -47,16 +47,20 @@ class Ads::Share final : public Source {
   bool subscribed_ = false;
 };
 
-Ads::Ads(pool::WorkerContext& context, GrpcSourceOptions options, observe::ControlPlaneStats& stats)
-    : source_(context, *this, std::move(options), stats) {}
+SharedSource::SharedSource(pool::WorkerContext& context, GrpcSourceOptions options, StreamStates& states)
+    : source_(context, *this, std::move(options), states) {}
 
-Ads::~Ads() = default;
+SharedSource::~SharedSource() = default;
 
-std::unique_ptr<Source> Ads::share(Type type, Consumer& consumer, int64_t initial_fetch_timeout_ms) {
+std::unique_ptr<Source> SharedSource::share(Type type, Consumer& consumer, int64_t initial_fetch_timeout_ms) {
   return std::make_unique<Share>(*this, type, consumer, initial_fetch_timeout_ms);
 }
 
-bool Ads::wanted_by_others(Type type, const Share& than, const std::vector<std::string>& names) {
+bool SharedSource::unused() const {
+  return std::all_of(shares_.begin(), shares_.end(), [](const auto& shares) { return shares.empty(); });
+}
+
+bool SharedSource::wanted_by_others(Type type, const Share& than, const std::vector<std::string>& names) {
   for (const Share* share : shares(type)) {
     for (const std::string& name : names) {
       if (share != &than && share->wants(name)) return true;
@@ -65,7 +69,7 @@ bool Ads::wanted_by_others(Type type, const Share& than, const std::vector<std::
   return false;
 }
 
-void Ads::ask(Type type, int64_t initial_fetch_timeout_ms, const std::vector<std::string>& without) {
+void SharedSource::ask(Type type, int64_t initial_fetch_timeout_ms, const std::vector<std::string>& without) {
   std::set<std::string> names;
   bool all = false, any = false;
   for (const Share* share : shares(type)) {
@@ -75,13 +79,12 @@ void Ads::ask(Type type, int64_t initial_fetch_timeout_ms, const std::vector<std
     names.insert(share->names().begin(), share->names().end());
   }
   for (const std::string& name : without) names.erase(name);
-  // Of what nobody wants any more, no names would mean all.
-  if (!any && type_info(type).whole) return;
+  if (!any) return source_.unsubscribe(type);
   source_.subscribe_within(type, all ? std::vector<std::string>() : std::vector(names.begin(), names.end()),
                            initial_fetch_timeout_ms);
 }
 
-std::vector<Refusal> Ads::on_update(Type type, const Update& update) {
+std::vector<Refusal> SharedSource::on_update(Type type, const Update& update) {
   if (shares(type).size() == 1 && (*shares(type).begin())->wants_all()) {
     return (*shares(type).begin())->consumer().on_update(type, update);
   }
@@ -104,7 +107,7 @@ std::vector<Refusal> Ads::on_update(Type type, const Update& update) {
   return refusals;
 }
 
-void Ads::on_fetch_timeout(Type type, const std::vector<std::string>& names) {
+void SharedSource::on_fetch_timeout(Type type, const std::vector<std::string>& names) {
   for (Share* share : std::set<Share*>(shares(type))) {
     if (shares(type).count(share) == 0) continue;
     std::vector<std::string> part;

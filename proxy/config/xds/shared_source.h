@@ -8,20 +8,22 @@
 
 #include "proxy/config/xds/grpc_source.h"
 
-// The one aggregated source of the process, shared by all that say `ads: {}`: what they want is asked for together, and
-// what comes is given to those who want it. Main thread.
+// One source over gRPC, shared by all whose configuration names the same: what they want is asked for together, and
+// what comes is given to those who want it. So it is with the one aggregated source of the process (`ads: {}`), and
+// with sources of their own that are equal. Main thread.
 
 namespace weft::config::xds {
 
-class Ads final : private Consumer {
+class SharedSource final : private Consumer {
  public:
   // As GrpcSource.
-  Ads(pool::WorkerContext& context, GrpcSourceOptions options, observe::ControlPlaneStats& stats);
-  ~Ads();
+  SharedSource(pool::WorkerContext& context, GrpcSourceOptions options, StreamStates& states);
+  ~SharedSource();
 
   // A share of it for one type; what it asked for is given up with it. The consumer outlives the share, the share not
   // this object.
   std::unique_ptr<Source> share(Type type, Consumer& consumer, int64_t initial_fetch_timeout_ms);
+  bool unused() const;
 
  private:
   class Share;

@@ -144,6 +144,11 @@ void PendingConnection::choose() {
 void PendingConnection::handshake(std::shared_ptr<const snapshot::FilterChain> chain) {
   step_ = Step::kHandshake;
   chain_ = std::move(chain);
+  if (!chain_->tls->ready()) {
+    acceptor_.stats_.server_ssl_socket_factory_downstream_context_secrets_not_ready.add();
+    cause_ = http::Cause::kDownstreamHandshakeFailed;
+    return finish(false);
+  }
   if (chain_->transport_connect_timeout_ms > 0) timer_.arm(chain_->transport_connect_timeout_ms);
   tls_ = chain_->tls->accept(std::move(plain_), std::move(early_));
   tls_->attach(*this);

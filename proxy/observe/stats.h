@@ -12,7 +12,8 @@ namespace weft::observe {
 
 // Envoy groups some metrics by a dot, which a member's name cannot have: outlier_detection.ejections_active.
 inline std::string exposed_name(std::string_view name) {
-  for (std::string_view group : {"outlier_detection", "health_check", "ssl", "cors"}) {
+  for (std::string_view group :
+       {"outlier_detection", "health_check", "ssl", "cors", "client_ssl_socket_factory", "server_ssl_socket_factory"}) {
     if (name.size() > group.size() && name.starts_with(group) && name[group.size()] == '_') {
       return std::string(group) + "." + std::string(name.substr(group.size() + 1));
     }
@@ -86,6 +87,8 @@ inline std::string exposed_name(std::string_view name) {
   X(Counter, ssl_session_reused)                                                    \
   X(Counter, ssl_fail_verify_error)                                                 \
   X(Counter, ssl_fail_verify_san)                                                   \
+  X(Counter, client_ssl_socket_factory_ssl_context_update_by_sds)                   \
+  X(Counter, client_ssl_socket_factory_upstream_context_secrets_not_ready)          \
   X(Gauge, membership_total)                                                        \
   X(Gauge, membership_healthy)                                                      \
   X(Gauge, membership_excluded)                                                     \
@@ -136,6 +139,15 @@ WEFT_STATS(ClusterManagerStats, WEFT_CLUSTER_MANAGER_METRICS)
   X(Gauge, update_time)          \
   X(Gauge, version)
 WEFT_STATS(UpdateStats, WEFT_UPDATE_METRICS)
+
+// Of one secret that comes while the process runs. Prefix "sds.NAME."
+#define WEFT_SECRET_METRICS(X)   \
+  X(Counter, update_attempt)     \
+  X(Counter, update_success)     \
+  X(Counter, update_rejected)    \
+  X(Counter, init_fetch_timeout) \
+  X(Counter, key_rotation_failed)
+WEFT_STATS(SecretStats, WEFT_SECRET_METRICS)
 
 // Prefix "http.STAT_PREFIX."
 #define WEFT_HTTP_METRICS(X)                                \
@@ -198,26 +210,28 @@ WEFT_STATS(UpdateStats, WEFT_UPDATE_METRICS)
 WEFT_STATS(HttpStats, WEFT_HTTP_METRICS)
 
 // Prefix "listener.ADDRESS."
-#define WEFT_LISTENER_METRICS(X)                             \
-  X(Counter, downstream_cx_total)                            \
-  X(Gauge, downstream_cx_active)                             \
-  X(Counter, downstream_cx_destroy)                          \
-  X(Counter, downstream_cx_overflow)                         \
-  X(Counter, downstream_global_cx_overflow)                  \
-  X(Counter, downstream_cx_transport_socket_connect_timeout) \
-  X(Counter, downstream_pre_cx_timeout)                      \
-  X(Gauge, downstream_pre_cx_active)                         \
-  X(Counter, downstream_listener_filter_error)               \
-  X(Counter, downstream_listener_filter_remote_close)        \
-  X(Counter, no_filter_chain_match)                          \
-  X(Histogram, downstream_cx_length_ms)                      \
-  X(Counter, ssl_handshake)                                  \
-  X(Counter, ssl_connection_error)                           \
-  X(Counter, ssl_session_reused)                             \
-  X(Counter, ssl_no_certificate)                             \
-  X(Counter, ssl_fail_verify_no_cert)                        \
-  X(Counter, ssl_fail_verify_error)                          \
-  X(Counter, ssl_fail_verify_san)
+#define WEFT_LISTENER_METRICS(X)                                  \
+  X(Counter, downstream_cx_total)                                 \
+  X(Gauge, downstream_cx_active)                                  \
+  X(Counter, downstream_cx_destroy)                               \
+  X(Counter, downstream_cx_overflow)                              \
+  X(Counter, downstream_global_cx_overflow)                       \
+  X(Counter, downstream_cx_transport_socket_connect_timeout)      \
+  X(Counter, downstream_pre_cx_timeout)                           \
+  X(Gauge, downstream_pre_cx_active)                              \
+  X(Counter, downstream_listener_filter_error)                    \
+  X(Counter, downstream_listener_filter_remote_close)             \
+  X(Counter, no_filter_chain_match)                               \
+  X(Histogram, downstream_cx_length_ms)                           \
+  X(Counter, ssl_handshake)                                       \
+  X(Counter, ssl_connection_error)                                \
+  X(Counter, ssl_session_reused)                                  \
+  X(Counter, ssl_no_certificate)                                  \
+  X(Counter, ssl_fail_verify_no_cert)                             \
+  X(Counter, ssl_fail_verify_error)                               \
+  X(Counter, ssl_fail_verify_san)                                 \
+  X(Counter, server_ssl_socket_factory_ssl_context_update_by_sds) \
+  X(Counter, server_ssl_socket_factory_downstream_context_secrets_not_ready)
 WEFT_STATS(ListenerStats, WEFT_LISTENER_METRICS)
 
 // Prefix "tcp.STAT_PREFIX."

@@ -22,6 +22,7 @@ Cause connect_cause(transport::ByteStream::ErrorKind kind) {
     case Kind::kTimedOut:
       return Cause::kConnectTimeout;
     case Kind::kTls:
+    case Kind::kNoSecret:
       return Cause::kUpstreamTlsFailed;
     default:
       return Cause::kConnectFailed;
@@ -97,7 +98,11 @@ void Connection::connect_failed(Cause cause, std::string_view detail) {
   auto& stats = pool_.owner().stats();
   stats.upstream_cx_connect_fail.add();
   if (cause == Cause::kConnectTimeout) stats.upstream_cx_connect_timeout.add();
-  if (cause == Cause::kUpstreamTlsFailed) count_tls_failure(stats, io_.stream->tls_failure());
+  if (io_.stream->error_kind() == transport::ByteStream::ErrorKind::kNoSecret) {
+    stats.client_ssl_socket_factory_upstream_context_secrets_not_ready.add();
+  } else if (cause == Cause::kUpstreamTlsFailed) {
+    count_tls_failure(stats, io_.stream->tls_failure());
+  }
   std::string text(detail);
   // The waiters are told after the connection has gone from the pool, so that a retry finds it as it then is.
   HostPool& pool = pool_;

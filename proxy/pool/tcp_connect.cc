@@ -100,9 +100,10 @@ void TcpConnect::on_connected() {
 void TcpConnect::on_connect_failed() {
   using Kind = transport::ByteStream::ErrorKind;
   Kind kind = stream_->error_kind();
-  Cause cause = kind == Kind::kRefused ? Cause::kConnectRefused
-                : kind == Kind::kTls   ? Cause::kUpstreamTlsFailed
-                                       : Cause::kConnectFailed;
+  Cause cause = kind == Kind::kRefused                          ? Cause::kConnectRefused
+                : kind == Kind::kTls || kind == Kind::kNoSecret ? Cause::kUpstreamTlsFailed
+                                                                : Cause::kConnectFailed;
+  if (kind == Kind::kNoSecret) owner_.stats().client_ssl_socket_factory_upstream_context_secrets_not_ready.add();
   give_up(cause, stream_->error());
 }
 

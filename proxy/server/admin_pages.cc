@@ -111,6 +111,7 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
   if (const std::string* pattern = request.parameter("filter")) filter.pattern = *pattern;
   filter.used_only = request.parameter("usedonly") != nullptr;
   std::vector<const observe::FamilyBase*> others = server.live().clusters().families();
+  for (const observe::FamilyBase* family : server.live().secrets().families()) others.push_back(family);
   others.push_back(&server.live().control_plane_stats());
   for (const observe::FamilyBase* family : server.live().routes().families()) others.push_back(family);
   auto families = families_of(snapshot, others);

@@ -47,7 +47,9 @@ json refused_json(const config::RefusedResource& refused) {
           {"version_info", refused.version}};
 }
 
-json clusters_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, const config::Clusters& clusters) {
+json clusters_json(const LiveConfig& live, const std::string& source,
+                   const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
+  const config::Clusters& clusters = live.clusters();
   json active = json::array(), warming = json::array(), fixed = json::array();
   for (const auto& cluster : bootstrap.static_resources().clusters())
     fixed.push_back({{"cluster", with_type(cluster)}});
@@ -73,12 +75,42 @@ json clusters_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, con
           {"dynamic_warming_clusters", warming}};
 }
 
-json endpoints_json(const config::Clusters& clusters) {
+json endpoints_json(const LiveConfig& live) {
   json dynamic = json::array();
-  for (const auto& [key, service] : clusters.services()) {
-    if (service.assignment) dynamic.push_back(held_json(*service.assignment, "endpoint_config"));
+  for (const auto& [key, service] : live.clusters().services()) {
+    if (!service.assignment) continue;
+    json each = held_json(*service.assignment, "endpoint_config");
+    dynamic.push_back(std::move(each));
   }
   return {{"@type", std::string(kAdminType) + "EndpointsConfigDump"}, {"dynamic_endpoint_configs", dynamic}};
+}
+
+json secret_json(const LiveConfig& live, const config::Secrets::Entry& entry) {
+  json each = {{"name", entry.name().name}};
+  if (entry.held()) {
+    each.update(held_json(*entry.held(), "secret"));
+  } else {
+    each["version_info"] = "uninitialized";
+    each["secret"] = {{"@type", std::string(config::xds::type_url(config::xds::Type::kSecret))},
+                      {"name", entry.name().name}};
+  }
+  if (entry.refused() != nullptr) each["error_state"] = refused_json(*entry.refused());
+  return each;
+}
+
+json secrets_json(const LiveConfig& live, const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
+  json active = json::array(), warming = json::array(), fixed = json::array();
+  for (const auto& secret : bootstrap.static_resources().secrets()) {
+    fixed.push_back({{"name", secret.name()}, {"secret", with_type(secret)}});
+  }
+  for (const auto& [name, entry] : live.secrets().entries()) {
+    // What the configuration itself holds is shown where it stands.
+    if (!name.is_local()) (entry->held() ? active : warming).push_back(secret_json(live, *entry));
+  }
+  return {{"@type", std::string(kAdminType) + "SecretsConfigDump"},
+          {"static_secrets", fixed},
+          {"dynamic_active_secrets", active},
+          {"dynamic_warming_secrets", warming}};
 }
 
 json listeners_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
@@ -99,13 +131,13 @@ void add_static_routes(const google::protobuf::RepeatedPtrField<envoy::config::l
   }
 }
 
-json routes_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, const config::Routes& routes) {
+json routes_json(const LiveConfig& live, const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
   json fixed = json::array(), dynamic = json::array();
   for (const auto& listener : bootstrap.static_resources().listeners()) {
     for (const auto& chain : listener.filter_chains()) add_static_routes(chain.filters(), &fixed);
     add_static_routes(listener.default_filter_chain().filters(), &fixed);
   }
-  for (const auto& [key, entry] : routes.entries()) {
+  for (const auto& [key, entry] : live.routes().entries()) {
     json each = entry.table == nullptr ? json::object() : held_json(entry.held, "route_config");
     if (entry.refused != nullptr) each["error_state"] = refused_json(*entry.refused);
     if (!each.empty()) dynamic.push_back(std::move(each));
@@ -120,14 +152,15 @@ json routes_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap, const
 json config_dump(Server& server, const AdminRequest& request) {
   envoy::config::bootstrap::v3::Bootstrap bootstrap;
   bootstrap.ParseFromString(server.config().bootstrap);
-  const config::Clusters& clusters = server.live().clusters();
+  const LiveConfig& live = server.live();
   json configs = {
       {{"@type", std::string(kAdminType) + "BootstrapConfigDump"}, {"bootstrap", as_json(bootstrap)}},
-      clusters_json(bootstrap, clusters),
+      clusters_json(live, server.config().clusters_source, bootstrap),
       listeners_json(bootstrap),
-      routes_json(bootstrap, server.live().routes()),
+      routes_json(live, bootstrap),
+      secrets_json(live, bootstrap),
   };
-  if (request.parameter("include_eds") != nullptr) configs.push_back(endpoints_json(clusters));
+  if (request.parameter("include_eds") != nullptr) configs.push_back(endpoints_json(live));
   return {{"configs", configs}};
 }
 

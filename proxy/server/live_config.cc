@@ -1,13 +1,36 @@
 #include "proxy/server/live_config.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "proxy/config/files/make_source.h"
+#include "proxy/transport/tls_certificate.h"
 
 namespace weft::server {
 
 using config::xds::Type;
+
+namespace {
+
+absl::StatusOr<std::string> read_secret_file(const std::string& path) {
+  std::error_code error;
+  // A control plane may name anything; what is no file could hold up the main thread for ever.
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is no regular file"));
+  }
+  return transport::read_data_source({path, ""});
+}
+
+config::Secrets::Files files(config::FileWatch& watch) {
+  return {read_secret_file,
+          [&watch](const std::string& directory, const std::string& name, base::Callback<void()> changed) {
+            return watch.watch(directory, name, changed);
+          },
+          [&watch](uint64_t id) { watch.unwatch(id); }};
+}
+
+}  // namespace
 
 LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
                        const Workers& workers, std::string version)
@@ -32,18 +55,21 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
                  std::unique_ptr<config::xds::Source> made = grpc_sources_.make(source, type, consumer);
                  return made != nullptr ? std::move(made) : config::make_file_source(loop_, watch_, source, consumer);
                }),
+      secrets_(*config.parts, loop, sources_, files(watch_)),
       clusters_(*config.parts, {loop, random, [this](const auto& cluster) { return resolvers_.of(cluster); }}, sources_,
-                *this),
+                secrets_, *this),
       routes_(*config.parts, loop, sources_, *this) {
   config.parts->has_cluster = [this](const std::string& name) { return clusters_.contains(name); };
   for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
   clusters_.watch(&reporter_);
   routes_.watch(&reporter_);
+  secrets_.watch(&reporter_);
 }
 
 LiveConfig::~LiveConfig() {
   clusters_.watch(nullptr);
   routes_.watch(nullptr);
+  secrets_.watch(nullptr);
   reporter_.on_disconnected();
   sources_.stop();
   loop_.run_until_quiet();
@@ -63,6 +89,7 @@ void LiveConfig::start(std::function<void()> on_ready) {
 void LiveConfig::start_listeners() {
   for (const auto& listener : config_.snapshot->listeners) {
     needs_.push_back(routes_.need(*listener, [this] { check_settled(); }));
+    needs_.push_back(secrets_.need(*listener, [this] { check_settled(); }));
   }
   check_settled();
 }
@@ -81,6 +108,8 @@ std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& sourc
       return clusters_.on_endpoints(source, update);
     case Type::kRoutes:
       return routes_.on_update(source, update);
+    case Type::kSecret:
+      return secrets_.on_update(source, update);
     default:
       return {};  // Of no other is anything wanted.
   }
@@ -90,6 +119,7 @@ void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const st
   if (type == Type::kCluster) clusters_.on_clusters_timeout(source);
   if (type == Type::kEndpoints) clusters_.on_endpoints_timeout(source, names);
   if (type == Type::kRoutes) routes_.on_fetch_timeout(source, names);
+  if (type == Type::kSecret) secrets_.on_fetch_timeout(source, names);
 }
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
@@ -110,15 +140,17 @@ void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<
   for (const auto& worker : workers_) worker->assign_routes(slot, table);
 }
 
-std::vector<Type> LiveConfig::types() const { return {Type::kCluster, Type::kEndpoints, Type::kRoutes}; }
+std::vector<Type> LiveConfig::types() const { return {Type::kCluster, Type::kEndpoints, Type::kRoutes, Type::kSecret}; }
 
 config::ResourceState LiveConfig::state(const config::ResourceKey& key) const {
+  if (key.type == Type::kSecret) return secrets_.state(key);
   return key.type == Type::kRoutes ? routes_.state(key) : clusters_.state(key);
 }
 
 void LiveConfig::visit(const std::function<void(const config::ResourceKey& key)>& each) const {
   clusters_.visit(each);
   routes_.visit(each);
+  secrets_.visit(each);
 }
 
 void LiveConfig::tick() {

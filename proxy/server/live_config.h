@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class LiveConfig final : private config::Intake,
   bool has_sources() const { return sources_.any(); }
   const config::Clusters& clusters() const { return clusters_; }
   const config::Routes& routes() const { return routes_; }
+  const config::Secrets& secrets() const { return secrets_; }
   // Metrics that belong to no cluster and no listener.
   const observe::FamilyBase& control_plane_stats() const { return control_plane_stats_; }
 
@@ -52,12 +54,12 @@ class LiveConfig final : private config::Intake,
   void assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) override;
   void drop_lost_hosts(const cluster::ClusterSlotPtr& slot) override;
   void assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) override;
-  bool calls_control_plane(const cluster::ClusterSlot& slot) const;
   void start_listeners();
   void check_settled();
   std::vector<config::xds::Type> types() const override;
   config::ResourceState state(const config::ResourceKey& key) const override;
   void visit(const std::function<void(const config::ResourceKey& key)>& each) const override;
+  bool calls_control_plane(const cluster::ClusterSlot& slot) const;
 
   event::LibeventLoop& loop_;
   const config::CompiledBootstrap& config_;
@@ -71,6 +73,7 @@ class LiveConfig final : private config::Intake,
   config::FileWatch watch_;
   config::Resolvers resolvers_;
   config::Sources sources_;
+  config::Secrets secrets_;
   config::Clusters clusters_;
   config::Routes routes_;
   std::vector<std::unique_ptr<config::ListenerNeed>> needs_;

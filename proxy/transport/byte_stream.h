@@ -133,7 +133,7 @@ class ByteStream {
   virtual std::string_view alpn() const = 0;
   // After kError or on_connect_failed(): what went wrong, for logs and causes ("connection refused",
   // "TLS: certificate verify failed: ..."). `kind` lets callers choose a Cause.
-  enum class ErrorKind : uint8_t { kNone, kRefused, kTimedOut, kReset, kTls, kOther };
+  enum class ErrorKind : uint8_t { kNone, kRefused, kTimedOut, kReset, kTls, kNoSecret, kOther };
   virtual ErrorKind error_kind() const = 0;
   virtual std::string_view error() const = 0;
   // With ErrorKind::kTls: what was wrong with the peer's certificate, if that was it.
@@ -157,6 +157,8 @@ struct ServerName {
   bool verify = false;
 };
 
+class SecretUse;
+
 // Makes client connections. A worker has one per (transport socket configuration); tests give their own.
 class Connector {
  public:
@@ -167,6 +169,8 @@ class Connector {
   virtual std::unique_ptr<ByteStream> connect_to(event::Loop& loop, const Address& to, const ServerName&) {
     return connect(loop, to);
   }
+  // Of what it is made, if that comes and changes while it is used; nullptr otherwise.
+  virtual SecretUse* secret_use() { return nullptr; }
   // Certificates and trusted CAs it uses, for /certs.
   virtual std::vector<CertificateInfo> certificates() const { return {}; }
 };

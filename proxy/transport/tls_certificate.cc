@@ -148,7 +148,7 @@ std::string take_tls_reason() {
 std::string data_source_name(const DataSource& source) { return source.path.empty() ? "inline" : source.path; }
 
 absl::StatusOr<std::string> read_data_source(const DataSource& source) {
-  if (source.path.empty()) return source.bytes;
+  if (source.path.empty() || !source.bytes.empty()) return source.bytes;
   std::FILE* file = std::fopen(source.path.c_str(), "rbe");
   if (file == nullptr) {
     return absl::NotFoundError(absl::StrCat(source.path, ": cannot be opened: ", strerrordesc_np(errno)));

@@ -17,7 +17,7 @@
 
 namespace weft::transport {
 
-// A file, or bytes in place. Exactly one is set; both empty: absent.
+// A file, or bytes in place; both empty: absent. With both the bytes are what the file held.
 struct DataSource {
   std::string path;
   std::string bytes;
@@ -97,6 +97,11 @@ struct ClientTlsConfig {
   std::vector<std::string> alpn;
   uint32_t max_session_keys = 1;  // Sessions kept for resumption, for each address; 0: none.
 };
+
+// Checks what does not depend on secrets that are yet to come: parameters, and the certificates, keys and CAs that are
+// there. Errors as below.
+absl::Status check_tls(const TlsParameters& parameters, const std::vector<TlsCertificateConfig>& certificates,
+                       const PeerValidation& validation, const std::vector<std::string>& alpn);
 
 // Errors name the file (or "inline") and the library's reason.
 absl::StatusOr<std::shared_ptr<const ServerTls>> make_server_tls(ServerTlsConfig config);

@@ -138,6 +138,35 @@ void TlsContext::describe_trusted() {
   }
 }
 
+namespace {
+
+absl::Status check_alpn(const std::vector<std::string>& protocols) {
+  for (const std::string& protocol : protocols) {
+    if (protocol.empty() || protocol.size() > 255) {
+      return absl::InvalidArgumentError("alpn_protocols: a name has 1 to 255 bytes");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status TlsContext::check(const TlsParameters& parameters, const std::vector<TlsCertificateConfig>& certificates,
+                               const PeerValidation& validation, const std::vector<std::string>& alpn) {
+  absl::Status status = new_context(parameters).status();
+  if (status.ok()) status = check_alpn(alpn);
+  for (const TlsCertificateConfig& certificate : certificates) {
+    if (status.ok()) status = load_identity(certificate).status();
+  }
+  if (status.ok()) status = PeerVerifier::make(validation, false).status();
+  return status;
+}
+
+absl::Status check_tls(const TlsParameters& parameters, const std::vector<TlsCertificateConfig>& certificates,
+                       const PeerValidation& validation, const std::vector<std::string>& alpn) {
+  return TlsContext::check(parameters, certificates, validation, alpn);
+}
+
 // ---- Server
 
 namespace {
@@ -269,12 +298,7 @@ absl::Status ServerTlsContext::configure(SSL_CTX* context) {
     SSL_CTX_set_session_psk_dhe_timeout(context, config_.session_timeout_s);
   }
   if (!ticket_keys_.empty()) SSL_CTX_set_tlsext_ticket_key_cb(context, on_ticket);
-  for (const std::string& protocol : config_.alpn) {
-    if (protocol.empty() || protocol.size() > 255) {
-      return absl::InvalidArgumentError("alpn_protocols: a name has 1 to 255 bytes");
-    }
-  }
-  return absl::OkStatus();
+  return check_alpn(config_.alpn);
 }
 
 bssl::UniquePtr<SSL> ServerTlsContext::new_connection() const {
@@ -414,11 +438,10 @@ absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(C
     self->entry_.identity.key.reset();
   }
   SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, TlsStream::on_verify);
+  absl::Status alpn = check_alpn(config.alpn);
+  if (!alpn.ok()) return alpn;
   std::string protocols;
   for (const std::string& protocol : config.alpn) {
-    if (protocol.empty() || protocol.size() > 255) {
-      return absl::InvalidArgumentError("alpn_protocols: a name has 1 to 255 bytes");
-    }
     protocols += static_cast<char>(protocol.size());
     protocols += protocol;
   }

@@ -27,6 +27,9 @@ class TlsContext {
   // A connection's state of the library, not yet told to be client or server; nullptr when out of memory.
   virtual bssl::UniquePtr<SSL> new_connection() const = 0;
   const std::vector<CertificateInfo>& certificates() const { return infos_; }
+  // As check_tls().
+  static absl::Status check(const TlsParameters& parameters, const std::vector<TlsCertificateConfig>& certificates,
+                            const PeerValidation& validation, const std::vector<std::string>& alpn);
   // The URI names of the certificate that this connection showed.
   static const std::vector<std::string>& local_uri_sans(const SSL* ssl);
 

@@ -16,6 +16,7 @@ MANAGER = "static_resources.listeners[0].filter_chains[0].filters[0].typed_confi
 HOST = MANAGER + ".route_config.virtual_hosts[0]"
 ROUTE = HOST + ".routes[0]"
 CLUSTER = "static_resources.clusters[0]"
+SECRETS = CLUSTER + ".transport_socket.typed_config.common_tls_context.tls_certificate_sds_secret_configs"
 CHECK = {"timeout": "1s", "interval": "1s", "unhealthy_threshold": 1, "healthy_threshold": 1, "tcp_health_check": {}}
 
 
@@ -60,7 +61,40 @@ def filtered(log_filter):
     return [{**log()[0], "filter": log_filter}]
 
 
+def source(cluster="control", **more):
+    """A source of its own."""
+    services = [{"envoy_grpc": {"cluster_name": cluster}}]
+    return {"api_config_source": {"api_type": "GRPC", "transport_api_version": "V3", "grpc_services": services, **more}, "resource_api_version": "V3"}
+
+
+def asking(cds_config):
+    """A change to a bootstrap that has a control plane, and asks for its clusters so."""
+    def change(config):
+        config["static_resources"]["clusters"].append(bootstrap.cluster("control", [("127.0.0.1", 1)], http2=True))
+        config.update(node={"id": "n", "cluster": "c"}, dynamic_resources={"cds_config": cds_config})
+    return change
+
+
+def secured(*certificates, **common):
+    """A change to a cluster whose certificates come while it runs."""
+    def change(config):
+        asking(source())(config)
+        tls = {"common_tls_context": {"tls_certificate_sds_secret_configs": list(certificates), **common}}
+        cluster(config)["transport_socket"] = {"name": "tls", "typed_config": {"@type": bootstrap.UPSTREAM_TLS, **tls}}
+    return change
+
+
+SECRET = {"name": "x", "sds_config": source()}
+
 ACCEPTED = {
+    "a source of its own": asking(source()),
+    "a source of changes": asking(source(api_type="DELTA_GRPC", set_node_on_first_message_only=True, rate_limit_settings={"max_tokens": 5, "fill_rate": 2})),
+    "a source that names no version": asking({"api_config_source": {k: v for k, v in source()["api_config_source"].items() if k != "transport_api_version"}}),
+    "a certificate that comes": secured(SECRET),
+    "a validation that comes": secured(SECRET, validation_context_sds_secret_config={**SECRET, "name": "ca"}),
+    "a validation that comes over one that is there": secured(combined_validation_context={
+        "default_validation_context": {"match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": "a"}}]},
+        "validation_context_sds_secret_config": {**SECRET, "name": "ca"}}),
     "nothing changed": lambda config: None,
     "a retry policy": changed(lambda c: route(c)["route"], retry_policy={"retry_on": "5xx,retriable-headers", "retriable_headers": [{"name": "x"}]}),
     "a mirror": changed(lambda c: route(c)["route"], request_mirror_policies=[{"cluster": "c"}]),
@@ -141,12 +175,25 @@ REFUSED = {
     "a certificate that is not there": (changed(lambda c: listener(c)["filter_chains"][0], transport_socket={
         "name": "tls", "typed_config": {"@type": bootstrap.DOWNSTREAM_TLS, **bootstrap.server_tls(("/none/a.pem", "/none/a.key"))}}),
         "static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.common_tls_context"),
+    "a source by the aggregated stream in its own right": (asking(source(api_type="AGGREGATED_GRPC")), "dynamic_resources.cds_config.api_config_source.api_type"),
+    "changes by the aggregated stream in its own right": (asking(source(api_type="AGGREGATED_DELTA_GRPC")), "dynamic_resources.cds_config.api_config_source.api_type"),
+    "a source that is where it stands": (asking({"self": {}}), "dynamic_resources.cds_config.self"),
+    "a control plane that is no cluster": (asking(source("none")), "dynamic_resources.cds_config.api_config_source.grpc_services[0].envoy_grpc.cluster_name"),
+    "no control plane": (asking(source(grpc_services=[])), "dynamic_resources.cds_config.api_config_source.grpc_services"),
+    "requests at no rate": (asking(source(rate_limit_settings={"fill_rate": 0})), "dynamic_resources.cds_config.api_config_source.rate_limit_settings"),
+    "a secret without a name": (secured({**SECRET, "name": ""}), SECRETS + "[0].name"),
+    "a secret that does not exist": (secured({"name": "x"}), SECRETS + "[0].name"),
+    "two certificates of a client": (secured(SECRET, {**SECRET, "name": "y"}), CLUSTER + ".transport_socket.typed_config.common_tls_context"),
     "an extension that does not exist": (changed(lambda c: c, bootstrap_extensions=[{"name": "x", "typed_config": {"@type": bootstrap.TYPE + "none.None"}}]),
                                          "bootstrap_extensions[0].typed_config"),
 }
 
-# Envoy takes these, and then serves nothing, or one of the two alone.
+# Envoy takes these, and then serves nothing, or one of the two alone, or leaves out of account what was asked for.
 STRICTER = {
+    "a secret of a control plane that is no cluster": (secured({"name": "x", "sds_config": source("none")}),
+                                                       SECRETS + "[0].sds_config.api_config_source.grpc_services[0].envoy_grpc.cluster_name"),
+    "a time for REST": (asking(source(request_timeout="1s")), "dynamic_resources.cds_config.api_config_source.request_timeout"),
+    "how often REST asks": (asking(source(refresh_delay="1s")), "dynamic_resources.cds_config.api_config_source.refresh_delay"),
     "two listeners of one name": (twice("listeners"), "static_resources.listeners[1]"),
     "no router": (changed(manager, http_filters=[]), MANAGER + ".http_filters"),
 }

@@ -44,6 +44,8 @@ inline std::string at(std::string_view path, std::string_view field, int index) 
   return index_path(field_path(path, field), static_cast<size_t>(index));
 }
 
+struct SecretsAtHand;
+
 class Context {
  public:
   Context(SharedParts& parts, const bootstrap_v3::Bootstrap& bootstrap, const text::PositionMap& positions)
@@ -81,6 +83,9 @@ class Context {
   cluster::ClusterSlotPtr slot(const std::string& name, bool must_exist, std::string_view path);
   // Whether there is such a cluster. Not set: clusters may yet come, so none is missed.
   std::function<bool(const std::string&)> has_cluster;
+
+  // Secrets that came while the process runs. Not set: they are still to come.
+  const SecretsAtHand* secrets = nullptr;
 
   // One for all clusters that ask for the same.
   std::shared_ptr<transport::Connector> plain_connector(const transport::SocketOptions& options);

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "proxy/config/compile/secret.h"
+
 namespace weft::config {
 
 std::string read_data_source(Context& context, const core_v3::DataSource& source, std::string_view path) {
@@ -23,6 +25,10 @@ transport::DataSource compile_data_source(Context& context, const core_v3::DataS
     case core_v3::DataSource::kFilename:
       result.path = source.filename();
       if (result.path.empty()) context.error(field_path(path, "filename"), "is empty");
+      if (context.secrets != nullptr) {
+        auto known = context.secrets->files.find(result.path);
+        if (known != context.secrets->files.end()) result.bytes = known->second;
+      }
       break;
     case core_v3::DataSource::kInlineBytes:
       result.bytes = source.inline_bytes();

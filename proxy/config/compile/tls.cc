@@ -1,14 +1,17 @@
 #include "proxy/config/compile/tls.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_join.h"
 #include "envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "proxy/config/compile/data_source.h"
 #include "proxy/config/compile/secret.h"
+#include "proxy/transport/rotating_tls.h"
 
 namespace weft::config {
 namespace {
 
-namespace tls_v3 = envoy::extensions::transport_sockets::tls::v3;
 namespace raw_v3 = envoy::extensions::transport_sockets::raw_buffer::v3;
 
 transport::TlsParameters compile_parameters(const tls_v3::TlsParameters& parameters) {
@@ -19,20 +22,6 @@ transport::TlsParameters compile_parameters(const tls_v3::TlsParameters& paramet
   result.ecdh_curves.assign(parameters.ecdh_curves().begin(), parameters.ecdh_curves().end());
   result.signature_algorithms.assign(parameters.signature_algorithms().begin(),
                                      parameters.signature_algorithms().end());
-  return result;
-}
-
-transport::TlsCertificateConfig compile_certificate(Context& context, const tls_v3::TlsCertificate& certificate,
-                                                    std::string_view path) {
-  transport::TlsCertificateConfig result;
-  auto read = [&](bool present, const core_v3::DataSource& source, std::string_view field) {
-    return present ? compile_data_source(context, source, field_path(path, field)) : transport::DataSource();
-  };
-  result.chain = read(certificate.has_certificate_chain(), certificate.certificate_chain(), "certificate_chain");
-  result.private_key = read(certificate.has_private_key(), certificate.private_key(), "private_key");
-  result.pkcs12 = read(certificate.has_pkcs12(), certificate.pkcs12(), "pkcs12");
-  result.password = read(certificate.has_password(), certificate.password(), "password");
-  result.ocsp_staple = read(certificate.has_ocsp_staple(), certificate.ocsp_staple(), "ocsp_staple");
   return result;
 }
 
@@ -63,8 +52,9 @@ transport::SanMatcher compile_san(Context& context, tls_v3::SubjectAltNameMatche
   return result;
 }
 
+// `whole`: no secret is missing that is to be laid over it.
 void compile_validation(Context& context, const tls_v3::CertificateValidationContext& validation, std::string_view path,
-                        transport::PeerValidation& result) {
+                        bool whole, transport::PeerValidation& result) {
   if (validation.has_trusted_ca()) {
     result.trusted_ca = compile_data_source(context, validation.trusted_ca(), field_path(path, "trusted_ca"));
   }
@@ -92,10 +82,11 @@ void compile_validation(Context& context, const tls_v3::CertificateValidationCon
   result.accept_untrusted =
       validation.trust_chain_verification() == tls_v3::CertificateValidationContext::ACCEPT_UNTRUSTED;
   result.max_verify_depth = WEFT_VALUE_OR(validation, max_verify_depth, result.max_verify_depth);
-  if (!result.san_matchers.empty() && !result.trusted_ca.present() && !result.system_trusted_ca &&
-      !result.accept_untrusted) {
-    context.error(path, "names are matched, but no trusted_ca verifies the certificate that holds them");
-  }
+  bool verified = result.trusted_ca.present() || result.system_trusted_ca || result.accept_untrusted;
+  if (result.san_matchers.empty() || verified) return;
+  // What is missing may bring the CA; until then this is only looked into, for what else is wrong.
+  if (!whole) return result.san_matchers.clear();
+  context.error(path, "names are matched, but no trusted_ca verifies the certificate that holds them");
 }
 
 void compile_named_validation(Context& context, const tls_v3::SdsSecretConfig& reference, std::string_view path,
@@ -103,13 +94,13 @@ void compile_named_validation(Context& context, const tls_v3::SdsSecretConfig& r
   const tls_v3::Secret* secret = find_secret(context, reference, path);
   if (secret == nullptr) return;
   if (!secret->has_validation_context()) return context.error(path, "the secret it names is no validation_context");
-  compile_validation(context, secret->validation_context(), path, result);
+  compile_validation(context, secret->validation_context(), path, true, result);
 }
 
 void compile_common_validation(Context& context, const tls_v3::CommonTlsContext& common, std::string_view path,
                                transport::PeerValidation& result) {
   if (common.has_validation_context()) {
-    compile_validation(context, common.validation_context(), field_path(path, "validation_context"), result);
+    compile_validation(context, common.validation_context(), field_path(path, "validation_context"), true, result);
   } else if (common.has_validation_context_sds_secret_config()) {
     compile_named_validation(context, common.validation_context_sds_secret_config(),
                              field_path(path, "validation_context_sds_secret_config"), result);
@@ -118,16 +109,18 @@ void compile_common_validation(Context& context, const tls_v3::CommonTlsContext&
     const auto& combined = common.combined_validation_context();
     std::string here = field_path(path, "combined_validation_context");
     tls_v3::CertificateValidationContext merged = combined.default_validation_context();
+    bool whole = true;
     if (combined.has_validation_context_sds_secret_config()) {
       const tls_v3::Secret* secret = find_secret(context, combined.validation_context_sds_secret_config(),
                                                  field_path(here, "validation_context_sds_secret_config"));
-      if (secret != nullptr && !secret->has_validation_context()) {
+      whole = secret != nullptr;
+      if (whole && !secret->has_validation_context()) {
         context.error(here, "the secret it names is no validation_context");
-      } else if (secret != nullptr) {
+      } else if (whole) {
         merged.MergeFrom(secret->validation_context());
       }
     }
-    compile_validation(context, merged, here, result);
+    compile_validation(context, merged, here, whole, result);
   }
 }
 
@@ -149,61 +142,54 @@ std::vector<transport::TlsCertificateConfig> compile_certificates(Context& conte
   return result;
 }
 
-}  // namespace
+void compile_ticket_keys(Context& context, const tls_v3::DownstreamTlsContext& tls, std::string_view path,
+                         transport::ServerTlsConfig& config) {
+  const tls_v3::TlsSessionTicketKeys* keys = &tls.session_ticket_keys();
+  std::string here = field_path(path, "session_ticket_keys");
+  if (tls.has_session_ticket_keys_sds_secret_config()) {
+    here = field_path(path, "session_ticket_keys_sds_secret_config");
+    const tls_v3::Secret* secret = find_secret(context, tls.session_ticket_keys_sds_secret_config(), here);
+    if (secret == nullptr) return;
+    if (!secret->has_session_ticket_keys()) return context.error(here, "the secret it names is no session_ticket_keys");
+    keys = &secret->session_ticket_keys();
+  }
+  for (int i = 0; i < keys->keys_size(); ++i) {
+    config.ticket_keys.push_back(compile_data_source(context, keys->keys(i), at(here, "keys", i)));
+  }
+}
 
-std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context, const core_v3::TransportSocket& socket,
-                                                               std::string_view path) {
-  std::string here = field_path(path, "typed_config");
-  if (socket.typed_config().Is<raw_v3::RawBuffer>()) return nullptr;
-  tls_v3::DownstreamTlsContext tls;
-  if (!context.unpack(socket.typed_config(), &tls, here)) return nullptr;
+size_t certificate_count(const tls_v3::CommonTlsContext& common) {
+  return static_cast<size_t>(common.tls_certificates_size() + common.tls_certificate_sds_secret_configs_size());
+}
+
+transport::ServerTlsConfig server_config(Context& context, const tls_v3::DownstreamTlsContext& tls,
+                                         std::string_view path) {
   const tls_v3::CommonTlsContext& common = tls.common_tls_context();
-  std::string at_common = field_path(here, "common_tls_context");
-  size_t errors_before = context.errors().size();
-
+  std::string at_common = field_path(path, "common_tls_context");
   transport::ServerTlsConfig config;
   config.parameters = compile_parameters(common.tls_params());
   config.certificates = compile_certificates(context, common, at_common);
-  if (config.certificates.empty()) context.error(at_common, "a server needs tls_certificates");
+  if (certificate_count(common) == 0) context.error(at_common, "a server needs tls_certificates");
   compile_common_validation(context, common, at_common, config.validation);
   config.require_client_certificate = WEFT_VALUE_OR(tls, require_client_certificate, false);
   config.alpn.assign(common.alpn_protocols().begin(), common.alpn_protocols().end());
   config.full_scan_on_sni_mismatch = WEFT_VALUE_OR(tls, full_scan_certs_on_sni_mismatch, false);
   config.stateless_resumption = !tls.disable_stateless_session_resumption();
   config.stateful_resumption = !tls.disable_stateful_session_resumption();
-  for (int i = 0; i < tls.session_ticket_keys().keys_size(); ++i) {
-    config.ticket_keys.push_back(compile_data_source(context, tls.session_ticket_keys().keys(i),
-                                                     at(field_path(here, "session_ticket_keys"), "keys", i)));
-  }
+  compile_ticket_keys(context, tls, path, config);
   if (tls.has_session_timeout()) config.session_timeout_s = static_cast<uint32_t>(tls.session_timeout().seconds());
   config.prefer_client_ciphers = tls.prefer_client_ciphers();
-  if (context.errors().size() != errors_before) return nullptr;
-  auto result = transport::make_server_tls(std::move(config));
-  if (result.ok()) return *std::move(result);
-  context.error(at_common, std::string(result.status().message()));
-  return nullptr;
+  return config;
 }
 
-ClientTransport compile_client_transport(Context& context, const core_v3::TransportSocket* socket,
-                                         std::string_view path, const transport::SocketOptions& options,
+transport::ClientTlsConfig client_config(Context& context, const tls_v3::UpstreamTlsContext& tls, std::string_view path,
                                          const std::vector<std::string>& alpn) {
-  ClientTransport result;
-  if (socket == nullptr || socket->typed_config().Is<raw_v3::RawBuffer>()) {
-    result.connector = context.plain_connector(options);
-    return result;
-  }
-  std::string here = field_path(path, "typed_config");
-  tls_v3::UpstreamTlsContext tls;
-  result.connector = context.plain_connector(options);
-  if (!context.unpack(socket->typed_config(), &tls, here)) return result;
   const tls_v3::CommonTlsContext& common = tls.common_tls_context();
-  std::string at_common = field_path(here, "common_tls_context");
-  size_t errors_before = context.errors().size();
-
+  std::string at_common = field_path(path, "common_tls_context");
   transport::ClientTlsConfig config;
   config.parameters = compile_parameters(common.tls_params());
   std::vector<transport::TlsCertificateConfig> certificates = compile_certificates(context, common, at_common);
-  if (certificates.size() > 1) context.error(at_common, "a client shows one certificate only");
+  if (certificate_count(common) > 1) context.error(at_common, "a client shows one certificate only");
   if (!certificates.empty()) config.certificate = std::move(certificates[0]);
   compile_common_validation(context, common, at_common, config.validation);
   config.sni = tls.sni();
@@ -211,17 +197,121 @@ ClientTransport compile_client_transport(Context& context, const core_v3::Transp
   config.alpn.assign(common.alpn_protocols().begin(), common.alpn_protocols().end());
   if (config.alpn.empty()) config.alpn = alpn;
   config.max_session_keys = WEFT_VALUE_OR(tls, max_session_keys, 1);
+  return config;
+}
+
+bool awaits_any(const std::vector<transport::SecretName>& names) {
+  return std::any_of(names.begin(), names.end(), [](const auto& name) { return !name.is_local(); });
+}
+
+// Makes something of a TLS context once its secrets are there: compile(context) gives the configuration, make() the
+// thing. What goes wrong is told by its place.
+template <typename Made, typename Compile, typename Make>
+typename transport::Rotation<Made>::Make later(SharedParts& parts, const std::vector<transport::SecretName>& names,
+                                               Compile compile, Make make) {
+  return
+      [&parts, names, compile, make](const std::vector<const transport::SecretText*>& texts) -> absl::StatusOr<Made> {
+        text::PositionMap positions;
+        SecretsAtHand at_hand = secrets_at_hand(names, texts);
+        Context context(parts, positions);
+        context.secrets = &at_hand;
+        auto config = compile(context);
+        if (!context.errors().empty()) return absl::InvalidArgumentError(absl::StrJoin(context.errors(), "\n"));
+        return make(std::move(config));
+      };
+}
+
+}  // namespace
+
+transport::TlsCertificateConfig compile_certificate(Context& context, const tls_v3::TlsCertificate& certificate,
+                                                    std::string_view path) {
+  transport::TlsCertificateConfig result;
+  auto read = [&](bool present, const core_v3::DataSource& source, std::string_view field) {
+    return present ? compile_data_source(context, source, field_path(path, field)) : transport::DataSource();
+  };
+  result.chain = read(certificate.has_certificate_chain(), certificate.certificate_chain(), "certificate_chain");
+  result.private_key = read(certificate.has_private_key(), certificate.private_key(), "private_key");
+  result.pkcs12 = read(certificate.has_pkcs12(), certificate.pkcs12(), "pkcs12");
+  result.password = read(certificate.has_password(), certificate.password(), "password");
+  result.ocsp_staple = read(certificate.has_ocsp_staple(), certificate.ocsp_staple(), "ocsp_staple");
+  return result;
+}
+
+transport::PeerValidation compile_peer_validation(Context& context,
+                                                  const tls_v3::CertificateValidationContext& validation,
+                                                  std::string_view path) {
+  transport::PeerValidation result;
+  compile_validation(context, validation, path, false, result);
+  return result;
+}
+
+std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context, const core_v3::TransportSocket& socket,
+                                                               std::string_view path) {
+  std::string here = field_path(path, "typed_config");
+  if (socket.typed_config().Is<raw_v3::RawBuffer>()) return nullptr;
+  tls_v3::DownstreamTlsContext tls;
+  if (!context.unpack(socket.typed_config(), &tls, here)) return nullptr;
+  size_t errors_before = context.errors().size();
+  auto names = changing_secrets(context, tls.common_tls_context(), &tls, here);
+  transport::ServerTlsConfig config = server_config(context, tls, here);
+  if (context.errors().size() != errors_before) return nullptr;
+
+  absl::StatusOr<transport::ServerTlsPtr> first = nullptr;
+  if (!awaits_any(names)) {
+    first = transport::make_server_tls(std::move(config));
+  } else if (auto checked =
+                 transport::check_tls(config.parameters, config.certificates, config.validation, config.alpn);
+             !checked.ok()) {
+    first = checked;
+  }
+  if (!first.ok()) {
+    context.error(field_path(here, "common_tls_context"), std::string(first.status().message()));
+    return nullptr;
+  }
+  if (names.empty()) return *std::move(first);
+  auto compile = [tls, here](Context& later) { return server_config(later, tls, here); };
+  auto make = later<transport::ServerTlsPtr>(context.parts(), names, compile, transport::make_server_tls);
+  return transport::make_rotating_server_tls(std::move(names), std::move(make), *std::move(first));
+}
+
+ClientTransport compile_client_transport(Context& context, const core_v3::TransportSocket* socket,
+                                         std::string_view path, const transport::SocketOptions& options,
+                                         const std::vector<std::string>& alpn) {
+  ClientTransport result;
+  result.connector = context.plain_connector(options);
+  if (socket == nullptr || socket->typed_config().Is<raw_v3::RawBuffer>()) return result;
+  std::string here = field_path(path, "typed_config");
+  tls_v3::UpstreamTlsContext tls;
+  if (!context.unpack(socket->typed_config(), &tls, here)) return result;
+  size_t errors_before = context.errors().size();
+  auto names = changing_secrets(context, tls.common_tls_context(), nullptr, here);
+  transport::ClientTlsConfig config = client_config(context, tls, here, alpn);
   if (context.errors().size() != errors_before) return result;
 
   // Equal texts of the same message are equal security; the ALPN that was filled in counts too.
   result.identity = socket->typed_config().SerializeAsString();
   for (const std::string& protocol : config.alpn) text::append(&result.identity, "|", protocol);
   result.tls = true;
-  auto connector = transport::make_tls_connector(std::move(config), options);
-  if (connector.ok()) {
-    result.connector = *std::move(connector);
+  absl::StatusOr<transport::ConnectorPtr> first = nullptr;
+  if (!awaits_any(names)) {
+    first = transport::make_tls_connector(std::move(config), options);
   } else {
-    context.error(at_common, std::string(connector.status().message()));
+    std::vector<transport::TlsCertificateConfig> certificates;
+    if (tls.common_tls_context().tls_certificates_size() != 0) certificates.push_back(config.certificate);
+    auto checked = transport::check_tls(config.parameters, certificates, config.validation, config.alpn);
+    if (!checked.ok()) first = checked;
+  }
+  if (!first.ok()) {
+    context.error(field_path(here, "common_tls_context"), std::string(first.status().message()));
+  } else if (names.empty()) {
+    result.connector = *std::move(first);
+  } else {
+    auto compile = [tls, here, alpn](Context& later) { return client_config(later, tls, here, alpn); };
+    auto connect = [options](transport::ClientTlsConfig made) {
+      return transport::make_tls_connector(std::move(made), options);
+    };
+    auto make = later<transport::ConnectorPtr>(context.parts(), names, compile, connect);
+    result.connector = transport::make_rotating_connector(std::move(names), std::move(make), *std::move(first));
   }
   return result;
 }

@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "proxy/cluster/keep_hosts.h"
 #include "proxy/config/compile/resource.h"
 
 namespace weft::config {
 
-Clusters::Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, ClusterPublisher& publisher)
+Clusters::Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, Secrets& secrets,
+                   ClusterPublisher& publisher)
     : parts_(parts),
       means_(std::move(means)),
       sources_(sources),
+      secrets_(secrets),
       publisher_(publisher),
       stats_(parts.family<observe::ClusterManagerStats>("cluster_manager.", "", "")),
       ledger_(parts, "cluster_manager.cds.") {}
@@ -56,24 +59,43 @@ void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
   Version& begun = *version;
   const std::string& name = begun.cluster->name();
   auto& place = entry.is_static ? entry.active : entry.warming;
-  if (place != nullptr) end(place);
-  place = std::move(version);
+  // It goes when the new one has asked for what it needs, so that what both need stays.
+  std::unique_ptr<Version> before = std::exchange(place, std::move(version));
   stats().warming_clusters.add();
   if (!entry.is_static) note_cluster(name);
   begun.upkeep = std::make_unique<Upkeep>(means_, begun.cluster, [this, name] { activate(name); });
+  need_secrets(begun);
   const cluster::ClusterConfig& config = begun.cluster->config();
   if (config.discovery == cluster::DiscoveryType::kEds) {
     Service& service = services_[{config.eds_source, config.eds_service}];
     service.users.insert(&begun);
     sources_.want(config.eds_source, xds::Type::kEndpoints, config.eds_service);
-    if (service.assignment) {
-      apply_endpoints(begun, config.eds_service, *service.assignment);
-      note_endpoints(config);
-      return begun.upkeep->endpoints_settled();
-    }
-    if (service.given_up) return begun.upkeep->endpoints_settled();
   }
-  begun.upkeep->start();
+  if (before != nullptr) end(before);
+  if (config.discovery != cluster::DiscoveryType::kEds) return begun.upkeep->start();
+  const Service& service = services_.at({config.eds_source, config.eds_service});
+  if (service.assignment) {
+    apply_endpoints(begun, config.eds_service, *service.assignment);
+    note_endpoints(config);
+  }
+  if (service.assignment || service.given_up) begun.upkeep->endpoints_settled();
+}
+
+void Clusters::need_secrets(Version& version) {
+  const auto& connector = version.cluster->config().connector;
+  transport::SecretUse* use = connector == nullptr ? nullptr : connector->secret_use();
+  if (use != nullptr) {
+    version.secrets = secrets_.need(
+        absl::StrCat("cluster \"", version.cluster->name(), "\""), {use},
+        [&version] { version.upkeep->secrets_settled(); }, [this, &version] { renew_connections(version); });
+  }
+  if (version.secrets == nullptr || version.secrets->settled()) version.upkeep->secrets_settled();
+}
+
+void Clusters::renew_connections(Version& version) {
+  version.cluster->stats(0).client_ssl_socket_factory_ssl_context_update_by_sds.add();
+  Entry& entry = entries_.at(version.cluster->name());
+  if (entry.active.get() == &version) publisher_.assign(entry.slot, version.cluster);
 }
 
 void Clusters::end(std::unique_ptr<Version>& version) {

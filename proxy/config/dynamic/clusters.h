@@ -12,6 +12,7 @@
 
 #include "proxy/config/dynamic/inventory.h"
 #include "proxy/config/dynamic/ledger.h"
+#include "proxy/config/dynamic/secrets.h"
 #include "proxy/config/dynamic/sources.h"
 #include "proxy/config/dynamic/upkeep.h"
 
@@ -34,7 +35,7 @@ class ClusterPublisher {
 
 class Clusters {
  public:
-  Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, ClusterPublisher& publisher);
+  Clusters(SharedParts& parts, Upkeep::Means means, Sources& sources, Secrets& secrets, ClusterPublisher& publisher);
   ~Clusters();
   // Told of each resource from a source whose state changes; outlives this object.
   void watch(ResourceWatcher* watcher) { watcher_ = watcher; }
@@ -56,6 +57,7 @@ class Clusters {
     cluster::ClusterPtr cluster;
     Held held;  // Empty for static clusters.
     std::unique_ptr<Upkeep> upkeep;
+    std::unique_ptr<Secrets::Need> secrets;  // nullptr: it needs none.
   };
   struct Entry {
     cluster::ClusterSlotPtr slot;
@@ -83,6 +85,9 @@ class Clusters {
   std::string take_cluster(const xds::Resource& resource, bool* changed);
   void remove(const std::string& name);
   void begin(Entry& entry, std::unique_ptr<Version> version);
+  void need_secrets(Version& version);
+  // The cluster's TLS is another than it was: its connections are not used for what is new.
+  void renew_connections(Version& version);
   void activate(const std::string& name);
   void end(std::unique_ptr<Version>& version);
   // Empty, or why not.
@@ -98,6 +103,7 @@ class Clusters {
   SharedParts& parts_;
   Upkeep::Means means_;
   Sources& sources_;
+  Secrets& secrets_;
   ClusterPublisher& publisher_;
   ResourceWatcher* watcher_ = nullptr;
   std::shared_ptr<observe::Family<observe::ClusterManagerStats>> stats_;

@@ -24,6 +24,7 @@ void Sources::want_all(const std::string& source, xds::Type type) {
 void Sources::want(const std::string& source, xds::Type type, const std::string& name) {
   Subscription& wanted = subscription(source, type);
   if (++wanted.names[name] > 1) return;
+  if (wanted.dropped.contains(name)) wanted.renewed.insert(name);
   changed_.insert(wanted.key);
   timer_.arm(0);
 }
@@ -34,6 +35,7 @@ void Sources::unwant(const std::string& source, xds::Type type, const std::strin
   auto found = wanted.names.find(name);
   if (--found->second > 0) return;
   wanted.names.erase(found);
+  wanted.dropped.insert(name);
   changed_.insert(wanted.key);
   timer_.arm(0);
 }
@@ -64,19 +66,29 @@ bool Sources::ends(const Subscription& subscription) {
 }
 
 void Sources::subscribe(Subscription& subscription) {
+  xds::Type type = subscription.key.second;
   std::vector<std::string> names;
   for (const auto& [name, count] : subscription.names) names.push_back(name);
-  subscription.source->subscribe(subscription.key.second, std::move(names));
+  subscription.dropped.clear();
+  if (!subscription.renewed.empty()) {
+    // A source tells again only what was not wanted in between.
+    std::vector<std::string> others = names;
+    std::erase_if(others, [&](const std::string& name) { return subscription.renewed.contains(name); });
+    subscription.renewed.clear();
+    subscription.source->subscribe(type, std::move(others));
+  }
+  subscription.source->subscribe(type, names);
 }
 
 void Sources::end_turn() {
   for (const Key& key : std::exchange(changed_, {})) {
     Subscription& subscription = *subscriptions_.at(key);
-    if (ends(subscription)) {
-      subscriptions_.erase(key);
-    } else {
+    if (!ends(subscription)) {
       subscribe(subscription);
+      continue;
     }
+    changed_.erase(key);
+    subscriptions_.erase(key);
   }
 }
 

@@ -55,6 +55,8 @@ class Sources {
     Sources& owner;
     Key key;
     std::map<std::string, uint32_t> names;  // How often each is wanted.
+    // Since it was last asked: given up, and of these wanted again by one who has not what came before.
+    std::set<std::string> dropped, renewed;
     std::unique_ptr<xds::Source> source;
   };
   Subscription& subscription(const std::string& source, xds::Type type);

@@ -24,7 +24,6 @@ Upkeep::Upkeep(Means& means, cluster::ClusterPtr cluster, std::function<void()> 
 
 void Upkeep::start() {
   const cluster::ClusterConfig& config = cluster_->config();
-  if (config.discovery == cluster::DiscoveryType::kEds) return;
   if (config.dns_endpoints.empty()) return endpoints_settled();
   auto resolver = means_.resolver(config);
   if (!resolver.ok()) {
@@ -37,7 +36,17 @@ void Upkeep::start() {
 }
 
 void Upkeep::endpoints_settled() {
-  if (std::exchange(settled_, true)) return;
+  endpoints_settled_ = true;
+  check_health();
+}
+
+void Upkeep::secrets_settled() {
+  secrets_settled_ = true;
+  check_health();
+}
+
+void Upkeep::check_health() {
+  if (!endpoints_settled_ || !secrets_settled_ || std::exchange(settled_, true)) return;
   if (cluster_->config().health_checks.empty()) return become_warm();
   checker_ = std::make_unique<cluster::HealthChecker>(means_.loop, means_.random, cluster_, [this] { become_warm(); });
   checker_->start();

@@ -9,7 +9,8 @@
 #include "proxy/cluster/health_check.h"
 
 // What the main thread does for one cluster as long as it is there: finds its endpoints and checks their health. A
-// cluster is warm when its endpoints were found for the first time and then checked for the first time. Main thread.
+// cluster is warm when its endpoints were found for the first time, the secrets of its TLS are there, and its endpoints
+// were then checked for the first time. Main thread.
 
 namespace weft::config {
 
@@ -37,9 +38,12 @@ class Upkeep {
   void start();
   // Of an EDS cluster: its endpoints are there, or nobody waits for them any longer.
   void endpoints_settled();
+  // Its secrets are there, or nobody waits for them any longer. Also of a cluster that needs none, before start().
+  void secrets_settled();
   bool warm() const { return warm_; }
 
  private:
+  void check_health();
   void become_warm();
 
   Means& means_;
@@ -47,6 +51,8 @@ class Upkeep {
   std::function<void()> on_warm_;
   std::unique_ptr<cluster::DnsDiscovery> discovery_;
   std::unique_ptr<cluster::HealthChecker> checker_;
+  bool endpoints_settled_ = false;
+  bool secrets_settled_ = false;
   bool settled_ = false;
   bool warm_ = false;
 };

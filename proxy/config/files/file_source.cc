@@ -14,26 +14,13 @@
 #include "proxy/config/xds/type.h"
 
 namespace weft::config {
-namespace {
-
-struct Place {
-  std::string directory, name;
-};
-Place place_of(const std::string& path) {
-  size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return {".", path};
-  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
-}
-
-}  // namespace
-
 FileSource::FileSource(event::LibeventLoop& loop, FileWatch& watch, Options options, xds::Consumer& consumer)
     : watch_(watch),
       options_(std::move(options)),
       consumer_(consumer),
       read_timer_(loop.timers(), base::bind<&FileSource::read>(this)),
       fetch_timer_(loop.timers(), base::bind<&FileSource::on_fetch_timeout>(this)) {
-  Place place = place_of(options_.path);
+  FilePlace place = place_of(options_.path);
   if (!options_.watched_directory.empty()) place = {options_.watched_directory, ""};
   auto watched = watch_.watch(place.directory, place.name, base::bind<&FileSource::on_changed>(this));
   if (watched.ok()) {

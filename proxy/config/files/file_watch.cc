@@ -11,6 +11,12 @@
 
 namespace weft::config {
 
+FilePlace place_of(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return {".", path};
+  return {slash == 0 ? "/" : path.substr(0, slash), path.substr(slash + 1)};
+}
+
 FileWatch::FileWatch(event::LibeventLoop& loop) : loop_(loop), fd_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
   if (fd_ >= 0) io_.start_level(loop_, fd_, *this, true, false);
 }

@@ -13,6 +13,12 @@
 
 namespace weft::config {
 
+// Where a file stands, as watch() takes it.
+struct FilePlace {
+  std::string directory, name;
+};
+FilePlace place_of(const std::string& path);
+
 class FileWatch final : private event::IoEvents {
  public:
   explicit FileWatch(event::LibeventLoop& loop);

@@ -138,7 +138,6 @@ constexpr std::string_view kEntries[] = {
 };
 
 constexpr std::string_view kRefused[] = {
-    "**.validation_context.watched_directory",
     // Of a downstream connection only; in the bootstrap, and in a cluster that came by itself.
     "static_resources.clusters[*].common_http_protocol_options.headers_with_underscores_action",
     "static_resources.clusters[*].typed_extension_protocol_options[*].common_http_protocol_options.headers_with_"

@@ -7,6 +7,7 @@
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/common.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "xds/type/v3/typed_struct.pb.h"
 
@@ -211,6 +212,16 @@ TEST_CASE("a long value is shown shortened, and never cut within a character") {
   std::string text(59, 'a');
   for (int i = 0; i < 10; ++i) text += "é";
   CHECK(contains(mistakes("type: " + text), "got \"" + std::string(59, 'a') + "…\""));
+}
+
+TEST_CASE("what could be a key or a password is not shown") {
+  for (std::string_view text : {"{ private_key: 'MHcCAQEEIB0t' }", "{ privateKey: { inlineBytes: '?MHcCAQEEIB0t' } }",
+                                "{ password: MHcCAQEEIB0t }", "{ pkcs12: { inline_bytes: 'MHcCAQEEIB0t?' } }"}) {
+    envoy::extensions::transport_sockets::tls::v3::TlsCertificate certificate;
+    std::string mistake(parse(text, "c.yaml", &certificate).message());
+    CHECK(contains(mistake, "got a text that is not shown"));
+    CHECK_FALSE(contains(mistake, "MHcCAQEEIB0t"));
+  }
 }
 
 TEST_CASE("null leaves a field unset") {

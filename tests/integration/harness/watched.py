@@ -12,6 +12,7 @@ TYPES = {
     "cluster": bootstrap.TYPE + "envoy.config.cluster.v3.Cluster",
     "routes": bootstrap.TYPE + "envoy.config.route.v3.RouteConfiguration",
     "listener": bootstrap.TYPE + "envoy.config.listener.v3.Listener",
+    "secret": bootstrap.TYPE + "envoy.extensions.transport_sockets.tls.v3.Secret",
     "endpoints": bootstrap.TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment",
 }
 

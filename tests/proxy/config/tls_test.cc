@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "proxy/cluster/cluster.h"
+#include "proxy/transport/secret_use.h"
 #include "tests/proxy/config/bootstraps.h"
 #include "tests/proxy/transport/test_certificates.h"
 
@@ -117,6 +119,106 @@ TEST_CASE("certificates and CAs may be named secrets; one that is missing or of 
         ", combined_validation_context: { validation_context_sds_secret_config: { name: mine } }"}) {
     CHECK(contains(error_of(with_secrets(mine + validation)), "the secret it names is no validation_context"));
   }
+}
+
+// A secret that comes from a file of resources.
+std::string coming(const std::string& name) { return "{ name: " + name + ", sds_config: { path: /secrets } }"; }
+
+transport::SecretText certificate_text(const TestCertificate& of, const TestCertificate& key) {
+  envoy::extensions::transport_sockets::tls::v3::Secret secret;
+  secret.mutable_tls_certificate()->mutable_certificate_chain()->set_inline_string(of.pem());
+  secret.mutable_tls_certificate()->mutable_private_key()->set_inline_string(key.key_pem());
+  return {secret.SerializeAsString(), {}};
+}
+transport::SecretText trust_text(const TestCertificate& ca) {
+  envoy::extensions::transport_sockets::tls::v3::Secret secret;
+  secret.mutable_validation_context()->mutable_trusted_ca()->set_inline_string(ca.pem());
+  return {secret.SerializeAsString(), {}};
+}
+
+TEST_CASE("a listener whose certificate comes later is ready when it came, and shows the newest") {
+  Files files;
+  auto compiled = good(server("tls_certificate_sds_secret_configs: [ " + coming("mine") +
+                              " ], validation_context_sds_secret_config: " + coming("theirs")));
+  const auto& tls = compiled.snapshot->listeners[0]->filter_chains[0]->tls;
+  REQUIRE(tls != nullptr);
+  CHECK_FALSE(tls->ready());
+  CHECK(tls->certificates().empty());
+  transport::SecretUse* use = tls->secret_use();
+  REQUIRE(use != nullptr);
+  REQUIRE(use->secret_names().size() == 2);
+  CHECK(use->secret_names()[0].name == "mine");
+  transport::SecretText first = certificate_text(files.leaf, files.leaf), trust = trust_text(files.ca);
+  REQUIRE(use->prepare({&first, &trust}).ok());
+  CHECK_FALSE(tls->ready());
+  use->commit();
+  CHECK(tls->ready());
+  CHECK(tls->certificates()[0].dns_sans == std::vector<std::string>{"a.example"});
+  CHECK(tls->certificates()[1].is_ca);
+  transport::SecretText bad = certificate_text(files.leaf, files.other);
+  CHECK(contains(std::string(use->prepare({&bad, &trust}).message()), "this is not the private key"));
+  CHECK(contains(std::string(use->prepare({&trust, &trust}).message()),
+                 "tls_certificate_sds_secret_configs[0]: the secret it names is no tls_certificate"));
+  CHECK(contains(std::string(use->prepare({&first, &first}).message()),
+                 "validation_context_sds_secret_config: the secret it names is no validation_context"));
+  transport::SecretText second = certificate_text(files.other, files.other);
+  REQUIRE(use->prepare({&second, &trust}).ok());
+  use->commit();
+  CHECK(tls->certificates()[0].dns_sans == std::vector<std::string>{"b.example"});
+}
+
+TEST_CASE("a cluster's connector stays the same while its secrets change") {
+  Files files;
+  auto compiled = good(with_clusters(client(
+      "tls_certificate_sds_secret_configs: [ " + coming("mine") +
+      " ], combined_validation_context: { default_validation_context: { match_typed_subject_alt_names: [ { san_type: "
+      "DNS, matcher: { exact: a } } ] }, validation_context_sds_secret_config: " +
+      coming("theirs") + " }")));
+  const auto& connector = compiled.snapshot->clusters.at("secure")->config().connector;
+  transport::SecretUse* use = connector->secret_use();
+  REQUIRE(use != nullptr);
+  CHECK_FALSE(use->has_context());
+  transport::SecretText first = certificate_text(files.leaf, files.leaf), trust = trust_text(files.ca);
+  REQUIRE(use->prepare({&first, &trust}).ok());
+  use->commit();
+  CHECK(use->has_context());
+  CHECK(connector->certificates().size() == 2);
+  // Names are matched, but nothing verifies the certificate that holds them.
+  transport::SecretText nothing = trust_text(files.ca);
+  envoy::extensions::transport_sockets::tls::v3::Secret empty;
+  empty.mutable_validation_context();
+  nothing.secret = empty.SerializeAsString();
+  CHECK(contains(std::string(use->prepare({&first, &nothing}).message()), "no trusted_ca"));
+}
+
+TEST_CASE("what is wrong beside a secret that is yet to come is told at once") {
+  Files files;
+  std::string mine = "tls_certificate_sds_secret_configs: [ " + coming("mine") + " ]";
+  CHECK(contains(error_of(server(mine + ", tls_params: { cipher_suites: [ none ] }")), "common_tls_context"));
+  CHECK(contains(error_of(server(mine + ", alpn_protocols: [ '' ]")), "alpn_protocols"));
+  CHECK(contains(error_of(server(mine + ", validation_context: { trusted_ca: { filename: /none } }")), "/none"));
+  CHECK(contains(error_of(server(mine + ", tls_certificates: [ " +
+                                 files.certificate(files.leaf.pem(), files.other.key_pem()) + " ]")),
+                 "this is not the private key"));
+  CHECK(contains(error_of(server("tls_certificate_sds_secret_configs: [ { name: '', sds_config: { path: /x } } ]")),
+                 "tls_certificate_sds_secret_configs[0].name: is empty"));
+  CHECK(contains(error_of(server("tls_certificate_sds_secret_configs: [ { name: x, sds_config: { ads: {} } } ]")),
+                 "sds_config.ads: the bootstrap has no dynamic_resources.ads_config"));
+  CHECK(contains(error_of(server("tls_certificates: [ { watched_directory: { path: '' } } ]")),
+                 "watched_directory.path: is empty"));
+}
+
+TEST_CASE("certificates in a watched directory are there at once and can change") {
+  Files files;
+  std::string certificate = files.certificate(files.leaf);
+  certificate.pop_back();
+  auto compiled = good(server("tls_certificates: [ " + certificate + ", watched_directory: { path: /pki } } ]"));
+  const auto& tls = compiled.snapshot->listeners[0]->filter_chains[0]->tls;
+  CHECK(tls->ready());
+  REQUIRE(tls->secret_use() != nullptr);
+  CHECK(tls->secret_use()->secret_names().at(0).is_local());
+  auto fixed = good(server("tls_certificates: [ " + files.certificate(files.leaf) + " ]"));
+  CHECK(fixed.snapshot->listeners[0]->filter_chains[0]->tls->secret_use() == nullptr);
 }
 
 TEST_CASE("clusters have equal identities exactly when their handshakes are equal") {

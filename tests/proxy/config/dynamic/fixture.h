@@ -85,7 +85,8 @@ struct Fixture : Intake, ClusterPublisher {
                     endpoint_source = name;
                     return made;
                   }};
-  Clusters clusters{parts, {loop, random, nullptr}, sources, *this};
+  Secrets secrets{parts, loop, sources, {}};
+  Clusters clusters{parts, {loop, random, nullptr}, sources, secrets, *this};
 };
 
 }  // namespace weft::config

@@ -140,6 +140,14 @@ WEFT_STATS(ClusterManagerStats, WEFT_CLUSTER_MANAGER_METRICS)
   X(Gauge, version)
 WEFT_STATS(UpdateStats, WEFT_UPDATE_METRICS)
 
+// Of configuration kept on disk. Prefix "keep_config."
+#define WEFT_KEPT_CONFIG_METRICS(X) \
+  X(Counter, writes)                \
+  X(Counter, write_failures)        \
+  X(Counter, refused_files)         \
+  X(Gauge, restored_resources)
+WEFT_STATS(KeptConfigStats, WEFT_KEPT_CONFIG_METRICS)
+
 // Of one secret that comes while the process runs. Prefix "sds.NAME."
 #define WEFT_SECRET_METRICS(X)   \
   X(Counter, update_attempt)     \

@@ -114,6 +114,7 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
   for (const observe::FamilyBase* family : server.live().secrets().families()) others.push_back(family);
   others.push_back(&server.live().control_plane_stats());
   for (const observe::FamilyBase* family : server.live().routes().families()) others.push_back(family);
+  if (server.live().kept() != nullptr) others.push_back(&server.live().kept()->family());
   auto families = families_of(snapshot, others);
   const std::string* format = request.parameter("format");
   if (request.path == "/stats/prometheus" || (format != nullptr && *format == "prometheus")) {

@@ -47,6 +47,13 @@ json refused_json(const config::RefusedResource& refused) {
           {"version_info", refused.version}};
 }
 
+// Marks what came from the disk and its source has not confirmed yet.
+void mark_restored(json& each, const LiveConfig& live, const std::string& source, config::xds::Type type,
+                   const std::string& name) {
+  if (live.kept() == nullptr || !live.kept()->restored(source, type, name)) return;
+  each["version_info"] = each["version_info"].get<std::string>() + " (restored from disk)";
+}
+
 json clusters_json(const LiveConfig& live, const std::string& source,
                    const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
   const config::Clusters& clusters = live.clusters();
@@ -58,6 +65,7 @@ json clusters_json(const LiveConfig& live, const std::string& source,
     for (const auto& [version, list] : {std::pair(entry.active.get(), &active), {entry.warming.get(), &warming}}) {
       if (version == nullptr) continue;
       json each = held_json(version->held, "cluster");
+      mark_restored(each, live, source, config::xds::Type::kCluster, name);
       auto refused = clusters.ledger().refused().find(name);
       if (refused != clusters.ledger().refused().end()) each["error_state"] = refused_json(refused->second);
       list->push_back(std::move(each));
@@ -80,6 +88,7 @@ json endpoints_json(const LiveConfig& live) {
   for (const auto& [key, service] : live.clusters().services()) {
     if (!service.assignment) continue;
     json each = held_json(*service.assignment, "endpoint_config");
+    mark_restored(each, live, key.first, config::xds::Type::kEndpoints, key.second);
     dynamic.push_back(std::move(each));
   }
   return {{"@type", std::string(kAdminType) + "EndpointsConfigDump"}, {"dynamic_endpoint_configs", dynamic}};
@@ -89,6 +98,7 @@ json secret_json(const LiveConfig& live, const config::Secrets::Entry& entry) {
   json each = {{"name", entry.name().name}};
   if (entry.held()) {
     each.update(held_json(*entry.held(), "secret"));
+    mark_restored(each, live, entry.name().source, config::xds::Type::kSecret, entry.name().name);
   } else {
     each["version_info"] = "uninitialized";
     each["secret"] = {{"@type", std::string(config::xds::type_url(config::xds::Type::kSecret))},
@@ -139,6 +149,7 @@ json routes_json(const LiveConfig& live, const envoy::config::bootstrap::v3::Boo
   }
   for (const auto& [key, entry] : live.routes().entries()) {
     json each = entry.table == nullptr ? json::object() : held_json(entry.held, "route_config");
+    if (entry.table != nullptr) mark_restored(each, live, key.first, config::xds::Type::kRoutes, key.second);
     if (entry.refused != nullptr) each["error_state"] = refused_json(*entry.refused);
     if (!each.empty()) dynamic.push_back(std::move(each));
   }

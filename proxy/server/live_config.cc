@@ -33,7 +33,7 @@ config::Secrets::Files files(config::FileWatch& watch) {
 }  // namespace
 
 LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
-                       const Workers& workers, std::string version)
+                       const Workers& workers, std::string version, std::optional<config::KeptConfig::Options> kept)
     : loop_(loop),
       config_(config),
       workers_(workers),
@@ -50,11 +50,13 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
           control_plane_stats_.of_worker(0), &reporter_),
       watch_(loop),
       resolvers_(loop),
-      sources_(loop, *this,
-               [this](const std::string& source, Type type, config::xds::Consumer& consumer) {
-                 std::unique_ptr<config::xds::Source> made = grpc_sources_.make(source, type, consumer);
-                 return made != nullptr ? std::move(made) : config::make_file_source(loop_, watch_, source, consumer);
-               }),
+      sources_(
+          loop, *this,
+          [this](const std::string& source, Type type, config::xds::Consumer& consumer) {
+            std::unique_ptr<config::xds::Source> made = grpc_sources_.make(source, type, consumer);
+            return made != nullptr ? std::move(made) : config::make_file_source(loop_, watch_, source, consumer);
+          },
+          kept ? &kept_.emplace(loop, *std::move(kept)) : nullptr),
       secrets_(*config.parts, loop, sources_, files(watch_)),
       clusters_(*config.parts, {loop, random, [this](const auto& cluster) { return resolvers_.of(cluster); }}, sources_,
                 secrets_, *this),

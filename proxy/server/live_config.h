@@ -10,6 +10,7 @@
 #include "proxy/config/dynamic/clusters.h"
 #include "proxy/config/dynamic/routes.h"
 #include "proxy/config/files/file_watch.h"
+#include "proxy/config/kept/kept_config.h"
 #include "proxy/config/report/reporter.h"
 #include "proxy/config/xds/grpc_sources.h"
 #include "proxy/server/worker_thread.h"
@@ -26,9 +27,9 @@ class LiveConfig final : private config::Intake,
  public:
   using Workers = std::vector<std::unique_ptr<WorkerThread>>;
   // `config` and `workers` outlive it. The static clusters are posted to the workers at once. `version` is what the
-  // proxy calls itself to a control plane.
+  // proxy calls itself to a control plane; `kept` where configuration is kept on disk, if it is.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
-             const Workers& workers, std::string version);
+             const Workers& workers, std::string version, std::optional<config::KeptConfig::Options> kept);
   // The loop has ended.
   ~LiveConfig();
   // Looks for what clusters, then listeners, must find before the workers may serve; then calls `on_ready`, once.
@@ -38,6 +39,8 @@ class LiveConfig final : private config::Intake,
   const config::Clusters& clusters() const { return clusters_; }
   const config::Routes& routes() const { return routes_; }
   const config::Secrets& secrets() const { return secrets_; }
+  // nullptr: nothing is kept.
+  const config::KeptConfig* kept() const { return kept_ ? &*kept_ : nullptr; }
   // Metrics that belong to no cluster and no listener.
   const observe::FamilyBase& control_plane_stats() const { return control_plane_stats_; }
 
@@ -72,6 +75,7 @@ class LiveConfig final : private config::Intake,
   config::xds::GrpcSources grpc_sources_;
   config::FileWatch watch_;
   config::Resolvers resolvers_;
+  std::optional<config::KeptConfig> kept_;
   config::Sources sources_;
   config::Secrets secrets_;
   config::Clusters clusters_;

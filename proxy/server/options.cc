@@ -79,6 +79,12 @@ Options parse_options(int argc, char** argv, int* exit_code) {
       ->check(CLI::Range(0, 86400));
   app.add_flag("--allow-unsupported", options.allow_unsupported,
                "Warn of fields that are known but not supported, and go on without them");
+  app.add_option("--keep-config", options.keep_config_dir,
+                 "Keep what the control plane sent last in this directory, and start with it while the control plane "
+                 "is away")
+      ->type_name("DIR");
+  app.add_flag("--keep-private-keys", options.keep_private_keys,
+               "With --keep-config: also secrets that hold private keys, readable for this user alone");
   SidecarCommand sidecar;
   CLI::App* sidecar_app = add_sidecar_command(app, sidecar);
   app.set_version_flag("--version", version_text());
@@ -94,6 +100,10 @@ Options parse_options(int argc, char** argv, int* exit_code) {
     *exit_code = 1;
   } else if (options.config_path.empty() == !sidecar_app->parsed()) {
     std::cerr << "weft-proxy: expected either -c FILE (an Envoy v3 bootstrap) or sidecar; see --help\n";
+    *exit_code = 1;
+  }
+  if (*exit_code < 0 && options.keep_private_keys && options.keep_config_dir.empty()) {
+    std::cerr << "weft-proxy: --keep-private-keys says what --keep-config DIR keeps, which is missing\n";
     *exit_code = 1;
   }
   if (sidecar_app->parsed()) options.sidecar = std::move(sidecar);

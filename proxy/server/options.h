@@ -21,6 +21,8 @@ struct Options {
   bool allow_unsupported = false;
   uint32_t concurrency = 0;  // Workers; 0: as many as the CPU quota of the cgroup gives, at least 1.
   base::LogLevel log_level = base::LogLevel::kInfo;
+  std::string keep_config_dir;  // Empty: nothing is kept.
+  bool keep_private_keys = false;
   int64_t drain_time_s = 30;  // After SIGTERM, for what is open.
 };
 

@@ -127,11 +127,17 @@ int Server::run() {
     return 0;
   }
 
+  std::optional<config::KeptConfig::Options> kept;
+  if (!options_.keep_config_dir.empty()) {
+    kept = {options_.keep_config_dir, config_.node_id, options_.keep_private_keys};
+    if (absl::Status status = config::KeptConfig::check(*kept); !status.ok()) return fail(status);
+  }
+
   raise_descriptor_limit();
   for (uint32_t i = 1; i <= workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
   }
-  live_ = std::make_unique<LiveConfig>(loop_, random_, config_, workers_, version_text());
+  live_ = std::make_unique<LiveConfig>(loop_, random_, config_, workers_, version_text(), std::move(kept));
   if (!start()) return 1;
   loop_.run();
 

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "api/text/cat.h"
+#include "proxy/base/log.h"
 #include "proxy/config/xds/type.h"
 
 namespace weft::config {
@@ -48,7 +50,10 @@ void Sources::stop() {
 }
 
 std::vector<xds::Refusal> Sources::taken(const Key& key, const xds::Update& update) {
+  Subscription& taking = *subscriptions_.at(key);
+  for (const xds::Resource& resource : update.changed) taking.given.insert(resource.name);
   std::vector<xds::Refusal> refusals = intake_.on_update(key.first, key.second, update);
+  if (stand_in_ != nullptr) stand_in_->on_update(key.first, key.second, update, refusals);
   // Sources end with the turn: one of them is the caller.
   std::vector<Subscription*> now;
   std::erase_if(changed_, [&](const Key& each) {
@@ -60,15 +65,44 @@ std::vector<xds::Refusal> Sources::taken(const Key& key, const xds::Update& upda
   return refusals;
 }
 
+void Sources::late(Subscription& subscription, std::vector<std::string> names) {
+  const auto& [source, type] = subscription.key;
+  if (stand_in_ != nullptr && stand_in_->on_fetch_timeout(source) && restore(subscription, &names) && names.empty()) {
+    return;
+  }
+  intake_.on_fetch_timeout(source, type, names);
+}
+
+bool Sources::restore(Subscription& subscription, std::vector<std::string>* names) {
+  const auto& [source, type] = subscription.key;
+  std::optional<xds::Update> kept = stand_in_->restore(source, type, *names);
+  if (!kept) return false;
+  for (const xds::Resource& resource : kept->changed) {
+    subscription.given.insert(resource.name);
+    std::erase(*names, resource.name);
+  }
+  for (const xds::Refusal& refusal : intake_.on_update(source, type, *kept)) {
+    base::log_error(text::cat("keep-config: ", xds::type_info(type).noun, " \"", refusal.name,
+                              "\" cannot be restored: ", refusal.reason));
+  }
+  return true;
+}
+
 // Nobody is left to ask for. That is not the empty list, which would mean something else.
 bool Sources::ends(const Subscription& subscription) {
   return subscription.names.empty() && !xds::type_info(subscription.key.second).whole;
 }
 
 void Sources::subscribe(Subscription& subscription) {
-  xds::Type type = subscription.key.second;
+  const auto& [source, type] = subscription.key;
   std::vector<std::string> names;
   for (const auto& [name, count] : subscription.names) names.push_back(name);
+  if (!xds::type_info(type).whole) {
+    std::erase_if(subscription.given, [&](const std::string& name) {
+      return !subscription.names.contains(name) || subscription.renewed.contains(name);
+    });
+  }
+  if (stand_in_ != nullptr) stand_in_->on_wanted(source, type, names);
   subscription.dropped.clear();
   if (!subscription.renewed.empty()) {
     // A source tells again only what was not wanted in between.
@@ -78,6 +112,11 @@ void Sources::subscribe(Subscription& subscription) {
     subscription.source->subscribe(type, std::move(others));
   }
   subscription.source->subscribe(type, names);
+  if (stand_in_ == nullptr || !stand_in_->away(source)) return;
+  // Nobody waits a second time for a source that is known to be away.
+  std::erase_if(names, [&](const std::string& name) { return subscription.given.contains(name); });
+  bool all = subscription.names.empty() && subscription.given.empty();
+  if (all || !names.empty()) restore(subscription, &names);
 }
 
 void Sources::end_turn() {
@@ -87,6 +126,7 @@ void Sources::end_turn() {
       subscribe(subscription);
       continue;
     }
+    if (stand_in_ != nullptr) stand_in_->on_wanted(key.first, key.second, {});
     changed_.erase(key);
     subscriptions_.erase(key);
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/config/xds/stand_in.h"
 #include "proxy/config/xds/subscription.h"
 #include "proxy/event/loop.h"
 
@@ -30,8 +31,12 @@ class Sources {
  public:
   // Makes the source that a serialised ConfigSource describes. Never nullptr: the compiler has accepted it.
   using Make = std::function<std::unique_ptr<xds::Source>(const std::string& source, xds::Type type, xds::Consumer&)>;
-  Sources(event::Loop& loop, Intake& intake, Make make)
-      : intake_(intake), make_(std::move(make)), timer_(loop.timers(), base::bind<&Sources::end_turn>(this)) {}
+  // `stand_in` may be nullptr.
+  Sources(event::Loop& loop, Intake& intake, Make make, xds::StandIn* stand_in = nullptr)
+      : intake_(intake),
+        make_(std::move(make)),
+        stand_in_(stand_in),
+        timer_(loop.timers(), base::bind<&Sources::end_turn>(this)) {}
 
   // All that the source has of a type of which all is wanted.
   void want_all(const std::string& source, xds::Type type);
@@ -49,12 +54,11 @@ class Sources {
     std::vector<xds::Refusal> on_update(xds::Type, const xds::Update& update) override {
       return owner.taken(key, update);
     }
-    void on_fetch_timeout(xds::Type type, const std::vector<std::string>& names) override {
-      owner.intake_.on_fetch_timeout(key.first, type, names);
-    }
+    void on_fetch_timeout(xds::Type, const std::vector<std::string>& names) override { owner.late(*this, names); }
     Sources& owner;
     Key key;
     std::map<std::string, uint32_t> names;  // How often each is wanted.
+    std::set<std::string> given;            // What has come.
     // Since it was last asked: given up, and of these wanted again by one who has not what came before.
     std::set<std::string> dropped, renewed;
     std::unique_ptr<xds::Source> source;
@@ -62,12 +66,17 @@ class Sources {
   Subscription& subscription(const std::string& source, xds::Type type);
   // Gives an update to the intake, and asks for what is wanted since.
   std::vector<xds::Refusal> taken(const Key& key, const xds::Update& update);
+  // Some names did not come in time.
+  void late(Subscription& subscription, std::vector<std::string> names);
+  // Takes what the stand-in has of these names, and takes them off the list; of no names: all. Whether it had anything.
+  bool restore(Subscription& subscription, std::vector<std::string>* names);
   static bool ends(const Subscription& subscription);
-  static void subscribe(Subscription& subscription);
+  void subscribe(Subscription& subscription);
   void end_turn();
 
   Intake& intake_;
   Make make_;
+  xds::StandIn* const stand_in_;
   std::map<Key, std::unique_ptr<Subscription>> subscriptions_;
   std::set<Key> changed_;
   bool stopped_ = false;

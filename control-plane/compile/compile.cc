@@ -1,11 +1,15 @@
 #include "control-plane/compile/compile.h"
 
+#include <algorithm>
 #include <iterator>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "control-plane/compile/cluster.h"
 #include "control-plane/compile/listener.h"
+#include "control-plane/compile/names.h"
+#include "control-plane/compile/reach.h"
 
 namespace weft::control::compile {
 
@@ -28,92 +32,114 @@ const std::vector<registry::Endpoint>& endpoints_of(const registry::Model& model
   return endpoints == nullptr ? kNone : endpoints->of(port);
 }
 
-std::vector<ResourcePointer> clusters_of(const registry::Model& model, const registry::ServiceName& name,
-                                         const Audience& audience) {
-  std::vector<ResourcePointer> resources;
-  const auto service = model.services.find(name);
-  if (service == nullptr || !is_for(*service, audience)) return resources;
-  const auto policies = model.policies.find(name);
-  for (size_t i = 0; i < service->ports.size(); ++i) {
-    const registry::ServicePort& port = service->ports[i];
+Resources clusters_of(const registry::Model& model, const registry::Service& service, const Audience& audience,
+                      Cache& cache) {
+  if (!is_for(service, audience)) return {};
+  std::optional<Resources>& known = cache.of(service.name).clusters[audience.is_grpc_client ? 1 : 0];
+  if (known.has_value()) return *known;
+  known.emplace();
+  const auto policies = model.policies.find(service.name);
+  for (size_t i = 0; i < service.ports.size(); ++i) {
+    const registry::ServicePort& port = service.ports[i];
     const registry::EffectivePolicy* policy =
         policies == nullptr || i >= policies->ports.size() ? nullptr : policies->ports[i].get();
-    resources.push_back(compile_cluster(*service, port, endpoints_of(model, name, port.port), policy, audience));
+    known->push_back(cache.interner().intern(
+        compile_cluster(service, port, endpoints_of(model, service.name, port.port), policy, audience)));
   }
-  return resources;
+  return *known;
 }
 
-std::vector<ResourcePointer> assignments_of(const registry::Model& model, const registry::ServiceName& name,
-                                            const Audience& audience) {
-  std::vector<ResourcePointer> resources;
-  const auto service = model.services.find(name);
-  if (service == nullptr || !is_for(*service, audience)) return resources;
+Resources assignments_of(const registry::Model& model, const registry::Service& service, const Audience& audience,
+                         Cache& cache) {
+  if (!is_for(service, audience)) return {};
   // What the caller resolves stands in the cluster.
-  if (is_resolved_by_caller(*service)) return clusters_of(model, name, audience);
-  for (const registry::ServicePort& port : service->ports) {
-    resources.push_back(compile_endpoints(*service, port.port, endpoints_of(model, name, port.port)));
+  if (is_resolved_by_caller(service)) return clusters_of(model, service, audience, cache);
+  std::optional<Resources>& known = cache.of(service.name).endpoints;
+  if (known.has_value()) return *known;
+  known.emplace();
+  for (const registry::ServicePort& port : service.ports) {
+    known->push_back(
+        cache.interner().intern(compile_endpoints(service, port.port, endpoints_of(model, service.name, port.port))));
   }
-  return resources;
+  return *known;
 }
 
-std::vector<ResourcePointer> listeners_of(const registry::Model& model, const registry::ServiceName& name,
-                                          const Audience& audience) {
-  std::vector<ResourcePointer> resources;
-  const auto service = model.services.find(name);
-  if (service == nullptr || !audience.is_grpc_client || !is_for(*service, audience)) return resources;
-  for (const registry::ServicePort& port : service->ports) {
+Resources listeners_of(const registry::Model& model, const registry::Service& service, const Audience& audience) {
+  Resources resources;
+  if (!audience.is_grpc_client || !is_for(service, audience)) return resources;
+  for (const registry::ServicePort& port : service.ports) {
     if (!is_http(port.app_protocol)) continue;
-    std::vector<ResourcePointer> of_port = compile_client_listeners(model, *service, port.port, audience);
+    Resources of_port = compile_client_listeners(model, service, port.port, audience);
     resources.insert(resources.end(), std::make_move_iterator(of_port.begin()), std::make_move_iterator(of_port.end()));
   }
   return resources;
 }
 
-// Of the whole mesh, not of one service.
-std::vector<ResourcePointer> compile_outbound(const registry::Model& model, const Audience& audience) {
+// Of all that the audience reaches, not of one service.
+Resources compile_outbound(const registry::Model& model, const Audience& audience) {
   if (audience.is_grpc_client || audience.outbound_port == 0) return {};
   return compile_outbound_listener(model, audience);
 }
-
-using CompilePart = std::vector<ResourcePointer> (*)(const registry::Model&, const registry::ServiceName&,
-                                                     const Audience&);
 
 class Changes {
  public:
   explicit Changes(snapshot::Interner& interner) : interner_(interner) {}
 
-  void add(std::vector<ResourcePointer> before, std::vector<ResourcePointer> after) {
-    std::set<std::pair<Type, std::string>> now;
-    for (ResourcePointer& resource : after) {
-      now.emplace(resource->type, resource->name);
+  void set(Resources resources) {
+    for (ResourcePointer& resource : resources) {
       const Type type = resource->type;
       std::string name = resource->name;
+      set_.emplace(type, name);
       changes_.push_back({type, std::move(name), interner_.intern(std::move(resource))});
     }
-    for (const ResourcePointer& resource : before) {
-      if (!now.contains({resource->type, resource->name}))
-        changes_.push_back({resource->type, resource->name, nullptr});
+  }
+  // Gone, unless it is set.
+  void remove(Type type, std::string name) { removed_.emplace(type, std::move(name)); }
+
+  std::vector<Change> take() {
+    for (const auto& [type, name] : removed_) {
+      if (!set_.contains({type, name})) changes_.push_back({type, name, nullptr});
     }
+    return std::move(changes_);
   }
 
-  std::vector<Change> take() { return std::move(changes_); }
-
  private:
+  using Names = std::set<std::pair<Type, std::string>>;
+
   snapshot::Interner& interner_;
   std::vector<Change> changes_;
+  Names set_;
+  Names removed_;
 };
+
+// The service if the audience has its clusters.
+std::shared_ptr<const registry::Service> find(const Borrowing& from, const Audience& audience,
+                                              const registry::ServiceName& name) {
+  if (from.borrowed.contains(name)) return from.model.services.find(name);
+  return Reach(from.model, audience).find(name);
+}
+
+void insert(const std::set<registry::ServiceName>& from, std::set<registry::ServiceName>& into) {
+  into.insert(from.begin(), from.end());
+}
 
 }  // namespace
 
-Compiled compile_all(const registry::Model& model, const Audience& audience, snapshot::Interner& interner) {
-  Changes changes(interner);
-  model.services.for_each([&](const registry::ServiceName& name, const auto&) {
-    for (const CompilePart part : {CompilePart(clusters_of), CompilePart(assignments_of), CompilePart(listeners_of)}) {
-      changes.add({}, part(model, name, audience));
-    }
+Compiled compile_all(const registry::Model& model, const Audience& audience, Cache& cache) {
+  Changes changes(cache.interner());
+  const Reach reach(model, audience);
+  reach.for_each([&](const std::shared_ptr<const registry::Service>& service) {
+    changes.set(clusters_of(model, *service, audience, cache));
+    changes.set(assignments_of(model, *service, audience, cache));
+    changes.set(listeners_of(model, *service, audience));
   });
-  changes.add({}, {compile_nowhere_cluster(), compile_nowhere_endpoints()});
-  changes.add({}, compile_outbound(model, audience));
+  for (const registry::ServiceName& name : reach.borrowed()) {
+    const auto service = model.services.find(name);
+    changes.set(clusters_of(model, *service, audience, cache));
+    changes.set(assignments_of(model, *service, audience, cache));
+  }
+  changes.set({compile_nowhere_cluster(), compile_nowhere_endpoints()});
+  changes.set(compile_outbound(model, audience));
   Compiled compiled;
   for (Change& change : changes.take()) {
     compiled[static_cast<size_t>(change.type)].insert_or_assign(std::move(change.name), std::move(change.resource));
@@ -121,24 +147,55 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, sna
   return compiled;
 }
 
-std::vector<Change> compile_changes(const registry::Model& before, const registry::Model& after,
-                                    const registry::ChangeSet& changed, const Audience& audience,
-                                    snapshot::Interner& interner) {
-  Changes changes(interner);
-  const auto compile = [&](CompilePart part, const std::set<registry::ServiceName>& names) {
-    for (const registry::ServiceName& name : names)
-      changes.add(part(before, name, audience), part(after, name, audience));
-  };
+std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& after, const registry::ChangeSet& changed,
+                                    const Audience& audience, Cache& cache) {
   std::set<registry::ServiceName> of_clusters = changed.services;
-  of_clusters.insert(changed.policies.begin(), changed.policies.end());
+  insert(changed.policies, of_clusters);
   std::set<registry::ServiceName> of_endpoints = changed.services;
-  of_endpoints.insert(changed.endpoints.begin(), changed.endpoints.end());
+  insert(changed.endpoints, of_endpoints);
   std::set<registry::ServiceName> of_routes = of_clusters;
-  of_routes.insert(changed.routes.begin(), changed.routes.end());
-  compile(clusters_of, of_clusters);
-  compile(assignments_of, of_endpoints);
-  compile(listeners_of, of_routes);
-  if (!of_routes.empty()) changes.add(compile_outbound(before, audience), compile_outbound(after, audience));
+  insert(changed.routes, of_routes);
+  std::set<registry::ServiceName> newly;
+  std::set_symmetric_difference(before.borrowed.begin(), before.borrowed.end(), after.borrowed.begin(),
+                                after.borrowed.end(), std::inserter(newly, newly.end()));
+  insert(newly, of_clusters);
+  insert(newly, of_endpoints);
+
+  Changes changes(cache.interner());
+  for (const registry::ServiceName& name : of_clusters) {
+    if (const auto service = find(before, audience, name); service != nullptr && is_for(*service, audience)) {
+      for (const registry::ServicePort& port : service->ports)
+        changes.remove(Type::kCluster, port_name(name, port.port));
+    }
+    if (const auto service = find(after, audience, name); service != nullptr) {
+      changes.set(clusters_of(after.model, *service, audience, cache));
+    }
+  }
+  for (const registry::ServiceName& name : of_endpoints) {
+    const auto service = find(before, audience, name);
+    if (service != nullptr && is_for(*service, audience) && !is_resolved_by_caller(*service)) {
+      for (const registry::ServicePort& port : service->ports) {
+        changes.remove(Type::kEndpoint, port_name(name, port.port));
+      }
+    }
+    if (const auto now = find(after, audience, name); now != nullptr) {
+      changes.set(assignments_of(after.model, *now, audience, cache));
+    }
+  }
+  const Reach reach_before(before.model, audience);
+  const Reach reach_after(after.model, audience);
+  for (const registry::ServiceName& name : of_routes) {
+    if (!audience.is_grpc_client) break;
+    if (const auto service = reach_before.find(name); service != nullptr) {
+      for (const ResourcePointer& resource : listeners_of(before.model, *service, audience)) {
+        changes.remove(resource->type, resource->name);
+      }
+    }
+    if (const auto service = reach_after.find(name); service != nullptr) {
+      changes.set(listeners_of(after.model, *service, audience));
+    }
+  }
+  if (!of_routes.empty()) changes.set(compile_outbound(after.model, audience));
   return changes.take();
 }
 

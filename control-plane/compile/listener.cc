@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/names.h"
+#include "control-plane/compile/reach.h"
 #include "control-plane/compile/route.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
@@ -85,11 +86,11 @@ std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& mo
   routes.set_name(name);
   std::set<std::string> clusters;
   std::set<std::string> taken;
-  model.services.for_each([&](const registry::ServiceName& service_name, const auto& service) {
+  Reach(model, audience).for_each([&](const std::shared_ptr<const registry::Service>& service) {
     for (const registry::ServicePort& port : service->ports) {
       if (!is_http(port.app_protocol)) continue;
       VirtualHost host;
-      host.set_name(port_name(service_name, port.port));
+      host.set_name(port_name(service->name, port.port));
       const auto add = [&](std::string domain) {
         // Of two external services with one host, the first has it; two equal domains are an error on the wire.
         if (taken.insert(domain).second) host.add_domains(std::move(domain));

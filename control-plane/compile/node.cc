@@ -22,6 +22,7 @@ constexpr char kLoopback[] = "127.0.0.1";
 constexpr size_t kMaxIdBytes = 256;
 constexpr size_t kMaxTargetBytes = 1024;
 constexpr size_t kMaxShownBytes = 64;
+constexpr int kMaxScopeHosts = 1000;
 constexpr double kMaxPort = 65'535;
 constexpr double kMinIntervalMs = 100;
 constexpr double kMaxIntervalMs = 600'000;
@@ -192,6 +193,28 @@ std::optional<Inbound> read_inbound(Reader& node, const Audience& audience, cons
   return inbound;
 }
 
+std::optional<std::vector<registry::HostPattern>> read_scope(Reader& node, const std::string& namespace_name) {
+  const Value* value = node.find("scope");
+  if (value == nullptr) return std::nullopt;
+  std::vector<registry::HostPattern> hosts;
+  if (!value->has_list_value()) node.fail("scope", *value, "a list of \"service\" or \"namespace/service\"");
+  if (value->list_value().values_size() > kMaxScopeHosts) {
+    node.fail("scope", absl::StrCat("has ", value->list_value().values_size(), " entries; expected at most ",
+                                    kMaxScopeHosts, "; \"namespace/*\" is a whole namespace"));
+    return hosts;
+  }
+  for (const Value& each : value->list_value().values()) {
+    auto host = registry::parse_host_pattern(each.string_value(), namespace_name);
+    if (!host.has_value()) {
+      node.fail("scope", each, "\"service\" or \"namespace/service\", either part \"*\" for any");
+      return hosts;
+    }
+    hosts.push_back(*std::move(host));
+  }
+  registry::sort_patterns(hosts);
+  return hosts;
+}
+
 }  // namespace
 
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) {
@@ -209,6 +232,7 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
   if (!claims.audience.is_grpc_client) {
     claims.audience.outbound_port = reader.port("outbound_port", 0);
     claims.inbound = read_inbound(reader, claims.audience, claims.service);
+    claims.scope = read_scope(reader, claims.audience.namespace_name);
     if (claims.inbound.has_value() && claims.id.empty()) {
       return absl::InvalidArgumentError(
           "node.id: is missing; a workload that others call needs one, as its pod's name");

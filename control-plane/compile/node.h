@@ -46,13 +46,16 @@ struct NodeClaims {
   std::string service;
   // Only with a service.
   std::optional<Inbound> inbound;
+  // What it declares to call; unset for everything. Sorted, each once. The audience's scope is what of it the Scope
+  // that holds lets through: scope_of().
+  std::optional<std::vector<registry::HostPattern>> scope;
 };
 
 // InvalidArgument with the field, what it is and what was expected.
 //
 // namespace ("default" if there is none), service, outbound_port (0 is none), inbound_address with inbound_port and
-// app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`. Of
-// gRPC's own clients only the namespace counts.
+// app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`;
+// scope: a list of "service", "namespace/service" and "namespace/*". Of gRPC's own clients only the namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::control::compile

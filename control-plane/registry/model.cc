@@ -2,10 +2,6 @@
 
 namespace weft::control::registry {
 
-std::string to_string(const ServiceName& name) {
-  return (name.external ? "external " : "") + name.namespace_name + "/" + name.name;
-}
-
 const ServicePort* Service::port(uint16_t number) const {
   for (const ServicePort& port : ports) {
     if (port.port == number) return &port;
@@ -47,11 +43,22 @@ std::vector<std::shared_ptr<const Route>> Model::routes_for(const ServiceName& s
   return consumers.empty() ? own : consumers;
 }
 
+ScopePointer Model::scope_for(const std::string& namespace_name, const std::string& service) const {
+  if (const auto own = scopes.find({namespace_name}); own != nullptr) {
+    const auto found = own->of_service.find(service);
+    if (found != own->of_service.end()) return found->second;
+    if (own->whole != nullptr) return own->whole;
+  }
+  const auto root = scopes.find({std::string(kRootNamespace)});
+  return root == nullptr ? nullptr : root->whole;
+}
+
 void ChangeSet::merge(const ChangeSet& later) {
   services.insert(later.services.begin(), later.services.end());
   endpoints.insert(later.endpoints.begin(), later.endpoints.end());
   routes.insert(later.routes.begin(), later.routes.end());
   policies.insert(later.policies.begin(), later.policies.end());
+  scopes.insert(later.scopes.begin(), later.scopes.end());
 }
 
 }  // namespace weft::control::registry

@@ -9,6 +9,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "control-plane/registry/shared_map.h"
+#include "control-plane/registry/visibility.h"
 #include "control-plane/source/object.h"
 
 namespace gateway::v1 {
@@ -40,18 +42,6 @@ struct Origin {
 
   bool operator==(const Origin&) const = default;
 };
-
-// A Service and an ExternalService of the same name are two services.
-struct ServiceName {
-  std::string namespace_name;
-  std::string name;
-  bool external = false;
-
-  auto operator<=>(const ServiceName&) const = default;
-};
-
-// "shop/cart", or "external shop/cart".
-std::string to_string(const ServiceName& name);
 
 inline std::string_view part_text(const ServiceName& name) { return name.name; }
 inline std::string_view part_text(const source::Key& key) { return key.name; }
@@ -86,6 +76,8 @@ struct Service {
   Resolution resolution = Resolution::kStatic;
   // Endpoints that are not ready get traffic too.
   bool publish_not_ready = false;
+  // Who may see it.
+  Export exported;
 
   // Null if there is none.
   const ServicePort* port(uint16_t number) const;
@@ -190,6 +182,29 @@ struct Policies {
   std::vector<EffectivePolicyPointer> ports;
 };
 
+// What a Scope lets workloads see.
+struct Scope {
+  Origin origin;
+  // Sorted, each once.
+  std::vector<HostPattern> hosts;
+};
+using ScopePointer = std::shared_ptr<const Scope>;
+
+// The Scopes of one namespace that hold.
+struct NamespaceScopes {
+  // Null if only some services have one.
+  ScopePointer whole;
+  std::map<std::string, ScopePointer> of_service;
+};
+
+// A namespace as a key of a SharedMap.
+struct NamespaceName {
+  std::string text;
+
+  auto operator<=>(const NamespaceName&) const = default;
+};
+inline std::string_view part_text(const NamespaceName& name) { return name.text; }
+
 class Model {
  public:
   // Of the newest change that it contains.
@@ -200,6 +215,14 @@ class Model {
   SharedMap<ServiceName, Endpoints> endpoints;
   SharedMap<ServiceName, Routes> routes;
   SharedMap<ServiceName, Policies> policies;
+
+  // The names of `services` by their namespace.
+  SharedMap<NamespaceName, std::set<ServiceName>> by_namespace;
+  SharedMap<NamespaceName, NamespaceScopes> scopes;
+
+  // The Scope that holds for workloads of a service (which may be empty: not known): the service's own, its namespace's
+  // or the mesh's. Null if there is none.
+  ScopePointer scope_for(const std::string& namespace_name, const std::string& service) const;
 
   // The routes that clients of `client_namespace` follow when they call `port` of the service: consumer routes of their
   // namespace, or else the service's own. In order of precedence; empty means straight to the service.
@@ -215,8 +238,12 @@ struct ChangeSet {
   std::set<ServiceName> endpoints;
   std::set<ServiceName> routes;
   std::set<ServiceName> policies;
+  // Namespaces whose Scopes changed.
+  std::set<std::string> scopes;
 
-  bool empty() const { return services.empty() && endpoints.empty() && routes.empty() && policies.empty(); }
+  bool empty() const {
+    return services.empty() && endpoints.empty() && routes.empty() && policies.empty() && scopes.empty();
+  }
   // For a reader that skips models: what changed in either.
   void merge(const ChangeSet& later);
 };

@@ -10,6 +10,7 @@
 #include "control-plane/registry/validate.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/external_service.pb.h"
+#include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::registry {
@@ -60,6 +61,29 @@ void replace(const ServiceName& name, std::shared_ptr<const Value> value, Shared
   changed->insert(name);
   if (value == nullptr) return map->erase(name);
   map->set(name, std::move(value));
+}
+
+// Brings the index of services by namespace up to date.
+void index_namespaces(const std::set<ServiceName>& changed, Model* model) {
+  std::map<NamespaceName, std::vector<ServiceName>> by_namespace;
+  for (const ServiceName& name : changed) by_namespace[{name.namespace_name}].push_back(name);
+  for (const auto& [space, names] : by_namespace) {
+    const auto before = model->by_namespace.find(space);
+    auto after = before == nullptr ? std::make_shared<std::set<ServiceName>>()
+                                   : std::make_shared<std::set<ServiceName>>(*before);
+    for (const ServiceName& name : names) {
+      if (model->services.find(name) == nullptr) {
+        after->erase(name);
+      } else {
+        after->insert(name);
+      }
+    }
+    if (after->empty()) {
+      model->by_namespace.erase(space);
+    } else {
+      model->by_namespace.set(space, std::move(after));
+    }
+  }
 }
 
 bool same(const Endpoints& a, const Endpoints& b) {
@@ -117,6 +141,7 @@ ChangeSet Registry::apply(source::Revision revision, const std::vector<source::C
   attach_routes(model.get(), dirty, &out);
   apply_policies(model.get(), dirty, &out);
   judge_policies(dirty);
+  settle_scopes(model.get(), dirty, &out);
   model_ = std::move(model);
   return out;
 }
@@ -157,6 +182,7 @@ void Registry::service_changed(const Object& object, Dirty* dirty) {
   const auto naming = routes_naming_.find(name);
   if (naming != routes_naming_.end()) dirty->routes.insert(naming->second.begin(), naming->second.end());
   dirty->policy_statuses.merge(policies_.of_object(object.key));
+  dirty->scope_statuses.merge(scopes_.naming(name));
 }
 
 void Registry::policy_changed(const Object& policy, Dirty* dirty) {
@@ -211,6 +237,9 @@ void Registry::take_out(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kTrafficPolicy) {
     policies_.remove(object);
     policy_changed(object, dirty);
+  } else if (kind == Kind::kScope) {
+    scopes_.remove(object);
+    dirty->scopes.insert(object.key.namespace_name);
   }
 }
 
@@ -240,6 +269,9 @@ void Registry::put_in(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kTrafficPolicy) {
     policies_.add(object);
     policy_changed(object, dirty);
+  } else if (kind == Kind::kScope) {
+    scopes_.add(object);
+    dirty->scopes.insert(object.key.namespace_name);
   }
 }
 
@@ -283,6 +315,7 @@ void Registry::build_services(Model* model, const Dirty& dirty, ChangeSet* chang
     if (object != nullptr && !in_conflict(*object)) service = build_service(*object);
     replace(name, std::move(service), &model->services, &changes->services);
   }
+  index_namespaces(changes->services, model);
   for (const ServiceName& name : dirty.endpoints) build_endpoints_of(name, model, changes);
 }
 
@@ -397,6 +430,23 @@ void Registry::judge_policies(const Dirty& dirty) {
       add_condition(condition, source::metadata_of(*policy->content).generation(), ancestor->mutable_conditions());
     }
     set_status(key, std::move(status));
+  }
+}
+
+void Registry::settle_scopes(Model* model, const Dirty& dirty, ChangeSet* changes) {
+  std::set<Key> to_judge = dirty.scope_statuses;
+  for (const std::string& name : dirty.scopes) {
+    auto scopes = scopes_.of(name);
+    if (scopes == nullptr) {
+      model->scopes.erase({name});
+    } else {
+      model->scopes.set({name}, std::move(scopes));
+    }
+    changes->scopes.insert(name);
+    to_judge.merge(scopes_.all_of(name));
+  }
+  for (const Key& key : to_judge) {
+    if (const Object* scope = find(key)) set_status(key, scopes_.judge(*scope, model->services));
   }
 }
 

@@ -13,6 +13,7 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/registry/policies.h"
 #include "control-plane/registry/routes.h"
+#include "control-plane/registry/scopes.h"
 #include "control-plane/registry/workload.h"
 #include "control-plane/source/store.h"
 
@@ -47,6 +48,9 @@ class Registry {
     std::set<source::Key> routes;
     std::set<source::Key> policy_statuses;
     std::set<std::string> hosts;
+    // Namespaces whose Scopes changed, and Scopes of which something new is to be said.
+    std::set<std::string> scopes;
+    std::set<source::Key> scope_statuses;
   };
 
   void take_out(const source::Object& object, Dirty* dirty);
@@ -62,6 +66,7 @@ class Registry {
   void attach_routes(Model* model, const Dirty& dirty, ChangeSet* changes);
   void apply_policies(Model* model, const Dirty& dirty, ChangeSet* changes);
   void judge_policies(const Dirty& dirty);
+  void settle_scopes(Model* model, const Dirty& dirty, ChangeSet* changes);
   std::string missing_target(const PolicyTarget& target) const;
 
   void set_status(const source::Key& key, std::shared_ptr<google::protobuf::Message> status);
@@ -77,6 +82,7 @@ class Registry {
   std::map<source::Key, std::shared_ptr<const google::protobuf::Message>> statuses_;
   PolicyTable policies_;
   Grants grants_;
+  ScopeTable scopes_;
 
   std::map<ServiceName, std::set<source::Key>> slices_of_service_;
   // By service, and there by node.

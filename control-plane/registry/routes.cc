@@ -136,10 +136,17 @@ class Resolver {
     const auto service = services_.find(out.service);
     if (service == nullptr) {
       refuse("BackendNotFound", cat("the service ", to_string(out.service), " does not exist"));
+    } else if (!service->exported.allows(object_.key.namespace_name)) {
+      refuse("RefNotPermitted", not_exported(*service));
     } else if (service->port(out.port) == nullptr) {
       refuse("BackendNotFound", cat("the service ", to_string(out.service), " has no TCP port ", out.port));
     }
     return out;
+  }
+
+  std::string not_exported(const Service& service) const {
+    return cat("the service ", to_string(service.name), " is exported to ", to_string(service.exported), ", not to ",
+               object_.key.namespace_name);
   }
 
   void parent(const gateway::v1::ParentReference& reference, ResolvedRoute* out) {
@@ -149,6 +156,8 @@ class Resolver {
     std::optional<uint16_t> port;
     if (service == nullptr) {
       missing = cat("the service ", to_string(name), " does not exist");
+    } else if (!service->exported.allows(object_.key.namespace_name)) {
+      missing = not_exported(*service);
     } else {
       missing = find_port(*service, reference, &port);
     }

@@ -164,6 +164,14 @@ void sort_once(std::vector<Endpoint>* endpoints) {
                    endpoints->end());
 }
 
+// A valid object's.
+Export export_of(const Object& object) {
+  const auto& annotations = source::metadata_of(*object.content).annotations();
+  const auto found = annotations.find(kExportToAnnotation);
+  if (found == annotations.end()) return {};
+  return parse_export(found->second, object.key.namespace_name).value_or(Export{.to_all = false});
+}
+
 }  // namespace
 
 ServiceName service_name_of(const source::Key& key) {
@@ -187,6 +195,7 @@ std::shared_ptr<const Service> build_service(const Object& object) {
   out->origin = {object.key, object.revision};
   for (const auto& [name, value] : source::metadata_of(*object.content).labels()) out->labels.emplace_back(name, value);
   std::sort(out->labels.begin(), out->labels.end());
+  out->exported = export_of(object);
   if (out->name.external) {
     fill(source::content_as<v1::ExternalService>(object).spec(), out.get());
   } else {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "control-plane/registry/check.h"
+#include "control-plane/registry/visibility.h"
 #include "gateway/v1/grpc_route.pb.h"
 #include "gateway/v1/http_route.pb.h"
 #include "gateway/v1/reference_grant.pb.h"
@@ -17,6 +18,7 @@
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/external_service.pb.h"
+#include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::registry {
@@ -67,6 +69,14 @@ void check_metadata(Kind kind, const kubernetes::meta::v1::ObjectMeta& metadata,
   }
 }
 
+void check_export(const kubernetes::meta::v1::ObjectMeta& metadata, Check* check) {
+  const auto found = metadata.annotations().find(kExportToAnnotation);
+  if (found == metadata.annotations().end()) return;
+  check->expect(parse_export(found->second, metadata.namespace_()).has_value(),
+                text::key_path("metadata.annotations", kExportToAnnotation),
+                "names of namespaces between commas, \".\" for its own, \"*\" for all, \"~\" for none", found->second);
+}
+
 // Names and numbers of a service's ports; `protocol` tells ports of one number apart.
 class PortNames {
  public:
@@ -91,6 +101,7 @@ class PortNames {
 };
 
 void check_service(const kubernetes::core::v1::Service& service, Check* check) {
+  check_export(service.metadata(), check);
   const auto& spec = service.spec();
   check->one_of(spec.type(), "spec.type", {"", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"});
   check->one_of(spec.session_affinity(), "spec.sessionAffinity", {"", "None"});
@@ -167,6 +178,7 @@ void check_endpoint_slice(const kubernetes::discovery::v1::EndpointSlice& slice,
 }
 
 void check_external_service(const v1::ExternalService& service, Check* check) {
+  check_export(service.metadata(), check);
   const auto& spec = service.spec();
   if (spec.hosts().empty()) check->fail("spec.hosts", "expected at least one host name");
   std::set<std::string> hosts;
@@ -196,6 +208,27 @@ void check_external_service(const v1::ExternalService& service, Check* check) {
   }
   for (int i = 0; i < spec.addresses_size(); ++i) {
     check->expect(is_ip(spec.addresses(i)), at("spec", "addresses", i), "an IP address", spec.addresses(i));
+  }
+}
+
+void check_scope(const v1::Scope& scope, Check* check) {
+  const auto& spec = scope.spec();
+  if (spec.hosts().empty()) check->fail("spec.hosts", "expected at least one host; \"~/*\" is none at all");
+  for (int i = 0; i < spec.hosts_size(); ++i) {
+    check->expect(parse_host_pattern(spec.hosts(i), scope.metadata().namespace_()).has_value(), at("spec", "hosts", i),
+                  "\"service\" or \"namespace/service\", either part \"*\" for any, \".\" for the own namespace, or "
+                  "\"~/*\" for none",
+                  spec.hosts(i));
+  }
+  std::set<std::string> services;
+  for (int i = 0; i < spec.services_size(); ++i) {
+    check->expect(is_dns_label(spec.services(i)), at("spec", "services", i), "a service's name", spec.services(i));
+    if (!services.insert(spec.services(i)).second) {
+      check->fail(at("spec", "services", i), "the service stands a second time");
+    }
+  }
+  if (!spec.services().empty() && scope.metadata().namespace_() == kRootNamespace) {
+    check->fail("spec.services", cat("expected none: a Scope of ", kRootNamespace, " holds for all namespaces"));
   }
 }
 
@@ -233,6 +266,9 @@ std::vector<Mistake> validate(Kind kind, const google::protobuf::Message& conten
       break;
     case Kind::kTrafficPolicy:
       check(static_cast<const v1::TrafficPolicy&>(content), &found);
+      break;
+    case Kind::kScope:
+      check_scope(static_cast<const v1::Scope&>(content), &found);
       break;
   }
   return found.take();

@@ -1,4 +1,5 @@
 #include "control-plane/registry/check.h"
+#include "control-plane/registry/visibility.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::registry {
@@ -6,8 +7,6 @@ namespace weft::control::registry {
 using text::cat;
 
 namespace {
-
-constexpr std::string_view kRootNamespace = "weft-system";
 
 bool is_route(const v1::TargetReference& target) {
   return target.group() == "gateway.networking.k8s.io" &&

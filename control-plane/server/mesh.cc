@@ -30,10 +30,11 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
   const bool is_commit = model->revision != newest_->revision;
   newest_ = std::move(model);
   Commit commit{.revision = newest_->revision};
-  if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty()) {
+  if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty()) {
     pending_.services.insert(changed.services.begin(), changed.services.end());
     pending_.routes.insert(changed.routes.begin(), changed.routes.end());
     pending_.policies.insert(changed.policies.begin(), changed.policies.end());
+    pending_.scopes.insert(changed.scopes.begin(), changed.scopes.end());
     debounce_.note(now_ms);
     commit.has_rest = true;
     // Endpoints that wait go along with their service.
@@ -96,34 +97,110 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
   }
   apply(*after, changed);
   applied_ = std::move(after);
+  if (!changed.scopes.empty()) apply_scopes(changed.scopes);
   return take_commits(all);
 }
 
 void Mesh::apply(const registry::Model& after, const registry::ChangeSet& changed) {
-  for (auto& [audience, entry] : audiences_) {
-    const absl::Status applied =
-        entry.view.apply(compile::compile_changes(*applied_, after, changed, audience, interner_));
-    if (applied.ok()) continue;
-    // The change said less than it was; all of it is compiled, and what is then still wrong stays as it was.
-    base::log_error(
-        absl::StrCat("a change of the model does not fit what was compiled before: ", std::string(applied.message())));
-    const absl::Status whole =
-        entry.view.apply(snapshot::difference(entry.view, compile::compile_all(after, audience, interner_)));
-    if (!whole.ok()) tell_misfit(whole);
+  cache_.forget(changed);
+  std::map<Interest::Id, registry::ChangeSet> concerned;
+  const auto spread = [&](std::set<registry::ServiceName> registry::ChangeSet::* part) {
+    for (const registry::ServiceName& name : changed.*part) {
+      for (const Interest::Id id : interest_.of(name)) (concerned[id].*part).insert(name);
+    }
+  };
+  spread(&registry::ChangeSet::services);
+  spread(&registry::ChangeSet::endpoints);
+  spread(&registry::ChangeSet::routes);
+  spread(&registry::ChangeSet::policies);
+  for (const auto& [id, of_audience] : concerned) {
+    const Audiences::iterator audience = audience_of_id_.at(id);
+    const snapshot::View::Generation before = audience->second.view.generation();
+    apply(after, of_audience, audience);
+    if (!(audience->second.view.generation() == before)) note_changed(audience->second);
   }
   for (const registry::ServiceName& name : changed.services) {
     const auto nodes = nodes_of_service_.find(name);
     if (nodes == nodes_of_service_.end()) continue;
-    for (Node* node : nodes->second) apply_inbound(after, *node);
+    for (Node* node : nodes->second) {
+      apply_inbound(after, *node);
+      changed_.insert(&node->view);
+    }
+  }
+}
+
+void Mesh::note_changed(const Audience& audience) {
+  changed_.insert(&audience.view);
+  for (const Node* node : audience.nodes) changed_.insert(&node->view);
+}
+
+std::vector<const snapshot::View*> Mesh::take_changed() {
+  std::vector<const snapshot::View*> views(changed_.begin(), changed_.end());
+  changed_.clear();
+  return views;
+}
+
+void Mesh::apply(const registry::Model& after, const registry::ChangeSet& changed, Audiences::iterator audience) {
+  Audience& entry = audience->second;
+  std::set<registry::ServiceName> borrowed = entry.borrowed;
+  // Endpoints and policies change nothing of where calls go.
+  const bool may_borrow = !changed.services.empty() || !changed.routes.empty();
+  if (may_borrow) borrowed = compile::Reach(after, audience->first).borrowed();
+  const absl::Status applied = entry.view.apply(
+      compile::compile_changes({*applied_, entry.borrowed}, {after, borrowed}, changed, audience->first, cache_));
+  if (applied.ok()) {
+    if (may_borrow) interest_.borrow(entry.id, entry.borrowed, borrowed);
+    entry.borrowed = std::move(borrowed);
+    return;
+  }
+  // The change said less than it was; all of it is compiled, and what is then still wrong stays as it was.
+  base::log_error(
+      absl::StrCat("a change of the model does not fit what was compiled before: ", std::string(applied.message())));
+  compile_anew(after, audience);
+}
+
+void Mesh::compile_anew(const registry::Model& model, Audiences::iterator audience) {
+  Audience& entry = audience->second;
+  const absl::Status applied =
+      entry.view.apply(snapshot::difference(entry.view, compile::compile_all(model, audience->first, cache_)));
+  if (!applied.ok()) tell_misfit(applied);
+  std::set<registry::ServiceName> borrowed = compile::Reach(model, audience->first).borrowed();
+  interest_.borrow(entry.id, entry.borrowed, borrowed);
+  entry.borrowed = std::move(borrowed);
+}
+
+// Nodes of these namespaces, or of all if the root's Scopes changed, may belong to other audiences now.
+void Mesh::apply_scopes(const std::set<std::string>& changed) {
+  const bool everywhere = changed.contains(std::string(registry::kRootNamespace));
+  for (auto& [view, node] : nodes_) {
+    const std::string& space = node->service.namespace_name;
+    if (!everywhere && !changed.contains(space)) continue;
+    compile::Audience audience = node->audience->first;
+    if (audience.is_grpc_client) continue;
+    const registry::ScopePointer scope = applied_->scope_for(space, node->service.name);
+    const std::optional<compile::Hosts> declared = node->is_limited ? node->declared : audience.scope;
+    audience.scope = compile::scope_of(scope.get(), declared);
+    node->is_limited = scope != nullptr;
+    node->declared = scope != nullptr ? declared : std::nullopt;
+    if (audience == node->audience->first) continue;
+    const auto before = node->audience;
+    before->second.nodes.erase(node.get());
+    node->audience = acquire_audience(audience);
+    node->audience->second.nodes.insert(node.get());
+    node->view.stand_on(&node->audience->second.view);
+    changed_.insert(view);
+    release_audience(before);
   }
 }
 
 void Mesh::apply_inbound(const registry::Model& model, Node& node) {
-  const registry::AppProtocol protocol = compile::inbound_protocol(model, node.service, node.inbound.app_port);
+  if (!node.inbound.has_value()) return;
+  const registry::AppProtocol protocol = compile::inbound_protocol(model, node.service, node.inbound->app_port);
   compile::Compiled compiled;
-  for (snapshot::ResourcePointer& resource : compile::compile_inbound(node.inbound, protocol)) {
+  for (snapshot::ResourcePointer& resource : compile::compile_inbound(*node.inbound, protocol)) {
     std::string name = resource->name;
-    compiled[static_cast<size_t>(resource->type)].emplace(std::move(name), interner_.intern(std::move(resource)));
+    compiled[static_cast<size_t>(resource->type)].emplace(std::move(name),
+                                                          cache_.interner().intern(std::move(resource)));
   }
   const absl::Status applied = node.view.apply(snapshot::difference(node.view, compiled));
   if (!applied.ok()) tell_misfit(applied);
@@ -132,30 +209,43 @@ void Mesh::apply_inbound(const registry::Model& model, Node& node) {
 Mesh::Audiences::iterator Mesh::acquire_audience(const compile::Audience& audience) {
   const auto [entry, is_new] = audiences_.try_emplace(audience);
   if (is_new) {
+    entry->second.id = ++last_id_;
+    audience_of_id_.emplace(entry->second.id, entry);
+    interest_.add(entry->second.id, audience);
     audience_of_view_.emplace(&entry->second.view, entry);
-    const absl::Status applied = entry->second.view.apply(
-        snapshot::difference(entry->second.view, compile::compile_all(*applied_, audience, interner_)));
-    if (!applied.ok()) tell_misfit(applied);
+    compile_anew(*applied_, entry);
   }
   ++entry->second.users;
   return entry;
 }
 
 void Mesh::release_audience(Audiences::iterator audience) {
-  if (--audience->second.users != 0) return;
-  audience_of_view_.erase(&audience->second.view);
+  Audience& entry = audience->second;
+  if (--entry.users != 0) return;
+  interest_.borrow(entry.id, entry.borrowed, {});
+  interest_.remove(entry.id, audience->first);
+  audience_of_id_.erase(entry.id);
+  audience_of_view_.erase(&entry.view);
+  changed_.erase(&entry.view);
   audiences_.erase(audience);
 }
 
 absl::StatusOr<const snapshot::View*> Mesh::acquire(const envoy::config::core::v3::Node& from) {
-  const absl::StatusOr<compile::NodeClaims> claims = compile::read_node(from);
+  absl::StatusOr<compile::NodeClaims> claims = compile::read_node(from);
   if (!claims.ok()) return claims.status();
-  const auto audience = acquire_audience(claims->audience);
-  if (!claims->inbound.has_value()) return &audience->second.view;
-  auto node = std::make_unique<Node>(Node{.audience = audience,
-                                          .service = {claims->audience.namespace_name, claims->service},
-                                          .inbound = *claims->inbound,
-                                          .view = snapshot::View(&audience->second.view)});
+  compile::Audience& audience = claims->audience;
+  // A client of gRPC gets what it asks for.
+  if (audience.is_grpc_client) return &acquire_audience(audience)->second.view;
+  const registry::ScopePointer scope = applied_->scope_for(audience.namespace_name, claims->service);
+  audience.scope = compile::scope_of(scope.get(), claims->scope);
+  const auto shared = acquire_audience(audience);
+  auto node = std::make_unique<Node>(Node{.audience = shared,
+                                          .service = {audience.namespace_name, claims->service},
+                                          .inbound = claims->inbound,
+                                          .is_limited = scope != nullptr,
+                                          .declared = scope != nullptr ? std::move(claims->scope) : std::nullopt,
+                                          .view = snapshot::View(&shared->second.view)});
+  shared->second.nodes.insert(node.get());
   apply_inbound(*applied_, *node);
   nodes_of_service_[node->service].insert(node.get());
   const snapshot::View* view = &node->view;
@@ -171,6 +261,8 @@ void Mesh::release(const snapshot::View& view) {
   if (found == nodes_.end()) return;
   const std::unique_ptr<Node> node = std::move(found->second);
   nodes_.erase(found);
+  changed_.erase(&view);
+  node->audience->second.nodes.erase(node.get());
   const auto of_service = nodes_of_service_.find(node->service);
   of_service->second.erase(node.get());
   if (of_service->second.empty()) nodes_of_service_.erase(of_service);

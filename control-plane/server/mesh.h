@@ -12,9 +12,12 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "control-plane/compile/compile.h"
 #include "control-plane/compile/node.h"
+#include "control-plane/compile/reach.h"
 #include "control-plane/registry/model.h"
+#include "control-plane/server/interest.h"
 #include "control-plane/xds/debounce.h"
 #include "control-plane/xds/hub.h"
 
@@ -36,6 +39,8 @@ class Mesh : public xds::Views {
   std::optional<int64_t> due_ms() const;
   // Brings the views to where they are due by now. Nothing if none may have changed; else by which commits.
   std::optional<xds::Brought> advance(int64_t now_ms);
+  // The views that have changed since it was last asked, each once.
+  std::vector<const snapshot::View*> take_changed();
 
   // What a node says of itself by its metadata is in compile/node.h.
   absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
@@ -47,27 +52,43 @@ class Mesh : public xds::Views {
   const registry::Model& model() const { return *newest_; }
 
  private:
+  struct Node;
   struct Audience {
     snapshot::View view;
     int users = 0;
+    Interest::Id id = 0;
+    // The nodes whose views stand on it.
+    absl::flat_hash_set<const Node*> nodes;
+    std::set<registry::ServiceName> borrowed;
   };
   using Audiences = std::map<compile::Audience, Audience>;
-  // A stream's node that has an application: on top of what it shares with its audience stands what is its own.
+  // A stream's node that belongs to a service: on top of what it shares with its audience stands what is its own.
   struct Node {
     Audiences::iterator audience;
     registry::ServiceName service;
-    compile::Inbound inbound;
+    std::optional<compile::Inbound> inbound;
+    // A Scope object holds for it, and what it declares itself is not its audience's scope.
+    bool is_limited = false;
+    std::optional<compile::Hosts> declared;
     snapshot::View view;
   };
 
   xds::Brought take_commits(bool all);
   void apply(const registry::Model& after, const registry::ChangeSet& changed);
+  void apply(const registry::Model& after, const registry::ChangeSet& changed, Audiences::iterator audience);
+  void compile_anew(const registry::Model& model, Audiences::iterator audience);
+  void apply_scopes(const std::set<std::string>& changed);
   void apply_inbound(const registry::Model& model, Node& node);
+  void note_changed(const Audience& audience);
   Audiences::iterator acquire_audience(const compile::Audience& audience);
   void release_audience(Audiences::iterator audience);
 
-  snapshot::Interner interner_;
+  compile::Cache cache_;
   Audiences audiences_;
+  std::map<Interest::Id, Audiences::iterator> audience_of_id_;
+  Interest interest_;
+  Interest::Id last_id_ = 0;
+  absl::flat_hash_set<const snapshot::View*> changed_;
   absl::flat_hash_map<const snapshot::View*, Audiences::iterator> audience_of_view_;
   absl::flat_hash_map<const snapshot::View*, std::unique_ptr<Node>> nodes_;
   std::map<registry::ServiceName, std::set<Node*>> nodes_of_service_;

@@ -60,7 +60,10 @@ void XdsServer::tell_workloads() {
 }
 
 void XdsServer::push(int64_t now_ms) {
-  if (const std::optional<xds::Brought> brought = mesh_.advance(now_ms)) hub_.push(*brought);
+  const std::optional<xds::Brought> brought = mesh_.advance(now_ms);
+  if (!brought.has_value()) return;
+  const std::vector<const snapshot::View*> changed = mesh_.take_changed();
+  hub_.push(*brought, &changed);
 }
 
 absl::Status XdsServer::start(const Addresses& addresses) {

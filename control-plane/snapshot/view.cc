@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
 namespace weft::control::snapshot {
 
 namespace {
 
-// Enough for a burst; who is further behind compares everything, which costs about as much.
-constexpr size_t kMaxLogged = 4096;
+constexpr size_t kMinLogged = 32;
 
 size_t index(Type type) { return static_cast<size_t>(type); }
 
@@ -32,6 +32,12 @@ ResourcePointer View::find(Type type, const std::string& name) const {
   return found == nullptr && below_ != nullptr ? below_->find(type, name) : found;
 }
 
+void View::stand_on(const View* below) {
+  below_ = below;
+  log_.clear();
+  ++generation_;
+}
+
 absl::Status View::apply(const std::vector<Change>& changes) {
   std::vector<Change> undo;
   const uint64_t before = generation_;
@@ -51,52 +57,50 @@ absl::Status View::apply(const std::vector<Change>& changes) {
     generation_ = before;
     return consistent;
   }
-  while (log_.size() > kMaxLogged) log_.pop_front();
+  trim_log();
   return absl::OkStatus();
+}
+
+// Who is further behind than half of what there is compares everything, which costs about as much.
+void View::trim_log() {
+  size_t count = 0;
+  for (const Resources& resources : resources_) count += resources.size();
+  const size_t most = std::max(kMinLogged, count / 2);
+  if (log_.size() <= most) return;
+  log_.erase(log_.begin(), log_.end() - static_cast<std::ptrdiff_t>(most));
+  log_.shrink_to_fit();
 }
 
 void View::set(const Change& change) {
   Resources& resources = resources_[index(change.type)];
-  const auto known = resources.find(change.name);
-  if (known != resources.end()) count_references(*known->second, -1);
   if (change.resource == nullptr) {
-    if (known != resources.end()) resources.erase(known);
-    return;
-  }
-  count_references(*change.resource, 1);
-  if (known != resources.end()) {
-    known->second = change.resource;
+    resources.erase(change.name);
   } else {
-    resources.emplace(change.name, change.resource);
-  }
-}
-
-void View::count_references(const Resource& resource, int by) {
-  for (const Reference& reference : resource.references) {
-    auto& referrers = referrers_[index(reference.type)];
-    const auto count = referrers.try_emplace(reference.name, 0).first;
-    count->second += by;
-    if (count->second == 0) referrers.erase(count);
+    resources.insert_or_assign(change.name, change.resource);
   }
 }
 
 // Only what changed can have broken a reference: what it names now, and who names what is gone.
 absl::Status View::check(const std::vector<Change>& changes) const {
+  std::array<absl::flat_hash_set<std::string_view>, kTypeCount> gone;
+  bool any_gone = false;
   for (const Change& change : changes) {
     const ResourcePointer now = find(change.type, change.name);
     if (now == nullptr) {
-      if (!referrers_[index(change.type)].contains(change.name)) continue;
-      for (const Type type : kTypes) {
-        for (const auto& [name, resource] : own(type)) {
-          for (const Reference& reference : resource->references) {
-            if (reference.type == change.type && reference.name == change.name) return dangling(*resource, reference);
-          }
-        }
-      }
+      gone[index(change.type)].insert(change.name);
+      any_gone = true;
       continue;
     }
     for (const Reference& reference : now->references) {
       if (find(reference.type, reference.name) == nullptr) return dangling(*now, reference);
+    }
+  }
+  if (!any_gone) return absl::OkStatus();
+  for (const Resources& resources : resources_) {
+    for (const auto& [name, resource] : resources) {
+      for (const Reference& reference : resource->references) {
+        if (gone[index(reference.type)].contains(reference.name)) return dangling(*resource, reference);
+      }
     }
   }
   return absl::OkStatus();

@@ -10,7 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,6 +42,9 @@ class View {
 
   // `below` outlives the view; null for one that stands alone. A name of its own hides the same one below.
   explicit View(const View* below = nullptr) : below_(below) {}
+
+  // From now on it stands on another. Whoever knows an older generation compares everything.
+  void stand_on(const View* below);
 
   // Changes that only say again what is known are none. An error, and no change at all, if a resource would then name
   // one that is not there; it says which.
@@ -80,14 +82,12 @@ class View {
 
   ResourcePointer find_own(Type type, const std::string& name) const;
   void set(const Change& change);
-  void count_references(const Resource& resource, int by);
   absl::Status check(const std::vector<Change>& changes) const;
+  void trim_log();
 
   const View* below_;
   std::array<Resources, kTypeCount> resources_;
-  // How many resources name this one.
-  std::array<absl::flat_hash_map<std::string, int>, kTypeCount> referrers_;
-  std::deque<Logged> log_;
+  std::vector<Logged> log_;
   uint64_t generation_ = 0;
 };
 

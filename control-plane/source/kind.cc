@@ -13,6 +13,7 @@
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "weft/v1/external_service.pb.h"
+#include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::source {
@@ -54,6 +55,7 @@ std::span<const KindInfo> all_kinds() {
                &gateway::v1::ReferenceGrant::default_instance()},
       KindInfo{Kind::kTrafficPolicy, "TrafficPolicy", "weft.mesh", kV1, "trafficpolicies", "tp", true,
                &v1::TrafficPolicy::default_instance()},
+      KindInfo{Kind::kScope, "Scope", "weft.mesh", kV1, "scopes", "", true, &v1::Scope::default_instance()},
   };
   return kKinds;
 }

@@ -24,6 +24,7 @@ enum class Kind : uint8_t {
   kTlsRoute,
   kReferenceGrant,
   kTrafficPolicy,
+  kScope,
 };
 
 struct KindInfo {

@@ -44,6 +44,9 @@ void Hub::close(SessionId id) {
     std::erase(by_node_[node], id);
     if (by_node_[node].empty()) by_node_.erase(node);
     session.stream.reset();
+    const auto of_view = sessions_of_view_.find(session.view);
+    std::erase(of_view->second, id);
+    if (of_view->second.empty()) sessions_of_view_.erase(of_view);
     views_.release(*session.view);
   }
   sessions_.erase(found);
@@ -63,6 +66,7 @@ absl::Status Hub::begin(SessionId id, Session& session, const envoy::config::cor
   session.stream->catch_up(rollouts_.epoch());
   session.progress = std::make_unique<Progress>(id, node.id(), rollouts_);
   by_node_[node.id()].push_back(id);
+  sessions_of_view_[*view].push_back(id);
   const auto& features = node.client_features();
   // The report is of an aggregated stream.
   if (session.only.has_value() || std::find(features.begin(), features.end(), kReports) == features.end()) {
@@ -126,15 +130,27 @@ void Hub::handle(SessionId id, Request request) {
   session.progress->advance(*session.stream, clock_.monotonic_ms());
 }
 
-void Hub::push(const Brought& brought) {
+void Hub::push(const Brought& brought, const std::vector<const View*>* changed) {
   const Epoch epoch = rollouts_.begin_push(brought);
   const int64_t now_ms = clock_.monotonic_ms();
-  for (auto& [id, session] : sessions_) {
-    if (session.stream == nullptr || session.pushed_generation == session.view->generation()) continue;
+  const auto push_to = [&](Session& session) {
+    if (session.stream == nullptr || session.pushed_generation == session.view->generation()) return;
     if (session.stream->catch_up(epoch)) session.progress->concern(epoch, false);
     flush(session);
     session.progress->advance(*session.stream, now_ms);
+  };
+  if (changed == nullptr) {
+    for (auto& [id, session] : sessions_) push_to(session);
+    return;
   }
+  std::vector<SessionId> ids;
+  for (const View* view : *changed) {
+    const auto of_view = sessions_of_view_.find(view);
+    if (of_view != sessions_of_view_.end()) ids.insert(ids.end(), of_view->second.begin(), of_view->second.end());
+  }
+  // Views stand anywhere in memory; nodes are served in the order in which they came.
+  std::sort(ids.begin(), ids.end());
+  for (const SessionId id : ids) push_to(sessions_.at(id));
 }
 
 void Hub::flush(Session& session) {

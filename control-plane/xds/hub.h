@@ -115,8 +115,9 @@ class Hub {
   // The sequence number to answer with. An error ends the stream.
   absl::StatusOr<uint64_t> on_report(ReportId id, const v1::ReportRequest& request);
 
-  // To be called when views have changed by these commits: sends what may be sent.
-  void push(const Brought& brought);
+  // To be called when views have changed by these commits: sends what may be sent. It costs what it touches where
+  // `changed` says which; null: any may have.
+  void push(const Brought& brought, const std::vector<const View*>* changed = nullptr);
   void push() { push({}); }
 
   // Those of which the first request has come.
@@ -146,6 +147,8 @@ class Hub {
   base::Clock& clock_;
   // In the order in which they came, which is that in which they are served.
   std::map<SessionId, Session> sessions_;
+  // Those that have a view.
+  absl::flat_hash_map<const View*, std::vector<SessionId>> sessions_of_view_;
   std::array<Counts, snapshot::kTypeCount> totals_;
   SessionId last_id_ = 0;
   absl::flat_hash_map<std::string, std::vector<SessionId>> by_node_;

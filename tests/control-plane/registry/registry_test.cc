@@ -5,9 +5,8 @@
 
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/validate.h"
-#include "control-plane/source/documents.h"
 #include "gateway/v1/http_route.pb.h"
-#include "kubernetes/meta/v1/meta.pb.h"
+#include "tests/control-plane/registry/fed.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::registry {
@@ -37,46 +36,6 @@ constexpr char kRoute[] = R"(
 constexpr char kCartV2Service[] = R"(
 {apiVersion: v1, kind: Service, metadata: {name: cart-v2, namespace: shop}, spec: {ports: [{port: 80}]}}
 )";
-
-// A registry fed as a store would: each call one revision, a minute after the one before.
-class Fed {
- public:
-  ChangeSet put(const std::string& text) {
-    const auto drafts = source::read_documents(text, "test.yaml");
-    INFO(drafts.status().message());
-    REQUIRE(drafts.ok());
-    std::vector<source::Change> changes;
-    ++revision_;
-    for (const source::Draft& draft : *drafts) {
-      INFO(validate(draft).message());
-      CHECK(validate(draft).ok());
-      auto* metadata = source::mutable_metadata_of(draft.content.get());
-      metadata->set_generation(1);
-      metadata->mutable_creation_timestamp()->set_seconds(static_cast<int64_t>(revision_) * 60);
-      changes.push_back({draft.key, revision_, draft.content});
-    }
-    return registry_.apply(revision_, changes, now_ms());
-  }
-  ChangeSet erase(const source::Key& key) {
-    return registry_.apply(++revision_, {{key, revision_, nullptr}}, now_ms());
-  }
-
-  const Model& model() const { return *registry_.model(); }
-  const Registry& registry() const { return registry_; }
-  int64_t now_ms() const { return static_cast<int64_t>(revision_) * 60'000; }
-
-  std::string warnings(const source::Key& key) const {
-    const auto status = registry_.status(key);
-    if (status == nullptr) return "none";
-    std::string out;
-    for (const std::string& line : warnings_of(*status)) out += line + "\n";
-    return out;
-  }
-
- private:
-  Registry registry_;
-  source::Revision revision_ = 0;
-};
 
 const source::Key kRouteKey{Kind::kHttpRoute, "shop", "canary"};
 const std::set<ServiceName> kOnlyCart = {kCart};

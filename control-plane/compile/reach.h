@@ -1,0 +1,58 @@
+#pragma once
+
+// Which services an audience is told of. It reaches those that its namespace may see and that are in its scope. Beside
+// them it borrows those that routes of services within its reach send to: whoever owns a route decides where its calls
+// go, and the audience has their clusters but no name to call them by. Pure; any thread.
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "control-plane/compile/audience.h"
+#include "control-plane/registry/model.h"
+
+namespace weft::control::compile {
+
+using Hosts = std::vector<registry::HostPattern>;
+
+// What a node that declares `declared` may call under the Scope that holds for it; unset for everything. Sorted, each
+// once.
+std::optional<Hosts> scope_of(const registry::Scope* scope, const std::optional<Hosts>& declared);
+
+class Reach {
+ public:
+  // Both outlive it.
+  Reach(const registry::Model& model, const Audience& audience) : model_(model), audience_(audience) {}
+
+  bool has(const registry::Service& service) const;
+  // Null if it does not reach it, or there is no such service.
+  std::shared_ptr<const registry::Service> find(const registry::ServiceName& name) const;
+  // visit(const std::shared_ptr<const registry::Service>&) for each, in an order that is the same for the same model.
+  // Costs what it reaches, not what there is.
+  template <typename Visit>
+  void for_each(Visit&& visit) const;
+
+  std::set<registry::ServiceName> borrowed() const;
+
+ private:
+  std::set<registry::ServiceName> candidates() const;
+
+  const registry::Model& model_;
+  const Audience& audience_;
+};
+
+template <typename Visit>
+void Reach::for_each(Visit&& visit) const {
+  if (!audience_.scope.has_value()) {
+    model_.services.for_each([&](const registry::ServiceName&, const auto& service) {
+      if (has(*service)) visit(service);
+    });
+    return;
+  }
+  for (const registry::ServiceName& name : candidates()) {
+    if (const auto service = find(name); service != nullptr) visit(service);
+  }
+}
+
+}  // namespace weft::control::compile

@@ -1,0 +1,64 @@
+#include "control-plane/server/interest.h"
+
+namespace weft::control::server {
+
+namespace {
+
+template <typename Index, typename Key>
+void drop(Index& index, const Key& key, uint64_t id) {
+  const auto found = index.find(key);
+  if (found == index.end()) return;
+  found->second.erase(id);
+  if (found->second.empty()) index.erase(found);
+}
+
+template <typename Index, typename Key>
+void collect(const Index& index, const Key& key, std::set<uint64_t>& ids) {
+  const auto found = index.find(key);
+  if (found != index.end()) ids.insert(found->second.begin(), found->second.end());
+}
+
+}  // namespace
+
+void Interest::add(Id id, const compile::Audience& audience) {
+  if (!audience.scope.has_value()) {
+    everywhere_.insert(id);
+    return;
+  }
+  for (const registry::HostPattern& host : *audience.scope) {
+    if (host.is_exact()) {
+      by_name_[{host.namespace_name, host.name}].insert(id);
+    } else if (host.namespace_name == "*") {
+      everywhere_.insert(id);
+    } else {
+      by_namespace_[host.namespace_name].insert(id);
+    }
+  }
+}
+
+void Interest::remove(Id id, const compile::Audience& audience) {
+  everywhere_.erase(id);
+  if (!audience.scope.has_value()) return;
+  for (const registry::HostPattern& host : *audience.scope) {
+    drop(by_name_, std::pair(host.namespace_name, host.name), id);
+    drop(by_namespace_, host.namespace_name, id);
+  }
+}
+
+void Interest::borrow(Id id, const std::set<registry::ServiceName>& before,
+                      const std::set<registry::ServiceName>& now) {
+  for (const registry::ServiceName& name : before) {
+    if (!now.contains(name)) drop(borrowers_, name, id);
+  }
+  for (const registry::ServiceName& name : now) borrowers_[name].insert(id);
+}
+
+std::set<Interest::Id> Interest::of(const registry::ServiceName& name) const {
+  std::set<Id> ids = everywhere_;
+  collect(by_name_, std::pair(name.namespace_name, name.name), ids);
+  collect(by_namespace_, name.namespace_name, ids);
+  collect(borrowers_, name, ids);
+  return ids;
+}
+
+}  // namespace weft::control::server

@@ -1,0 +1,39 @@
+#pragma once
+
+// Which audiences a change of a service may concern: an index from services to those who reach or borrow them, so that
+// a change costs what it touches. One thread, the mesh's.
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "control-plane/compile/audience.h"
+#include "control-plane/registry/model.h"
+
+namespace weft::control::server {
+
+class Interest {
+ public:
+  using Id = uint64_t;
+
+  void add(Id id, const compile::Audience& audience);
+  void remove(Id id, const compile::Audience& audience);
+  // What it borrows now, and borrowed before.
+  void borrow(Id id, const std::set<registry::ServiceName>& before, const std::set<registry::ServiceName>& now);
+
+  // Those who reach the service, if they may see it, or borrow it.
+  std::set<Id> of(const registry::ServiceName& name) const;
+
+ private:
+  using Ids = std::set<Id>;
+
+  // By namespace and name, by namespace alone, and whoever takes any namespace.
+  std::map<std::pair<std::string, std::string>, Ids> by_name_;
+  std::map<std::string, Ids> by_namespace_;
+  Ids everywhere_;
+  std::map<registry::ServiceName, Ids> borrowers_;
+};
+
+}  // namespace weft::control::server

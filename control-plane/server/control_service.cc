@@ -54,7 +54,8 @@ v1::AppliedObject::Outcome outcome_of(const Outcome& outcome) {
   return outcome.after == nullptr ? v1::AppliedObject::DELETED : v1::AppliedObject::CONFIGURED;
 }
 
-grpc::Status answer(const absl::StatusOr<Applied>& applied, v1::ApplyResponse* response) {
+// With the texts before and after if it was a trial, which is for whoever compares.
+grpc::Status answer(const absl::StatusOr<Applied>& applied, bool dry_run, v1::ApplyResponse* response) {
   if (!applied.ok()) return to_grpc(applied.status());
   response->set_revision(applied->revision);
   for (const Outcome& outcome : applied->outcomes) {
@@ -62,7 +63,7 @@ grpc::Status answer(const absl::StatusOr<Applied>& applied, v1::ApplyResponse* r
     show(outcome.key, object->mutable_object());
     object->set_outcome(outcome_of(outcome));
     for (const std::string& warning : outcome.warnings) object->add_warnings(warning);
-    if (object->outcome() == v1::AppliedObject::UNCHANGED) continue;
+    if (!dry_run || object->outcome() == v1::AppliedObject::UNCHANGED) continue;
     object->set_before(print_intent(outcome.before));
     object->set_after(print_intent(outcome.after));
   }
@@ -112,7 +113,7 @@ absl::StatusOr<std::vector<source::Draft>> read(const Documents& documents) {
 grpc::Status ControlService::Apply(grpc::ServerContext*, const v1::ApplyRequest* request, v1::ApplyResponse* response) {
   const auto drafts = read(request->documents());
   if (!drafts.ok()) return to_grpc(drafts.status());
-  return answer(control_->apply(*drafts, request->dry_run(), "apply"), response);
+  return answer(control_->apply(*drafts, request->dry_run(), "apply"), request->dry_run(), response);
 }
 
 grpc::Status ControlService::Delete(grpc::ServerContext*, const v1::DeleteRequest* request,
@@ -126,12 +127,12 @@ grpc::Status ControlService::Delete(grpc::ServerContext*, const v1::DeleteReques
     if (!key.ok()) return to_grpc(key.status());
     keys.push_back(*key);
   }
-  return answer(control_->remove(keys, request->dry_run(), "delete"), response);
+  return answer(control_->remove(keys, request->dry_run(), "delete"), request->dry_run(), response);
 }
 
 grpc::Status ControlService::Rollback(grpc::ServerContext*, const v1::RollbackRequest* request,
                                       v1::ApplyResponse* response) {
-  return answer(control_->roll_back(request->revision(), request->dry_run()), response);
+  return answer(control_->roll_back(request->revision(), request->dry_run()), request->dry_run(), response);
 }
 
 grpc::Status ControlService::Get(grpc::ServerContext*, const v1::GetRequest* request, v1::GetResponse* response) {

@@ -169,14 +169,18 @@ absl::StatusOr<std::optional<Change>> SqliteStore::decide(const Write& write, Re
 
 absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision revision, int64_t time_ms,
                                 const std::string& author) {
-  absl::StatusOr<Statement> commit =
-      database_->prepare("INSERT INTO commits(revision, time_ms, author) VALUES(?, ?, ?)");
-  if (!commit.ok()) return commit.status();
-  commit->bind(1, static_cast<int64_t>(revision)).bind(2, time_ms).bind(3, author);
-  if (absl::Status status = commit->run(); !status.ok()) return status;
-  absl::StatusOr<Statement> insert =
-      database_->prepare("INSERT INTO changes(kind, namespace, name, revision, content) VALUES(?, ?, ?, ?, ?)");
-  if (!insert.ok()) return insert.status();
+  for (const auto& [statement, sql] :
+       {std::pair(&insert_commit_, "INSERT INTO commits(revision, time_ms, author) VALUES(?, ?, ?)"),
+        std::pair(&insert_change_,
+                  "INSERT INTO changes(kind, namespace, name, revision, content) VALUES(?, ?, ?, ?, ?)")}) {
+    if (statement->has_value()) continue;
+    absl::StatusOr<Statement> prepared = database_->prepare(sql);
+    if (!prepared.ok()) return prepared.status();
+    *statement = *std::move(prepared);
+  }
+  std::optional<Statement>& insert = insert_change_;
+  insert_commit_->bind(1, static_cast<int64_t>(revision)).bind(2, time_ms).bind(3, author);
+  if (absl::Status status = insert_commit_->run(); !status.ok()) return status;
   for (const Change& change : changes) {
     insert->bind(1, kind_name(change.key.kind)).bind(2, change.key.namespace_name).bind(3, change.key.name);
     insert->bind(4, static_cast<int64_t>(revision));

@@ -6,6 +6,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "control-plane/source/sqlite/database.h"
@@ -43,6 +44,9 @@ class SqliteStore : public Store {
   absl::Status check_reached(Revision revision) const;
 
   std::unique_ptr<Database> database_;
+  // Of every commit; prepared by the first.
+  std::optional<Statement> insert_commit_;
+  std::optional<Statement> insert_change_;
   Revision revision_ = 0;
   std::map<Key, Object> objects_;
   std::list<Watcher*> watchers_;

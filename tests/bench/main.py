@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from . import instructions, process, report, scenarios
+from . import control_plane, instructions, process, report, scenarios
 from .certificates import Certificates
 from .peers import find_binaries, make_peers
 from .process import BenchError
@@ -30,7 +30,8 @@ def parse_arguments(words):
         prog="tools/bench", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Measures Weft and its peers side by side: CPU per request, latency, memory.",
         epilog="scenarios:\n" + "\n".join("  %-14s %s" % (one.name, one.title) for one in scenarios.SCENARIOS) +
-        "\n  %-14s %s" % ("instructions", "per request, by callgrind, against tests/bench/instructions.json"))
+        "\n  %-14s %s" % ("instructions", "per request, by callgrind, against tests/bench/instructions.json") +
+        "\n  %-14s %s" % ("control", "weft-control beside a go-control-plane server; `tools/bench control --help`"))
     parser.add_argument("scenario", nargs="*", help="scenarios to run (default: all), or 'instructions'")
     parser.add_argument("--quick", action="store_true", help="two short rounds: an impression, not a measurement")
     parser.add_argument("--rounds", type=int, help="interleaved rounds per scenario (default 5, quick 2)")
@@ -153,6 +154,8 @@ def run_scenarios(arguments, folder):
 
 def main(words):
     """Returns the exit code: 0 when every run was clean, 1 when a request or a comparison failed, 2 for misuse."""
+    if words[:1] == ["control"]:
+        return control_plane.main(words[1:])
     arguments = parse_arguments(words)
     folder = tempfile.mkdtemp(prefix="weft-bench-")
     os.chmod(folder, 0o755)

@@ -194,9 +194,10 @@ def to_json(rows, machine, peers, options):
 # - SVG
 
 COLORS = {"weft": "#0b7a75", "envoy": "#b23a77", "haproxy": "#3b6ea5", "nginx": "#4d8a3d", "nghttpx": "#c07a2c",
-          "relay": "#8a8a8a"}
+          "relay": "#8a8a8a", "go-control-plane": "#3b6ea5"}
 PLOTS = {"load": ("cpu_us", "CPU us per request"), "churn": ("cpu_us", "CPU us per request"),
          "routes": ("cpu_us", "CPU us per request"), "clusters": ("bytes_per_cluster", "bytes per cluster"),
+         "control": ("cpu_ms", "server CPU, ms"), "control-memory": ("rss_per_proxy_kib", "KiB per proxy"),
          "idle": ("rss_idle_kib", "RSS, KiB"), "conns": ("bytes_per_used_connection", "bytes per connection")}
 PANEL_WIDTH, BAR_HEIGHT, LABEL_WIDTH = 460, 18, 150
 

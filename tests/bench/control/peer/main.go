@@ -1,0 +1,119 @@
+// peer is a go-control-plane server as a careful person would write it, for the control bench to compare weft-control
+// with. It prints the address on which it listens; changes come as lines of JSON on a Unix socket, each answered by an
+// empty object when it has been taken.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
+	"google.golang.org/grpc"
+
+	"weft/tests/bench/control/shape"
+)
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "peer:", err)
+	os.Exit(1)
+}
+
+func groupKey(group int) string { return fmt.Sprintf("group-%d", group) }
+
+// byGroup has nodes with the same scope share a snapshot.
+type byGroup struct{}
+
+func (byGroup) ID(node *corev3.Node) string { return groupKey(shape.GroupOf(node.GetId())) }
+
+const (
+	inLinear   = "linear"
+	inSnapshot = "snapshot"
+)
+
+func cacheOf(typeURL string) string {
+	if typeURL == resource.EndpointType {
+		return inLinear
+	}
+	return inSnapshot
+}
+
+func callbacks(m *mesh) server.CallbackFuncs {
+	return server.CallbackFuncs{
+		StreamRequestFunc: func(_ int64, r *discovery.DiscoveryRequest) error {
+			if r.GetNode() != nil && r.GetResponseNonce() == "" {
+				m.connected(shape.GroupOf(r.GetNode().GetId()))
+			}
+			return nil
+		},
+		StreamDeltaRequestFunc: func(_ int64, r *discovery.DeltaDiscoveryRequest) error {
+			if r.GetNode() != nil && r.GetResponseNonce() == "" {
+				m.connected(shape.GroupOf(r.GetNode().GetId()))
+			}
+			return nil
+		},
+	}
+}
+
+func serveChanges(socket string, m *mesh) {
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		fail(err)
+	}
+	for {
+		connection, err := listener.Accept()
+		if err != nil {
+			fail(err)
+		}
+		go func() {
+			defer connection.Close()
+			lines := bufio.NewReader(connection)
+			for {
+				line, err := lines.ReadBytes('\n')
+				if err != nil {
+					return
+				}
+				var changes []change
+				if err = json.Unmarshal(line, &changes); err != nil {
+					fail(err)
+				}
+				m.apply(changes)
+				if _, err = connection.Write([]byte("{}\n")); err != nil {
+					return
+				}
+			}
+		}()
+	}
+}
+
+func main() {
+	socket := flag.String("socket", "", "the Unix socket for changes")
+	services := flag.Int("services", 1000, "services of the mesh")
+	flag.Parse()
+
+	snapshots := cache.NewSnapshotCache(true, byGroup{}, nil)
+	linear := cache.NewLinearCache(resource.EndpointType)
+	m := newMesh(*services, snapshots, linear)
+	mux := &cache.MuxCache{Classify: func(r *cache.Request) string { return cacheOf(r.GetTypeUrl()) },
+		ClassifyDelta: func(r *cache.DeltaRequest) string { return cacheOf(r.GetTypeUrl()) },
+		Caches:        map[string]cache.Cache{inLinear: linear, inSnapshot: snapshots}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fail(err)
+	}
+	service := grpc.NewServer()
+	discovery.RegisterAggregatedDiscoveryServiceServer(service, server.NewServer(context.Background(), mux, callbacks(m)))
+	go serveChanges(*socket, m)
+	fmt.Println("listening on", listener.Addr())
+	if err = service.Serve(listener); err != nil {
+		fail(err)
+	}
+}

@@ -68,11 +68,13 @@ class WorkerLedger final : public snapshot::ConnectionLedger {
 };
 
 absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
-    std::shared_ptr<const snapshot::Listener> listener, std::shared_ptr<ConnectionLimit> global_connections) {
+    std::shared_ptr<const snapshot::Listener> listener, std::shared_ptr<ConnectionLimit> global_connections,
+    const SharedListener* before) {
   auto matcher = FilterChainMatcher::build(*listener);
   if (!matcher.ok()) return matcher.status();
   auto shared = std::make_shared<SharedListener>();
-  shared->connections = std::make_shared<ConnectionLimit>(listener->max_connections);
+  shared->connections = before == nullptr ? std::make_shared<ConnectionLimit>() : before->connections;
+  shared->connections->set_most(listener->max_connections);
   shared->global_connections = std::move(global_connections);
   shared->matcher = *std::move(matcher);
   shared->listener = std::move(listener);
@@ -80,7 +82,7 @@ absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
 }
 
 Acceptor::Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
-                   std::vector<transport::Descriptor> sockets, Handlers handlers)
+                   std::vector<ListenSocket> sockets, Handlers handlers)
     : loop_(loop),
       worker_(worker),
       shared_(std::move(shared)),
@@ -92,13 +94,13 @@ Acceptor::Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<c
   ledger_->acceptor_ = this;
   needs_first_bytes_ = listener.proxy_protocol || any_chain(listener, &snapshot::FilterChain::proxy_protocol) ||
                        listener.inspect_tls || listener.inspect_http;
-  for (transport::Descriptor& fd : sockets) {
+  for (ListenSocket& fd : sockets) {
     auto socket = std::make_unique<Socket>();
     socket->acceptor = this;
-    socket->known_local = transport::local_address(fd.get());
+    socket->known_local = transport::local_address(fd->get());
     if (bound_to_all(socket->known_local)) socket->known_local = transport::Address();
     socket->fd = std::move(fd);
-    socket->watch.start_level(loop_, socket->fd.get(), *socket, true, false);
+    socket->watch.start_level(loop_, socket->fd->get(), *socket, true, false);
     sockets_.push_back(std::move(socket));
   }
 }
@@ -115,22 +117,12 @@ void Acceptor::stop() {
   resume_timer_.disarm();
 }
 
-std::vector<transport::Descriptor> Acceptor::release_sockets() {
-  std::vector<transport::Descriptor> released;
-  for (auto& socket : sockets_) {
-    socket->watch.stop();
-    released.push_back(std::move(socket->fd));
-  }
-  stop();
-  return released;
-}
-
 void Acceptor::accept_some(Socket& socket) {
   uint32_t most = std::max<uint32_t>(shared_->listener->max_connections_per_event, 1);
   for (uint32_t i = 0; i < socket.batch; ++i) {
     transport::Address peer;
     int error = 0;
-    transport::Descriptor fd = transport::accept_connection(socket.fd.get(), &peer, &error);
+    transport::Descriptor fd = transport::accept_connection(socket.fd->get(), &peer, &error);
     if (!fd.open()) {
       if (is_exhaustion(error)) {
         pause(error);
@@ -164,7 +156,7 @@ void Acceptor::resume() {
   paused_ = false;
   for (auto& socket : sockets_) {
     socket->batch = 1;
-    if (!socket->watch.started()) socket->watch.start_level(loop_, socket->fd.get(), *socket, true, false);
+    if (!socket->watch.started()) socket->watch.start_level(loop_, socket->fd->get(), *socket, true, false);
   }
 }
 

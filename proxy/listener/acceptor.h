@@ -8,6 +8,7 @@
 #include "proxy/event/loop.h"
 #include "proxy/listener/connection_limit.h"
 #include "proxy/listener/filter_chain_matcher.h"
+#include "proxy/listener/listen_sockets.h"
 #include "proxy/observe/stats.h"
 #include "proxy/snapshot/connection_handler.h"
 #include "proxy/snapshot/snapshot.h"
@@ -16,7 +17,8 @@
 
 // One worker's side of a listener: accepts, restores addresses, detects the protocol, chooses the filter chain, does
 // the TLS handshake, and hands the connection to the handler of its kind. A changed listener gets a new acceptor, which
-// may take over the sockets of the old one; connections of the old one live on. Owned by the worker, on its thread.
+// may take over the sockets of the old one once that has stopped; connections of the old one live on. Owned by the
+// worker, on its thread.
 
 namespace weft::listener {
 
@@ -28,8 +30,10 @@ struct SharedListener {
   std::shared_ptr<ConnectionLimit> global_connections;  // Of the process.
 };
 // Fails as FilterChainMatcher::build().
+// `before`: what it replaces, whose connections go on to count; or nullptr.
 absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
-    std::shared_ptr<const snapshot::Listener> listener, std::shared_ptr<ConnectionLimit> global_connections);
+    std::shared_ptr<const snapshot::Listener> listener, std::shared_ptr<ConnectionLimit> global_connections,
+    const SharedListener* before = nullptr);
 
 class PendingConnection;
 class WorkerLedger;
@@ -40,18 +44,16 @@ class Acceptor {
     snapshot::ConnectionHandler& http;
     snapshot::ConnectionHandler& tcp;
   };
-  // `sockets`: this worker's, of ListenSockets. Accepts from the next turn on.
+  // `sockets`: this worker's. Accepts from the next turn on; nobody else on this worker does from these sockets.
   Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
-           std::vector<transport::Descriptor> sockets, Handlers handlers);
+           std::vector<ListenSocket> sockets, Handlers handlers);
   // Connections still in protocol detection or handshake are closed.
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  // Accepts no more and closes the listening sockets. What was accepted goes on.
+  // Accepts no more and lets the listening sockets go. What was accepted goes on.
   void stop();
-  // As stop(), but gives the sockets to whom they are to serve now; they stay open.
-  std::vector<transport::Descriptor> release_sockets();
 
   const snapshot::Listener& listener() const { return *shared_->listener; }
   // Accepted connections that are not yet handed over.
@@ -62,7 +64,7 @@ class Acceptor {
   friend class WorkerLedger;
   struct Socket final : event::IoEvents {
     Acceptor* acceptor = nullptr;
-    transport::Descriptor fd;
+    ListenSocket fd;
     transport::Address known_local;  // Family kNone when bound to all addresses.
     uint32_t batch = 1;
     event::IoWatch watch;

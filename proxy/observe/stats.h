@@ -128,6 +128,22 @@ WEFT_STATS(ClusterStats, WEFT_CLUSTER_METRICS)
   X(Counter, cluster_removed)
 WEFT_STATS(ClusterManagerStats, WEFT_CLUSTER_MANAGER_METRICS)
 
+// Prefix "listener_manager."
+#define WEFT_LISTENER_MANAGER_METRICS(X) \
+  X(Counter, listener_added)             \
+  X(Counter, listener_modified)          \
+  X(Counter, listener_in_place_updated)  \
+  X(Counter, listener_removed)           \
+  X(Counter, listener_stopped)           \
+  X(Counter, listener_create_success)    \
+  X(Counter, listener_create_failure)    \
+  X(Gauge, total_listeners_active)       \
+  X(Gauge, total_listeners_warming)      \
+  X(Gauge, total_listeners_draining)     \
+  X(Gauge, total_filter_chains_draining) \
+  X(Gauge, workers_started)
+WEFT_STATS(ListenerManagerStats, WEFT_LISTENER_MANAGER_METRICS)
+
 // Of the resources of one type. Prefix "cluster_manager.cds." and the like. update_time: when the last update was
 // taken, milliseconds since 1970; version: a hash of its text.
 #define WEFT_UPDATE_METRICS(X)   \

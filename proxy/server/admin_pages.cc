@@ -42,7 +42,9 @@ bool asks_json(const AdminRequest& request) {
 
 AdminAnswer ready(Server& server, const AdminRequest&) {
   bool live = server.state() == Server::State::kLive;
-  return {static_cast<uint16_t>(live ? 200 : 503), "text/plain; charset=UTF-8", state_name(server.state()) + "\n"};
+  std::string awaited = server.live().awaited();
+  std::string text = state_name(server.state()) + "\n" + (awaited.empty() ? "" : "waiting for " + awaited + "\n");
+  return {static_cast<uint16_t>(live ? 200 : 503), "text/plain; charset=UTF-8", std::move(text)};
 }
 
 // By name.
@@ -78,7 +80,6 @@ void add_breakers(cluster::Cluster& cluster, std::vector<GaugeNow>* gauges) {
 }
 
 AdminAnswer stats(Server& server, const AdminRequest& request) {
-  const auto& snapshot = *server.config().snapshot;
   std::vector<cluster::ClusterPtr> clusters = running_clusters(server);
   for (const auto& cluster : clusters) {
     cluster::HostSetPtr hosts = cluster->hosts();
@@ -103,25 +104,23 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
       {"server.total_connections", static_cast<int64_t>(server.open_connections())},
       {"server.memory_allocated", static_cast<int64_t>(memory.uordblks + memory.hblkhd)},
       {"server.memory_heap_size", static_cast<int64_t>(memory.arena + memory.hblkhd)},
-      {"listener_manager.total_listeners_active", static_cast<int64_t>(snapshot.listeners.size())},
   };
   for (const auto& cluster : clusters) add_breakers(*cluster, &gauges);
   StatsFilter filter;
   filter.rules = server.config().stats_rules.get();
   if (const std::string* pattern = request.parameter("filter")) filter.pattern = *pattern;
   filter.used_only = request.parameter("usedonly") != nullptr;
-  std::vector<const observe::FamilyBase*> others = server.live().clusters().families();
-  for (const observe::FamilyBase* family : server.live().secrets().families()) others.push_back(family);
-  others.push_back(&server.live().control_plane_stats());
-  for (const observe::FamilyBase* family : server.live().routes().families()) others.push_back(family);
-  if (server.live().kept() != nullptr) others.push_back(&server.live().kept()->family());
-  auto families = families_of(snapshot, others);
+  std::vector<const observe::FamilyBase*> families = server.live().families();
   const std::string* format = request.parameter("format");
   if (request.path == "/stats/prometheus" || (format != nullptr && *format == "prometheus")) {
     return {200, "text/plain; version=0.0.4; charset=UTF-8", stats_prometheus(families, gauges, filter)};
   }
-  if (asks_json(request)) return {200, "application/json", stats_json(families, gauges, filter)};
-  return {200, "text/plain; charset=UTF-8", stats_text(families, gauges, filter)};
+  std::vector<TextNow> texts;
+  for (const config::UpdateCount* each : server.live().update_counts()) {
+    texts.push_back({each->family().prefix() + "version_text", each->version()});
+  }
+  if (asks_json(request)) return {200, "application/json", stats_json(families, gauges, texts, filter)};
+  return {200, "text/plain; charset=UTF-8", stats_text(families, gauges, texts, filter)};
 }
 
 AdminAnswer dump(Server& server, const AdminRequest& request) { return as_json(config_dump(server, request)); }
@@ -197,10 +196,11 @@ AdminAnswer clusters(Server& server, const AdminRequest& request) {
 AdminAnswer listeners(Server& server, const AdminRequest& request) {
   std::string text;
   json statuses = json::array();
-  for (const auto& bound : server.listeners()) {
-    for (const auto& address : bound.addresses) {
-      text += bound.listener->name + "::" + address.to_string() + "\n";
-      statuses.push_back({{"name", bound.listener->name}, {"local_address", address_json(address)}});
+  for (const auto& [name, entry] : server.live().listeners().entries()) {
+    if (entry.active == nullptr) continue;
+    for (const auto& address : entry.active->addresses) {
+      text += name + "::" + address->bound().to_string() + "\n";
+      statuses.push_back({{"name", name}, {"local_address", address_json(address->bound())}});
     }
   }
   if (asks_json(request)) return as_json({{"listener_statuses", statuses}});
@@ -236,10 +236,11 @@ AdminAnswer certs(Server& server, const AdminRequest&) {
       entry[info.is_ca ? "ca_cert" : "cert_chain"].push_back(certificate_json(info, now_s));
     if (!infos.empty()) certificates.push_back(entry);
   };
-  for (const auto& listener : server.config().snapshot->listeners) {
-    for (const auto& chain : listener->filter_chains) {
+  for (const auto& [name, entry] : server.live().listeners().entries()) {
+    if (entry.active == nullptr) continue;
+    config::each_chain(entry.active->listener(), [&](const auto& chain) {
       if (chain->tls != nullptr) add(chain->tls->certificates());
-    }
+    });
   }
   for (const auto& cluster : running_clusters(server)) {
     if (cluster->config().connector != nullptr) add(cluster->config().connector->certificates());

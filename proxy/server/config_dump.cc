@@ -1,6 +1,7 @@
 #include "proxy/server/config_dump.h"
 
 #include <ctime>
+#include <map>
 
 #include "api/text/print.h"
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
@@ -123,12 +124,37 @@ json secrets_json(const LiveConfig& live, const envoy::config::bootstrap::v3::Bo
           {"dynamic_warming_secrets", warming}};
 }
 
-json listeners_json(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
+json listeners_json(const LiveConfig& live, const std::string& source,
+                    const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
+  const config::Listeners& listeners = live.listeners();
   json fixed = json::array();
   for (const auto& listener : bootstrap.static_resources().listeners()) {
     fixed.push_back({{"listener", with_type(listener)}});
   }
-  return {{"@type", std::string(kAdminType) + "ListenersConfigDump"}, {"static_listeners", fixed}};
+  std::map<std::string, json> dynamic;
+  auto add = [&](const std::string& name, const char* state, const config::Listeners::Version* version) {
+    if (version == nullptr) return;
+    json& each = dynamic[name][state] = held_json(version->held, "listener");
+    mark_restored(each, live, source, config::xds::Type::kListener, name);
+  };
+  for (const auto& [name, entry] : listeners.entries()) {
+    if (entry.is_static) continue;
+    add(name, "active_state", entry.active.get());
+    add(name, "warming_state", entry.warming.get());
+  }
+  for (const auto& each : listeners.draining()) {
+    if (each.whole) add(each.version->listener().name, "draining_state", each.version.get());
+  }
+  for (const auto& [name, refused] : listeners.ledger().refused()) dynamic[name]["error_state"] = refused_json(refused);
+  json list = json::array();
+  for (auto& [name, states] : dynamic) {
+    states["name"] = name;
+    list.push_back(std::move(states));
+  }
+  return {{"@type", std::string(kAdminType) + "ListenersConfigDump"},
+          {"version_info", listeners.ledger().updates().version()},
+          {"static_listeners", fixed},
+          {"dynamic_listeners", list}};
 }
 
 // Route tables that stand in filter chains of the bootstrap.
@@ -167,7 +193,7 @@ json config_dump(Server& server, const AdminRequest& request) {
   json configs = {
       {{"@type", std::string(kAdminType) + "BootstrapConfigDump"}, {"bootstrap", as_json(bootstrap)}},
       clusters_json(live, server.config().clusters_source, bootstrap),
-      listeners_json(bootstrap),
+      listeners_json(live, server.config().listeners_source, bootstrap),
       routes_json(live, bootstrap),
       secrets_json(live, bootstrap),
   };

@@ -1,9 +1,10 @@
 #include "proxy/server/live_config.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "proxy/config/files/make_source.h"
 #include "proxy/transport/tls_certificate.h"
 
@@ -33,14 +34,14 @@ config::Secrets::Files files(config::FileWatch& watch) {
 }  // namespace
 
 LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
-                       const Workers& workers, std::string version, std::optional<config::KeptConfig::Options> kept)
+                       const Workers& workers, Options options)
     : loop_(loop),
       config_(config),
       workers_(workers),
       upstreams_(pool::make_worker_upstreams(loop, random, 0)),
       context_{loop, random, *upstreams_, 0},
       control_plane_stats_("control_plane.", "", "", 1),
-      reporter_(context_, *this, {std::move(version), loop.wall_ns(), false}),
+      reporter_(context_, *this, {std::move(options.version), loop.wall_ns(), false}),
       grpc_sources_(
           context_, config.bootstrap,
           [&config](const std::string& name) {
@@ -56,20 +57,27 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
             std::unique_ptr<config::xds::Source> made = grpc_sources_.make(source, type, consumer);
             return made != nullptr ? std::move(made) : config::make_file_source(loop_, watch_, source, consumer);
           },
-          kept ? &kept_.emplace(loop, *std::move(kept)) : nullptr),
+          options.kept ? &kept_.emplace(loop, *std::move(options.kept)) : nullptr),
       secrets_(*config.parts, loop, sources_, files(watch_)),
       clusters_(*config.parts, {loop, random, [this](const auto& cluster) { return resolvers_.of(cluster); }}, sources_,
                 secrets_, *this),
-      routes_(*config.parts, loop, sources_, *this) {
+      routes_(*config.parts, loop, sources_, *this),
+      listeners_(*config.parts, loop, {&routes_, &secrets_}, *this,
+                 {static_cast<uint32_t>(workers.size()), options.drain_time_ms,
+                  std::make_shared<listener::ConnectionLimit>(config.max_connections)}),
+      say_(std::move(options.say)),
+      known_access_logs_(config.parts->access_logs.size()) {
   config.parts->has_cluster = [this](const std::string& name) { return clusters_.contains(name); };
   for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
   clusters_.watch(&reporter_);
+  listeners_.watch(&reporter_);
   routes_.watch(&reporter_);
   secrets_.watch(&reporter_);
 }
 
 LiveConfig::~LiveConfig() {
   clusters_.watch(nullptr);
+  listeners_.watch(nullptr);
   routes_.watch(nullptr);
   secrets_.watch(nullptr);
   reporter_.on_disconnected();
@@ -88,17 +96,43 @@ void LiveConfig::start(std::function<void()> on_ready) {
   clusters_.start([this] { start_listeners(); });
 }
 
-void LiveConfig::start_listeners() {
+absl::Status LiveConfig::open_listeners() {
   for (const auto& listener : config_.snapshot->listeners) {
-    needs_.push_back(routes_.need(*listener, [this] { check_settled(); }));
-    needs_.push_back(secrets_.need(*listener, [this] { check_settled(); }));
+    if (absl::Status opened = listeners_.add_static(listener); !opened.ok()) return opened;
   }
-  check_settled();
+  return absl::OkStatus();
 }
 
-void LiveConfig::check_settled() {
-  bool settled = std::all_of(needs_.begin(), needs_.end(), [](const auto& need) { return need->settled(); });
-  if (settled && on_ready_ != nullptr) std::exchange(on_ready_, nullptr)();
+void LiveConfig::start_listeners() {
+  if (std::exchange(listeners_begun_, true)) return;
+  if (!config_.listeners_source.empty()) {
+    listeners_.await(config_.listeners_source);
+    sources_.want_all(config_.listeners_source, Type::kListener);
+  }
+  listeners_.start(std::move(on_ready_));
+}
+
+std::string LiveConfig::awaited() const {
+  if (workers_started_) return {};
+  if (!listeners_begun_) return "clusters";
+  std::vector<std::string> names = listeners_.awaited();
+  if (names.empty()) return "listeners";
+  return absl::StrCat("what these listeners need: ", absl::StrJoin(names, ", "));
+}
+
+std::vector<const config::UpdateCount*> LiveConfig::update_counts() const {
+  std::vector<const config::UpdateCount*> all = {&clusters_.ledger().updates(), &listeners_.ledger().updates()};
+  for (const auto& [key, entry] : routes_.entries()) all.push_back(&entry.updates);
+  return all;
+}
+
+std::vector<const observe::FamilyBase*> LiveConfig::families() const {
+  std::set<const observe::FamilyBase*> all = {&control_plane_stats_};
+  if (kept_) all.insert(&kept_->family());
+  for (const auto& some : {clusters_.families(), listeners_.families(), routes_.families(), secrets_.families()}) {
+    all.insert(some.begin(), some.end());
+  }
+  return {all.begin(), all.end()};
 }
 
 std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& source, Type type,
@@ -108,6 +142,8 @@ std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& sourc
       return clusters_.on_clusters(source, update);
     case Type::kEndpoints:
       return clusters_.on_endpoints(source, update);
+    case Type::kListener:
+      return listeners_.on_update(source, update);
     case Type::kRoutes:
       return routes_.on_update(source, update);
     case Type::kSecret:
@@ -120,6 +156,7 @@ std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& sourc
 void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const std::vector<std::string>& names) {
   if (type == Type::kCluster) clusters_.on_clusters_timeout(source);
   if (type == Type::kEndpoints) clusters_.on_endpoints_timeout(source, names);
+  if (type == Type::kListener) listeners_.on_fetch_timeout(source);
   if (type == Type::kRoutes) routes_.on_fetch_timeout(source, names);
   if (type == Type::kSecret) secrets_.on_fetch_timeout(source, names);
 }
@@ -142,20 +179,63 @@ void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<
   for (const auto& worker : workers_) worker->assign_routes(slot, table);
 }
 
-std::vector<Type> LiveConfig::types() const { return {Type::kCluster, Type::kEndpoints, Type::kRoutes, Type::kSecret}; }
+std::vector<Type> LiveConfig::types() const {
+  return {Type::kCluster, Type::kEndpoints, Type::kListener, Type::kRoutes, Type::kSecret};
+}
 
 config::ResourceState LiveConfig::state(const config::ResourceKey& key) const {
   if (key.type == Type::kSecret) return secrets_.state(key);
+  if (key.type == Type::kListener) return listeners_.state(key);
   return key.type == Type::kRoutes ? routes_.state(key) : clusters_.state(key);
 }
 
 void LiveConfig::visit(const std::function<void(const config::ResourceKey& key)>& each) const {
   clusters_.visit(each);
+  listeners_.visit(each);
   routes_.visit(each);
   secrets_.visit(each);
 }
 
+void LiveConfig::listen(std::shared_ptr<const listener::SharedListener> listener,
+                        const std::vector<listener::ListenAddressPtr>& addresses,
+                        std::shared_ptr<snapshot::RetiredChains> retired) {
+  const auto& logs = config_.parts->access_logs;
+  bool new_logs = workers_started_ && std::exchange(known_access_logs_, logs.size()) != logs.size();
+  for (uint32_t i = 0; i < workers_.size(); ++i) {
+    if (new_logs) workers_[i]->set_access_logs(logs);
+    std::vector<listener::ListenSocket> sockets;
+    for (const auto& address : addresses) sockets.push_back(address->socket(i));
+    workers_[i]->listen(listener, std::move(sockets), retired);
+  }
+  if (workers_started_) say_where(listener->listener->name, addresses);
+}
+
+void LiveConfig::stop_listener(const std::string& name, std::shared_ptr<snapshot::RetiredChains> retired) {
+  for (const auto& worker : workers_) worker->stop_listener(name, retired);
+}
+
+void LiveConfig::close_retired(std::shared_ptr<snapshot::RetiredChains> retired) {
+  for (const auto& worker : workers_) worker->close_retired(retired);
+}
+
+void LiveConfig::say_where(const std::string& name, const std::vector<listener::ListenAddressPtr>& addresses) {
+  for (const auto& address : addresses) {
+    std::string line = absl::StrCat("listener ", name, " listening on ", address->bound().to_string());
+    if (said_.insert(line).second) say_(line);
+  }
+}
+
+void LiveConfig::on_workers_started() {
+  workers_started_ = true;
+  known_access_logs_ = config_.parts->access_logs.size();
+  listeners_.stats().workers_started.set(1);
+  for (const auto& [name, entry] : listeners_.entries()) {
+    if (entry.active != nullptr) say_where(name, entry.active->addresses);
+  }
+}
+
 void LiveConfig::tick() {
+  listeners_.tick();
   for (const auto& [name, entry] : clusters_.entries()) {
     if (entry.active != nullptr) entry.active->cluster->tick(loop_.now_ms());
   }

@@ -3,11 +3,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "proxy/config/compile/compile.h"
 #include "proxy/config/dynamic/clusters.h"
+#include "proxy/config/dynamic/listeners.h"
 #include "proxy/config/dynamic/routes.h"
 #include "proxy/config/files/file_watch.h"
 #include "proxy/config/kept/kept_config.h"
@@ -23,26 +25,45 @@ namespace weft::server {
 class LiveConfig final : private config::Intake,
                          private config::ClusterPublisher,
                          private config::RoutePublisher,
+                         private config::ListenerPublisher,
                          private config::Inventory {
  public:
   using Workers = std::vector<std::unique_ptr<WorkerThread>>;
-  // `config` and `workers` outlive it. The static clusters are posted to the workers at once. `version` is what the
-  // proxy calls itself to a control plane; `kept` where configuration is kept on disk, if it is.
+  struct Options {
+    std::string version;  // What the proxy calls itself to a control plane.
+    int64_t drain_time_ms = 0;
+    std::function<void(const std::string& line)> say;  // Told where one can connect.
+    std::optional<config::KeptConfig::Options> kept;   // Where configuration is kept on disk, if it is.
+  };
+  // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
-             const Workers& workers, std::string version, std::optional<config::KeptConfig::Options> kept);
+             const Workers& workers, Options options);
   // The loop has ended.
   ~LiveConfig();
+  // Opens what the bootstrap's listeners listen on.
+  absl::Status open_listeners();
   // Looks for what clusters, then listeners, must find before the workers may serve; then calls `on_ready`, once.
   void start(std::function<void()> on_ready);
   // True if start() waits for sources, whose own time-outs bound it.
   bool has_sources() const { return sources_.any(); }
+  // Clusters took too long: listeners are looked for now.
+  void go_on_without_clusters() { start_listeners(); }
+  // The workers serve: from now on it is said at once where a new listener listens.
+  void on_workers_started();
+  // For a person: what the start waits for; empty when for nothing.
+  std::string awaited() const;
+  // Nobody can connect any more.
+  void stop_listening() { listeners_.stop(); }
   const config::Clusters& clusters() const { return clusters_; }
   const config::Routes& routes() const { return routes_; }
   const config::Secrets& secrets() const { return secrets_; }
   // nullptr: nothing is kept.
   const config::KeptConfig* kept() const { return kept_ ? &*kept_ : nullptr; }
-  // Metrics that belong to no cluster and no listener.
-  const observe::FamilyBase& control_plane_stats() const { return control_plane_stats_; }
+  const config::Listeners& listeners() const { return listeners_; }
+  // Of each subscription, which version is in force.
+  std::vector<const config::UpdateCount*> update_counts() const;
+  // All metrics but those of the process itself, each once.
+  std::vector<const observe::FamilyBase*> families() const;
 
   // Every half second or so.
   void tick();
@@ -57,12 +78,17 @@ class LiveConfig final : private config::Intake,
   void assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) override;
   void drop_lost_hosts(const cluster::ClusterSlotPtr& slot) override;
   void assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) override;
+  void listen(std::shared_ptr<const listener::SharedListener> listener,
+              const std::vector<listener::ListenAddressPtr>& addresses,
+              std::shared_ptr<snapshot::RetiredChains> retired) override;
+  void stop_listener(const std::string& name, std::shared_ptr<snapshot::RetiredChains> retired) override;
+  void close_retired(std::shared_ptr<snapshot::RetiredChains> retired) override;
   void start_listeners();
-  void check_settled();
   std::vector<config::xds::Type> types() const override;
   config::ResourceState state(const config::ResourceKey& key) const override;
   void visit(const std::function<void(const config::ResourceKey& key)>& each) const override;
   bool calls_control_plane(const cluster::ClusterSlot& slot) const;
+  void say_where(const std::string& name, const std::vector<listener::ListenAddressPtr>& addresses);
 
   event::LibeventLoop& loop_;
   const config::CompiledBootstrap& config_;
@@ -80,8 +106,13 @@ class LiveConfig final : private config::Intake,
   config::Secrets secrets_;
   config::Clusters clusters_;
   config::Routes routes_;
-  std::vector<std::unique_ptr<config::ListenerNeed>> needs_;
+  config::Listeners listeners_;
+  std::function<void(const std::string& line)> say_;
   std::function<void()> on_ready_;
+  bool listeners_begun_ = false;
+  bool workers_started_ = false;
+  size_t known_access_logs_ = 0;
+  std::set<std::string> said_;  // Lines; what listens on as before is not said again.
 };
 
 }  // namespace weft::server

@@ -11,7 +11,6 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "proxy/listener/listen_sockets.h"
 #include "proxy/server/admin_pages.h"
 
 namespace weft::server {
@@ -81,7 +80,7 @@ Server::Server(Options options)
     : options_(std::move(options)),
       loop_(base::system_clock()),
       random_(base::system_seed()),
-      ready_timer_(loop_.timers(), base::bind<&Server::start_workers>(this)),
+      ready_timer_(loop_.timers(), base::bind<&Server::on_discovery_over>(this)),
       house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
       drain_timer_(loop_.timers(), base::bind<&Server::check_drained>(this)) {}
 
@@ -137,7 +136,9 @@ int Server::run() {
   for (uint32_t i = 1; i <= workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
   }
-  live_ = std::make_unique<LiveConfig>(loop_, random_, config_, workers_, version_text(), std::move(kept));
+  live_ = std::make_unique<LiveConfig>(
+      loop_, random_, config_, workers_,
+      LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, std::move(kept)});
   if (!start()) return 1;
   loop_.run();
 
@@ -146,33 +147,14 @@ int Server::run() {
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
   live_.reset();
-  for (const BoundListener& bound : bound_) {
-    for (const transport::Address& address : bound.addresses) transport::unlink_listener_path(address);
-  }
   if (config_.parts->log_writer != nullptr) config_.parts->log_writer->flush(kLogFlushMs);
   return 0;
 }
 
 bool Server::start() {
-  global_connections_ = std::make_shared<listener::ConnectionLimit>(config_.max_connections);
   started_ms_ = loop_.now_ms();
   start_wall_s_ = loop_.wall_ns() / 1'000'000'000;
-  starts_.resize(workers_.size());
-  for (const auto& each : config_.snapshot->listeners) {
-    auto shared = listener::make_shared_listener(each, global_connections_);
-    if (!shared.ok()) return fail(shared.status()) == 0;
-    auto sockets = listener::open_listen_sockets(*each, workers());
-    if (!sockets.ok()) {
-      return fail(absl::InternalError(absl::StrCat("listener ", each->name, ": ", sockets.status().message()))) == 0;
-    }
-    for (const transport::Address& address : sockets->addresses) {
-      start_lines_.push_back(absl::StrCat("listener ", each->name, " listening on ", address.to_string()));
-    }
-    bound_.push_back({each, sockets->addresses});
-    for (size_t i = 0; i < workers_.size(); ++i) {
-      starts_[i].push_back({*shared, std::move(sockets->worker_sockets[i])});
-    }
-  }
+  if (absl::Status opened = live_->open_listeners(); !opened.ok()) return fail(opened) == 0;
   if (config_.has_admin) {
     admin_ = std::make_unique<AdminServer>(
         loop_, [this](const AdminRequest& request) { return admin_page(*this, request); }, config_.admin_access_logs);
@@ -180,7 +162,7 @@ bool Server::start() {
     if (!address.ok()) {
       return fail(absl::InternalError(absl::StrCat("admin: ", address.status().message()))) == 0;
     }
-    start_lines_.push_back(absl::StrCat("admin listening on ", address->to_string()));
+    admin_address_ = *address;
   }
   signals_ = std::make_unique<Signals>(*this);
   start_discovery();
@@ -195,13 +177,19 @@ void Server::start_discovery() {
   if (!ready_ && !live_->has_sources()) ready_timer_.arm(kDiscoveryWaitMs);
 }
 
+void Server::on_discovery_over() {
+  if (ready_) return start_workers();
+  base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
+  live_->go_on_without_clusters();
+}
+
 void Server::start_workers() {
   if (state_ != State::kStarting) return;
-  if (!ready_) base::log_warning("some clusters' names or hosts have not answered yet; serving without them");
-  for (size_t i = 0; i < workers_.size(); ++i) workers_[i]->start(std::move(starts_[i]), config_.parts->access_logs);
+  for (auto& worker : workers_) worker->start(config_.parts->access_logs);
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);
-  for (const std::string& line : start_lines_) say(line);
+  live_->on_workers_started();
+  if (config_.has_admin) say(absl::StrCat("admin listening on ", admin_address_.to_string()));
 }
 
 void Server::on_signal(int number) {
@@ -225,6 +213,7 @@ void Server::on_signal(int number) {
 void Server::drain_listeners() {
   if (state_ == State::kStarting) return;
   state_ = State::kDraining;
+  live_->stop_listening();
   for (auto& worker : workers_) worker->stop_listeners();
 }
 
@@ -235,6 +224,7 @@ void Server::shut_down() {
   drain_deadline_ms_ = loop_.now_ms() + options_.drain_time_s * 1000 + 1;
   base::log_info(
       absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s, " s to end"));
+  live_->stop_listening();
   for (auto& worker : workers_) worker->drain();
   live_->reporter().set_draining();
   drain_timer_.arm(kDrainCheckMs * 2);

@@ -30,11 +30,6 @@ class Server {
   const Options& options() const { return options_; }
   const config::CompiledBootstrap& config() const { return config_; }
   const LiveConfig& live() const { return *live_; }
-  struct BoundListener {
-    std::shared_ptr<const snapshot::Listener> listener;
-    std::vector<transport::Address> addresses;
-  };
-  const std::vector<BoundListener>& listeners() const { return bound_; }
   uint32_t workers() const { return static_cast<uint32_t>(workers_.size()); }
   size_t open_connections() const;
   int64_t uptime_s() const { return (loop_.now_ms() - started_ms_) / 1000; }
@@ -55,6 +50,7 @@ class Server {
   bool start();
   // Finds and checks endpoints; workers start when all clusters are warm, or after a bounded wait.
   void start_discovery();
+  void on_discovery_over();
   void start_workers();
   void on_signal(int number);
   void check_drained();
@@ -63,8 +59,6 @@ class Server {
   Options options_;
   event::LibeventLoop loop_;
   config::CompiledBootstrap config_;
-  std::shared_ptr<listener::ConnectionLimit> global_connections_;
-  std::vector<BoundListener> bound_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<Signals> signals_;
@@ -72,8 +66,7 @@ class Server {
   std::unique_ptr<LiveConfig> live_;
   bool ready_ = false;  // All that the start waits for was found.
   event::Timer ready_timer_;
-  std::vector<std::vector<WorkerThread::ListenerStart>> starts_;
-  std::vector<std::string> start_lines_;
+  transport::Address admin_address_;  // As bound.
   event::Timer house_timer_;
   event::Timer drain_timer_;
   int64_t drain_deadline_ms_ = 0;

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "proxy/cluster/cluster.h"
 
@@ -34,6 +33,7 @@ struct Wanted {
     if (rules != nullptr && !rules->shown(text)) return false;
     return regex == nullptr || (regex->ok() && RE2::PartialMatch(text, *regex));
   }
+  bool text(const TextNow& each) const { return name(each.name) && !(used_only && each.text.empty()); }
   std::unique_ptr<RE2> regex;
   bool used_only;
   const observe::StatsRules* rules;
@@ -187,29 +187,14 @@ class Exposition final : public observe::MetricVisitor {
 
 }  // namespace
 
-std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot,
-                                                    const std::vector<const observe::FamilyBase*>& others) {
-  std::set<const observe::FamilyBase*> families(others.begin(), others.end());
-  auto add = [&](const auto& family) {
-    if (family != nullptr) families.insert(family.get());
-  };
-  auto add_chain = [&](const snapshot::FilterChain& chain) {
-    if (chain.http != nullptr) add(chain.http->stats);
-    if (chain.tcp != nullptr) add(chain.tcp->stats);
-  };
-  for (const auto& listener : snapshot.listeners) {
-    add(listener->stats);
-    for (const auto& chain : listener->filter_chains) add_chain(*chain);
-    if (listener->default_filter_chain != nullptr) add_chain(*listener->default_filter_chain);
-  }
-  return {families.begin(), families.end()};
-}
-
 std::string stats_text(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
-                       const StatsFilter& filter) {
+                       const std::vector<TextNow>& texts, const StatsFilter& filter) {
   Wanted wanted(filter);
   Collector collector = collect(families, gauges, wanted);
   std::string out;
+  for (const TextNow& each : texts) {
+    if (wanted.text(each)) out += each.name + ": \"" + each.text + "\"\n";
+  }
   for (const auto& [name, value] : collector.values) out += name + ": " + std::to_string(value) + "\n";
   for (const auto& [name, summary] : collector.histograms) {
     out += name + ":";
@@ -226,10 +211,13 @@ std::string stats_text(const std::vector<const observe::FamilyBase*>& families, 
 }
 
 std::string stats_json(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
-                       const StatsFilter& filter) {
+                       const std::vector<TextNow>& texts, const StatsFilter& filter) {
   Wanted wanted(filter);
   Collector collector = collect(families, gauges, wanted);
   nlohmann::json stats = nlohmann::json::array();
+  for (const TextNow& each : texts) {
+    if (wanted.text(each)) stats.push_back({{"name", each.name}, {"value", each.text}});
+  }
   for (const auto& [name, value] : collector.values) stats.push_back({{"name", name}, {"value", value}});
   if (!collector.histograms.empty()) {
     nlohmann::json quantiles = nlohmann::json::array(), computed = nlohmann::json::array();

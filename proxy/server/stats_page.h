@@ -5,7 +5,6 @@
 
 #include "proxy/observe/metrics.h"
 #include "proxy/observe/stats_rules.h"
-#include "proxy/snapshot/snapshot.h"
 
 // The metrics as text, JSON and Prometheus exposition. Main thread; reads what workers write.
 
@@ -17,9 +16,11 @@ struct GaugeNow {
   const observe::FamilyBase* family = nullptr;  // Whose prefix and label it has besides.
 };
 
-// Every family that the snapshot's listeners count in, and the others, each once.
-std::vector<const observe::FamilyBase*> families_of(const snapshot::Snapshot& snapshot,
-                                                    const std::vector<const observe::FamilyBase*>& others);
+// What is words and no number: the version of a configuration. Not for Prometheus.
+struct TextNow {
+  std::string name;
+  std::string text;
+};
 
 struct StatsFilter {
   std::string pattern;     // RE2 that must be found in the name; empty: all.
@@ -28,9 +29,9 @@ struct StatsFilter {
 };
 
 std::string stats_text(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
-                       const StatsFilter& filter);
+                       const std::vector<TextNow>& texts, const StatsFilter& filter);
 std::string stats_json(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
-                       const StatsFilter& filter);
+                       const std::vector<TextNow>& texts, const StatsFilter& filter);
 std::string stats_prometheus(const std::vector<const observe::FamilyBase*>& families,
                              const std::vector<GaugeNow>& gauges, const StatsFilter& filter);
 

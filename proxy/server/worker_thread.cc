@@ -1,5 +1,8 @@
 #include "proxy/server/worker_thread.h"
 
+#include <map>
+#include <utility>
+
 namespace weft::server {
 namespace {
 
@@ -19,8 +22,42 @@ struct WorkerThread::State {
 
   void keep_house() {
     flush_logs();
+    look_over_retired();
     thread.open_connections_.store(http.open_connections() + tcp.open_connections(), std::memory_order_relaxed);
     housekeeping.arm(kHousekeepingMs);
+  }
+  void stop() {
+    stopped = true;
+    for (auto& [name, acceptor] : acceptors) acceptor->stop();
+  }
+  // The listener that runs under this name accepts no more.
+  void retire(const std::string& name, std::shared_ptr<snapshot::RetiredChains> chains) {
+    std::unique_ptr<listener::Acceptor> acceptor;
+    if (auto found = acceptors.find(name); found != acceptors.end()) {
+      acceptor = std::move(found->second);
+      acceptor->stop();
+      acceptors.erase(found);
+    }
+    http.retire(chains);
+    retired.push_back({std::move(chains), std::move(acceptor)});
+  }
+  void look_over_retired() {
+    std::erase_if(retired, [this](Retired& each) {
+      bool left = (each.acceptor != nullptr && each.acceptor->pending_connections() != 0) ||
+                  http.has_connections(*each.chains) || tcp.has_connections(*each.chains);
+      if (left) return false;
+      http.forget(*each.chains);
+      each.chains->worker_done();
+      return true;
+    });
+  }
+  void close(const snapshot::RetiredChains& chains) {
+    for (Retired& each : retired) {
+      if (each.chains.get() == &chains) each.acceptor.reset();
+    }
+    http.close(chains);
+    tcp.close(chains);
+    look_over_retired();
   }
   void flush_logs() {
     for (auto& log : thread.access_logs_) log->flush_worker(thread.index_);
@@ -31,7 +68,14 @@ struct WorkerThread::State {
   pool::WorkerContext context;
   stream::Worker http;
   tcp::Worker tcp;
-  std::vector<std::unique_ptr<listener::Acceptor>> acceptors;
+  std::map<std::string, std::unique_ptr<listener::Acceptor>> acceptors;
+  // What has been replaced or removed and has connections left.
+  struct Retired {
+    std::shared_ptr<snapshot::RetiredChains> chains;
+    std::unique_ptr<listener::Acceptor> acceptor;  // For those in protocol detection or handshake.
+  };
+  std::vector<Retired> retired;
+  bool stopped = false;  // No listener accepts any more.
   event::Timer housekeeping;
 };
 
@@ -40,20 +84,33 @@ WorkerThread::WorkerThread(uint32_t index, base::Clock& clock, uint64_t seed)
 
 WorkerThread::~WorkerThread() { join(); }
 
-void WorkerThread::start(std::vector<ListenerStart> listeners,
-                         std::vector<std::shared_ptr<observe::AccessLog>> access_logs) {
+void WorkerThread::start(AccessLogs access_logs) {
   access_logs_ = std::move(access_logs);
-  auto shared = std::make_shared<std::vector<ListenerStart>>(std::move(listeners));
-  loop_.post([this, shared] { listen(*shared); });
   thread_ = std::thread([this] { run(); });
 }
 
-void WorkerThread::listen(std::vector<ListenerStart>& listeners) {
-  for (ListenerStart& each : listeners) {
-    state_->acceptors.push_back(
-        std::make_unique<listener::Acceptor>(loop_, index_, std::move(each.shared), std::move(each.sockets),
-                                             listener::Acceptor::Handlers{state_->http, state_->tcp}));
-  }
+void WorkerThread::set_access_logs(AccessLogs access_logs) {
+  loop_.post([this, logs = std::move(access_logs)] { access_logs_ = logs; });
+}
+
+void WorkerThread::listen(std::shared_ptr<const listener::SharedListener> shared,
+                          std::vector<listener::ListenSocket> sockets,
+                          std::shared_ptr<snapshot::RetiredChains> retired) {
+  loop_.post([this, shared = std::move(shared), sockets = std::move(sockets), retired = std::move(retired)] {
+    const std::string& name = shared->listener->name;
+    if (retired != nullptr) state_->retire(name, retired);
+    if (state_->stopped) return;
+    state_->acceptors[name] = std::make_unique<listener::Acceptor>(
+        loop_, index_, shared, sockets, listener::Acceptor::Handlers{state_->http, state_->tcp});
+  });
+}
+
+void WorkerThread::stop_listener(std::string name, std::shared_ptr<snapshot::RetiredChains> retired) {
+  loop_.post([this, name = std::move(name), retired = std::move(retired)] { state_->retire(name, retired); });
+}
+
+void WorkerThread::close_retired(std::shared_ptr<snapshot::RetiredChains> retired) {
+  loop_.post([this, retired = std::move(retired)] { state_->close(*retired); });
 }
 
 void WorkerThread::run() {
@@ -62,6 +119,7 @@ void WorkerThread::run() {
   loop_.run();
   // One after another: those who use come before those they use.
   state_->acceptors.clear();
+  state_->retired.clear();
   state_->http.close_all();
   state_->tcp.close_all();
   state_->upstreams->drain();
@@ -84,14 +142,12 @@ void WorkerThread::assign_routes(route::RouteSlotPtr slot, std::shared_ptr<const
 }
 
 void WorkerThread::stop_listeners() {
-  loop_.post([this] {
-    for (auto& acceptor : state_->acceptors) acceptor->stop();
-  });
+  loop_.post([this] { state_->stop(); });
 }
 
 void WorkerThread::drain() {
   loop_.post([this] {
-    for (auto& acceptor : state_->acceptors) acceptor->stop();
+    state_->stop();
     state_->http.drain();
     state_->keep_house();
   });

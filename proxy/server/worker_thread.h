@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "proxy/listener/acceptor.h"
 #include "proxy/pool/worker_context.h"
+#include "proxy/snapshot/retired_chains.h"
 #include "proxy/snapshot/snapshot.h"
 #include "proxy/stream/worker.h"
 #include "proxy/tcp/worker.h"
@@ -21,13 +23,19 @@ class WorkerThread {
   WorkerThread(uint32_t index, base::Clock& clock, uint64_t seed);
   ~WorkerThread();
 
-  struct ListenerStart {
-    std::shared_ptr<const listener::SharedListener> shared;
-    std::vector<transport::Descriptor> sockets;
-  };
-  void start(std::vector<ListenerStart> listeners, std::vector<std::shared_ptr<observe::AccessLog>> access_logs);
-  // Each of these is posted to the worker and returns at once; they keep their order, and those before start() come
-  // before the listeners.
+  using AccessLogs = std::vector<std::shared_ptr<observe::AccessLog>>;
+  void start(AccessLogs access_logs);
+  // Each of these is posted to the worker and returns at once; they keep their order. What was posted before start() is
+  // done first.
+  void set_access_logs(AccessLogs access_logs);
+  // Accepts for this listener, instead of the one of its name that it replaces. Connections of the chains in `retired`
+  // end gracefully.
+  void listen(std::shared_ptr<const listener::SharedListener> shared, std::vector<listener::ListenSocket> sockets,
+              std::shared_ptr<snapshot::RetiredChains> retired);
+  // Accepts no more for the listener of this name.
+  void stop_listener(std::string name, std::shared_ptr<snapshot::RetiredChains> retired);
+  // The time to end gracefully is over.
+  void close_retired(std::shared_ptr<snapshot::RetiredChains> retired);
   void assign(cluster::ClusterSlotPtr slot, cluster::ClusterPtr cluster);
   void drop_lost_hosts(cluster::ClusterSlotPtr slot);
   void assign_routes(route::RouteSlotPtr slot, std::shared_ptr<const route::RouteTable> table);
@@ -42,12 +50,11 @@ class WorkerThread {
  private:
   struct State;  // What lives on the worker's thread.
   void run();
-  void listen(std::vector<ListenerStart>& listeners);
 
   uint32_t index_;
   event::LibeventLoop loop_;
   base::Random random_;
-  std::vector<std::shared_ptr<observe::AccessLog>> access_logs_;
+  AccessLogs access_logs_;
   std::unique_ptr<State> state_;
   std::atomic<size_t> open_connections_{0};
   std::thread thread_;

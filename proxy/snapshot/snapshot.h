@@ -122,6 +122,8 @@ struct FilterChainMatch {
 
 struct FilterChain {
   std::string name;
+  // Of all that it was made from: chains with the same one are alike.
+  uint64_t content_hash = 0;
   FilterChainMatch match;
   std::shared_ptr<const transport::ServerTls> tls;  // nullptr: plain text.
   int64_t transport_connect_timeout_ms = 15'000;

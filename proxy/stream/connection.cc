@@ -1,6 +1,7 @@
 #include "proxy/stream/connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/codec/http1/http1.h"
 #include "proxy/codec/http2/http2.h"
@@ -128,7 +129,7 @@ bool Connection::choose_codec() {
     stats_.downstream_cx_http1_total.add();
     stats_.downstream_cx_http1_active.add();
   }
-  if (draining_) codec_->start_drain();
+  if (draining_) start_drain();
   return true;
 }
 
@@ -200,7 +201,9 @@ codec::RequestEvents& Connection::on_new_stream(codec::ServerStream& handle) {
 }
 
 void Connection::on_exchange_closed() {
-  if (draining_ && codec_->open_streams() == 0) codec_->finish_drain();
+  // The next request may be on its way already. Of HTTP/1 the answer that said `close` ends it, of HTTP/2 the timer.
+  bool more_may_come = retired_ && (codec_->version() != http::Version::kHttp2 || http().drain_timeout_ms != 0);
+  if (draining_ && codec_->open_streams() == 0 && !more_may_come) codec_->finish_drain();
   if (http().idle_timeout_ms != 0 && codec_->open_streams() == 0) idle_timer_.arm(http().idle_timeout_ms);
 }
 
@@ -261,18 +264,30 @@ void Connection::finish_if_done() {
 }
 
 void Connection::drain() {
-  if (draining_ || ended_) return;
+  bool was_retired = std::exchange(retired_, false);
+  if ((draining_ && !was_retired) || ended_) return;
   draining_ = true;
   if (codec_ == nullptr) return end(CloseKind::kGraceful);
+  if (!was_retired) start_drain();
+  if (codec_->open_streams() == 0) codec_->finish_drain();
+  schedule_flush();
+}
+
+void Connection::retire() {
+  if (draining_ || ended_) return;
+  draining_ = retired_ = true;
+  if (codec_ == nullptr) return;
+  start_drain();
+  schedule_flush();
+}
+
+void Connection::start_drain() {
   stats_.downstream_cx_drain_close.add();
   codec_->start_drain();
-  if (codec_->open_streams() == 0) {
-    codec_->finish_drain();
-  } else if (codec_->version() == http::Version::kHttp2 && http().drain_timeout_ms != 0) {
-    // Streams that come meanwhile are still taken; after that time the last one that will be is named.
+  // Streams that come meanwhile are still taken; after that time the last one that will be is named.
+  if (codec_->version() == http::Version::kHttp2 && http().drain_timeout_ms != 0) {
     lifetime_timer_.arm(http().drain_timeout_ms);
   }
-  schedule_flush();
 }
 
 void Connection::close_now(http::Cause cause) { lost(codec::ResetReason::kConnectionClosed, cause); }

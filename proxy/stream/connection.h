@@ -31,6 +31,9 @@ class Connection final : public transport::ByteStream::Events,
   void start();
   // No further exchange; those open go on.
   void drain();
+  // As drain(), but what the client may have sent before it can know is answered: an idle HTTP/1 connection has one
+  // more exchange, an HTTP/2 one those that come within the drain timeout.
+  void retire();
   // Ends it now; open exchanges are reset with `cause`.
   void close_now(http::Cause cause);
   // To be called after anything was sent, or receiving was resumed.
@@ -59,6 +62,7 @@ class Connection final : public transport::ByteStream::Events,
   // Reads and feeds until the socket or the codec has enough.
   void receive();
   bool choose_codec();
+  void start_drain();
   void write_output();
   void finish_if_done();
   void lost(codec::ResetReason reason, http::Cause cause);
@@ -82,6 +86,7 @@ class Connection final : public transport::ByteStream::Events,
   uint32_t requests_ = 0;
   bool end_told_ = false;  // The codec knows of the input's end.
   bool draining_ = false;
+  bool retired_ = false;    // Draining by retire().
   bool lingering_ = false;  // Our half is closed; waiting for the peer's.
   bool ended_ = false;
   observe::PeerTexts peer_;

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <algorithm>
+
 #include "proxy/stream/connection.h"
 #include "proxy/stream/exchange.h"
 
@@ -24,12 +26,38 @@ void Worker::on_connection(std::unique_ptr<transport::ByteStream> stream, const 
   auto* connection = new Connection(*this, std::move(stream), listener, chain, std::move(early), std::move(ticket));
   connections_.push_back(*connection);
   connection->start();
-  if (draining_) connection->drain();
+  if (draining_) return connection->drain();
+  bool retired = std::any_of(retired_.begin(), retired_.end(), [&](const auto& each) { return each->contains(chain); });
+  if (retired) connection->retire();
 }
 
 void Worker::drain() {
   draining_ = true;
   for (Connection& connection : connections_) connection.drain();
+}
+
+void Worker::retire(std::shared_ptr<const snapshot::RetiredChains> chains) {
+  for (Connection& connection : connections_) {
+    if (chains->contains(connection.chain())) connection.retire();
+  }
+  retired_.push_back(std::move(chains));
+}
+
+void Worker::close(const snapshot::RetiredChains& chains) {
+  for (Connection& connection : connections_) {
+    if (chains.contains(connection.chain())) connection.close_now(http::Cause::kDrainTimeout);
+  }
+}
+
+bool Worker::has_connections(const snapshot::RetiredChains& chains) {
+  for (Connection& connection : connections_) {
+    if (chains.contains(connection.chain())) return true;
+  }
+  return false;
+}
+
+void Worker::forget(const snapshot::RetiredChains& chains) {
+  std::erase_if(retired_, [&](const auto& each) { return each.get() == &chains; });
 }
 
 void Worker::close_all() {

@@ -10,6 +10,7 @@
 #include "proxy/forward/shadow.h"
 #include "proxy/pool/worker_context.h"
 #include "proxy/snapshot/connection_handler.h"
+#include "proxy/snapshot/retired_chains.h"
 
 // A worker's HTTP side: takes connections from the listeners, keeps them until they end, and drains them. One per
 // worker, on its thread.
@@ -30,6 +31,13 @@ class Worker final : public snapshot::ConnectionHandler {
 
   // No connection gets another request: HTTP/1 answers say `connection: close`, HTTP/2 gets GOAWAY, idle ones close.
   void drain();
+  // As drain() for the connections of these chains only, and gently: what a client may just have sent on an idle one is
+  // still answered. New connections of theirs end alike, until forget().
+  void retire(std::shared_ptr<const snapshot::RetiredChains> chains);
+  // Ends those that are still open.
+  void close(const snapshot::RetiredChains& chains);
+  bool has_connections(const snapshot::RetiredChains& chains);
+  void forget(const snapshot::RetiredChains& chains);
   // Ends what is still open.
   void close_all();
   bool draining() const { return draining_; }
@@ -57,6 +65,7 @@ class Worker final : public snapshot::ConnectionHandler {
   pool::WorkerContext& context_;
   base::IntrusiveList<Connection, Connection> connections_;
   base::IntrusiveList<forward::Shadow, forward::Shadow> shadows_;
+  std::vector<std::shared_ptr<const snapshot::RetiredChains>> retired_;
   std::vector<Exchange*> free_exchanges_;
   std::vector<std::shared_ptr<const route::RouteTable>> route_tables_;  // By the slots' numbers.
   size_t open_connections_ = 0;

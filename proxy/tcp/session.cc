@@ -32,6 +32,19 @@ void Worker::close_all() {
   while (!sessions_.empty()) sessions_.front().close(http::Cause::kDrainTimeout);
 }
 
+void Worker::close(const snapshot::RetiredChains& chains) {
+  for (Session& session : sessions_) {
+    if (chains.contains(session.chain())) session.close(http::Cause::kDrainTimeout);
+  }
+}
+
+bool Worker::has_connections(const snapshot::RetiredChains& chains) {
+  for (Session& session : sessions_) {
+    if (chains.contains(session.chain())) return true;
+  }
+  return false;
+}
+
 // ---- Session
 
 Session::Session(Worker& worker, std::unique_ptr<ByteStream> stream, const snapshot::Listener& listener,

@@ -30,6 +30,7 @@ class Session final : public base::ListNode<Session>,
 
   // Chooses an upstream and connects.
   void start();
+  const snapshot::FilterChain& chain() const { return chain_; }
   // Ends it from our side.
   void close(http::Cause cause);
 

@@ -7,6 +7,7 @@
 #include "proxy/base/intrusive_list.h"
 #include "proxy/pool/worker_context.h"
 #include "proxy/snapshot/connection_handler.h"
+#include "proxy/snapshot/retired_chains.h"
 
 // A worker's side of the TCP proxy: takes connections whose filter chain is a TcpProxy and relays each to an upstream.
 // One per worker, on its thread.
@@ -26,6 +27,9 @@ class Worker final : public snapshot::ConnectionHandler {
 
   // A relayed connection has no end of our own making: at the drain's deadline they are closed.
   void close_all();
+  // The same for those of these chains.
+  void close(const snapshot::RetiredChains& chains);
+  bool has_connections(const snapshot::RetiredChains& chains);
   size_t open_connections() const { return open_connections_; }
 
  private:

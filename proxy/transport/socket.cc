@@ -165,7 +165,7 @@ void Descriptor::reset() {
   fd_ = -1;
 }
 
-absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions& options) {
+absl::StatusOr<Descriptor> bind_listener(const Address& address, const ListenOptions& options) {
   SystemAddress system;
   if (!to_system(address, &system)) {
     return absl::InvalidArgumentError(absl::StrCat("cannot listen on '", address.to_string(),
@@ -199,8 +199,20 @@ absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions
       chmod(address.path.c_str(), static_cast<mode_t>(options.unix_mode)) != 0) {
     return listen_error(address, "chmod");
   }
-  if (listen(fd.get(), static_cast<int>(options.backlog)) != 0) return listen_error(address, "listen");
   return fd;
+}
+
+absl::Status start_listening(const Descriptor& socket, const Address& address, uint32_t backlog) {
+  if (listen(socket.get(), static_cast<int>(backlog)) != 0) return listen_error(address, "listen");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions& options) {
+  absl::StatusOr<Descriptor> socket = bind_listener(address, options);
+  if (!socket.ok()) return socket;
+  absl::Status listening = start_listening(*socket, address, options.backlog);
+  if (!listening.ok()) return listening;
+  return socket;
 }
 
 absl::StatusOr<Descriptor> duplicate(const Descriptor& socket) {

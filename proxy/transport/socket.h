@@ -44,10 +44,15 @@ struct ListenOptions {
   int unix_mode = 0;  // 0: as the umask says.
   uint32_t backlog = 4096;
   std::optional<TcpKeepalive> keepalive;  // Accepted sockets inherit it.
+  bool operator==(const ListenOptions&) const = default;
 };
 
-// A listening socket. What it was really bound to (for port 0) is local_address(). A Unix path at which nobody listens
-// any more is taken over. Errors name the address.
+// A bound socket, to which nobody can connect before start_listening(). What it was really bound to (for port 0) is
+// local_address(). A Unix path at which nobody listens any more is taken over. Errors name the address.
+absl::StatusOr<Descriptor> bind_listener(const Address& address, const ListenOptions& options);
+// May be called again, with another backlog.
+absl::Status start_listening(const Descriptor& socket, const Address& address, uint32_t backlog);
+// Both of them.
 absl::StatusOr<Descriptor> listen_on(const Address& address, const ListenOptions& options);
 // A second descriptor of the same socket.
 absl::StatusOr<Descriptor> duplicate(const Descriptor& socket);

@@ -33,6 +33,8 @@ class Routes(Files):
         dump = self.dump("Routes")["dynamic_route_configs"]
         self.assertEqual([(each["version_info"], each["route_config"]["name"]) for each in dump], [("2", "web")])
         self.assertEqual(self.proxy.counter("http.ingress.rds.web.config_reload"), 2)
+        self.assertIn('http.ingress.rds.web.version_text: "2"\n', self.proxy.get_admin("/stats"))
+        self.assertGreater(self.proxy.counter("http.ingress.rds.web.update_time"), 1_500_000_000_000)
 
     def test_a_request_keeps_the_table_with_which_it_began(self):
         header = {"response_headers_to_add": [{"header": {"key": "x-table", "value": "old"}}]}

@@ -42,7 +42,7 @@ void compile_listeners(Context& context, std::vector<std::shared_ptr<const snaps
   std::set<std::string> names;
   for (int i = 0; i < listeners.size(); ++i) {
     std::string path = at("static_resources", "listeners", i);
-    auto listener = compile_listener(context, listeners[i], path);
+    auto listener = compile_listener(context, listeners[i], {}, path);
     if (!listeners[i].name().empty() && !names.insert(listeners[i].name()).second) {
       context.error(path, text::cat("there are two listeners \"", listeners[i].name(), "\""));
     }
@@ -88,6 +88,10 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
         compile_config_source(context, bootstrap.dynamic_resources().cds_config(), "dynamic_resources.cds_config");
   } else {
     context.has_cluster = [&](const std::string& name) { return snapshot.clusters.contains(name); };
+  }
+  if (bootstrap.dynamic_resources().has_lds_config()) {
+    result.listeners_source =
+        compile_config_source(context, bootstrap.dynamic_resources().lds_config(), "dynamic_resources.lds_config");
   }
   // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
   // often is what another part lacks, so then only the refusals are certain.

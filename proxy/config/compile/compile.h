@@ -33,8 +33,8 @@ struct CompiledBootstrap {
   std::vector<std::shared_ptr<observe::AccessLog>> admin_access_logs;
   uint32_t max_connections = UINT32_MAX;  // Of all listeners together, but for those that do not count.
   std::string node_id, node_cluster, node_zone;
-  // dynamic_resources.cds_config, a serialised ConfigSource; empty: none.
-  std::string clusters_source;
+  // dynamic_resources.cds_config and lds_config, each a serialised ConfigSource; empty: none.
+  std::string clusters_source, listeners_source;
   // For what is compiled later, with all access logs, for flushing and reopening.
   std::shared_ptr<SharedParts> parts;
   // Envoy's stats_config: metrics that are not shown, and Prometheus labels taken out of names. Null: none was given.

@@ -1,10 +1,14 @@
 #include "proxy/config/compile/listener.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include "absl/strings/ascii.h"
 #include "envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h"
 #include "envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h"
 #include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
 #include "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h"
+#include "proxy/base/hash.h"
 #include "proxy/config/compile/access_log.h"
 #include "proxy/config/compile/network_filters.h"
 #include "proxy/config/compile/runtime.h"
@@ -47,9 +51,25 @@ snapshot::FilterChainMatch compile_match(Context& context, const listener_v3::Fi
   return result;
 }
 
+// The buffer limit is all that a chain has of its listener.
+uint64_t chain_hash(const listener_v3::FilterChain& proto, uint32_t buffer_limit_bytes) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    proto.SerializeToCodedStream(&coded);
+  }
+  return base::xxhash64(bytes, buffer_limit_bytes);
+}
+
 std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, const listener_v3::FilterChain& proto,
-                                                           uint32_t buffer_limit_bytes, std::string_view path) {
+                                                           uint32_t buffer_limit_bytes, const KnownChains& known,
+                                                           std::string_view path) {
+  uint64_t hash = chain_hash(proto, buffer_limit_bytes);
+  if (auto found = known.find(hash); found != known.end()) return found->second;
   auto result = std::make_shared<snapshot::FilterChain>();
+  result->content_hash = hash;
   result->name = proto.name();
   result->match = compile_match(context, proto.filter_chain_match(), field_path(path, "filter_chain_match"));
   if (proto.has_transport_socket()) {
@@ -113,7 +133,7 @@ std::string stat_name(const transport::Address& address) {
 }  // namespace
 
 std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, const listener_v3::Listener& proto,
-                                                           std::string_view path) {
+                                                           const KnownChains& known, std::string_view path) {
   auto result = std::make_shared<snapshot::Listener>();
   result->addresses.push_back(compile_address(context, proto.address(), field_path(path, "address")));
   result->ipv4_compat = proto.address().socket_address().ipv4_compat();
@@ -145,11 +165,11 @@ std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, con
   uint32_t buffer_limit = result->per_connection_buffer_limit_bytes;
   for (int i = 0; i < proto.filter_chains_size(); ++i) {
     result->filter_chains.push_back(
-        compile_chain(context, proto.filter_chains(i), buffer_limit, at(path, "filter_chains", i)));
+        compile_chain(context, proto.filter_chains(i), buffer_limit, known, at(path, "filter_chains", i)));
   }
   if (proto.has_default_filter_chain()) {
-    result->default_filter_chain =
-        compile_chain(context, proto.default_filter_chain(), buffer_limit, field_path(path, "default_filter_chain"));
+    result->default_filter_chain = compile_chain(context, proto.default_filter_chain(), buffer_limit, known,
+                                                 field_path(path, "default_filter_chain"));
   }
   if (proto.filter_chains_size() == 0 && !proto.has_default_filter_chain()) {
     context.error(path, "a listener needs filter_chains");

@@ -12,7 +12,9 @@ namespace weft::config {
 
 namespace listener_v3 = envoy::config::listener::v3;
 
+// `known`: chains that run already; those that would be made alike are taken instead, so that their connections live
+// on.
 std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, const listener_v3::Listener& proto,
-                                                           std::string_view path);
+                                                           const KnownChains& known, std::string_view path);
 
 }  // namespace weft::config

@@ -5,6 +5,7 @@
 #include "proxy/base/log.h"
 #include "proxy/config/compile/cluster.h"
 #include "proxy/config/compile/endpoints.h"
+#include "proxy/config/compile/listener.h"
 #include "proxy/config/compile/routes.h"
 #include "proxy/config/supported/supported.h"
 
@@ -63,6 +64,24 @@ absl::StatusOr<HostLists> compile_endpoints_resource(SharedParts& parts, const s
   absl::Status status = reading.status(name);
   if (!status.ok()) return status;
   return hosts;
+}
+
+absl::StatusOr<std::shared_ptr<const snapshot::Listener>> compile_listener_resource(SharedParts& parts,
+                                                                                    const std::string& name,
+                                                                                    const google::protobuf::Any& body,
+                                                                                    const KnownChains& known) {
+  Reading<listener_v3::Listener> reading(parts, body);
+  if (!reading.context().errors().empty()) return reading.status(name);
+  if (reading.message().has_api_listener()) {
+    return absl::InvalidArgumentError(
+        "api_listener: is for gRPC clients, which have no listener of their own; a proxy needs address and "
+        "filter_chains");
+  }
+  reading.expect_name(reading.message().name(), name, "name");
+  auto listener = compile_listener(reading.context(), reading.message(), known, "");
+  absl::Status status = reading.status(name);
+  if (!status.ok()) return status;
+  return listener;
 }
 
 absl::StatusOr<std::shared_ptr<const route::RouteTable>> compile_routes_resource(SharedParts& parts,

@@ -24,6 +24,12 @@ absl::StatusOr<cluster::ClusterPtr> compile_cluster_resource(SharedParts& parts,
 absl::StatusOr<std::vector<std::vector<cluster::HostPtr>>> compile_endpoints_resource(
     SharedParts& parts, const std::string& name, const google::protobuf::Any& body);
 
+// Of `known`, those filter chains are taken that would be made alike.
+absl::StatusOr<std::shared_ptr<const snapshot::Listener>> compile_listener_resource(SharedParts& parts,
+                                                                                    const std::string& name,
+                                                                                    const google::protobuf::Any& body,
+                                                                                    const KnownChains& known);
+
 // Clusters that the configuration names need not exist, unless it says so itself (validate_clusters).
 absl::StatusOr<std::shared_ptr<const route::RouteTable>> compile_routes_resource(SharedParts& parts,
                                                                                  const std::string& name,

@@ -21,6 +21,9 @@
 
 namespace weft::config {
 
+// Filter chains by their content_hash.
+using KnownChains = std::map<uint64_t, std::shared_ptr<const snapshot::FilterChain>>;
+
 class SharedParts {
  public:
   CompileOptions options;

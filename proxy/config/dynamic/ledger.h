@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxy/config/compile/shared_parts.h"
@@ -86,6 +87,10 @@ class Ledger {
     return names;
   }
   void timed_out() { updates_.timed_out(); }
+  // What was taken turns out not to work.
+  void refuse(const Held& held, const std::string& name, std::string reason, int64_t wall_ns) {
+    refused_.insert_or_assign(name, RefusedResource{held.body, held.version, std::move(reason), wall_ns});
+  }
 
   const UpdateCount& updates() const { return updates_; }
   // By name. Of some an earlier one is in force.

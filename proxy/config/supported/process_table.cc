@@ -14,6 +14,7 @@ constexpr std::string_view kEntries[] = {
     BOOT "Bootstrap.static_resources",
     BOOT "Bootstrap.dynamic_resources",
     BOOT "Bootstrap.DynamicResources.cds_config",
+    BOOT "Bootstrap.DynamicResources.lds_config",
     BOOT "Bootstrap.DynamicResources.ads_config",
     // What of it is not supported config/xds refuses itself.
     CORE "ApiConfigSource.*",

@@ -46,12 +46,23 @@ def text(headers):
     return [(n.decode("latin-1") if isinstance(n, bytes) else n, v.decode("latin-1") if isinstance(v, bytes) else v) for n, v in headers]
 
 
+class Connection(h2.connection.H2Connection):
+    """The library's, but a graceful GOAWAY does not end the streams that are open."""
+
+    def _receive_goaway_frame(self, frame):
+        if frame.error_code != h2.errors.ErrorCodes.NO_ERROR:
+            return super()._receive_goaway_frame(frame)
+        event = h2.events.ConnectionTerminated()
+        event.error_code, event.last_stream_id = h2.errors.ErrorCodes.NO_ERROR, frame.last_stream_id
+        return [], [event]
+
+
 class _End:
     """What both sides share: the library's connection, its socket, and the streams seen on it."""
 
     def __init__(self, sock, client):
         self.sock = sock
-        self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding=None, validate_inbound_headers=False, validate_outbound_headers=False,
+        self.h2 = Connection(h2.config.H2Configuration(client_side=client, header_encoding=None, validate_inbound_headers=False, validate_outbound_headers=False,
                                                                        normalize_outbound_headers=False))
         self.h2.initiate_connection()
         self.streams = {}

@@ -1,9 +1,14 @@
 """A proxy whose configuration comes from watched files while it runs, and load on it while that changes."""
 
+import concurrent.futures
+import contextlib
 import json
+import queue
 import threading
 import time
 import unittest
+
+import grpc
 
 from tests.integration.harness import http1, http2, watched
 from tests.integration.harness.backend import Backend
@@ -38,8 +43,8 @@ class Files(unittest.TestCase):
     def launch(self, config, concurrency=1, **options):
         self.proxy = self.enterContext(Proxy(config, concurrency=concurrency, **options))
 
-    def ask(self, path="/a/"):
-        with http1.Client(self.proxy.addresses["http"]) as client:
+    def ask(self, path="/a/", at=None):
+        with http1.Client(at or self.proxy.addresses["http"]) as client:
             client.send(f"GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
             return client.response()
 
@@ -50,40 +55,118 @@ class Files(unittest.TestCase):
         return None
 
     def run_load(self, change, times):
-        """Requests by HTTP/1 and HTTP/2, a stream and a TCP connection that live throughout, while change(i) is made."""
-        failures, counts, over = [], [0, 0], threading.Event()
+        """Load on the listeners "http" and "tcp" while change(i) is made; fails when anything of it does."""
+        load = Load(self.proxy.addresses["http"], self.proxy.addresses["tcp"])
+        load.run(change, times, self)
 
-        def by_http1():
-            while not over.is_set():
-                reply = self.ask()
-                counts[0] += 1
-                if reply.status != 200:
-                    failures.append(reply.body)
 
-        def by_http2():
-            with http2.Client(self.proxy.addresses["http"]) as client:
-                while not over.is_set():
-                    stream = client.request(path="/a/")
-                    counts[1] += 1
-                    if stream.status != 200:
-                        failures.append(stream)
+class Load:
+    """Requests by HTTP/1 on new and on kept connections, by HTTP/2, TCP connections, old and new, and, where grpc=True, gRPC
+    calls and a stream that lives throughout."""
 
-        threads = [threading.Thread(target=each) for each in (by_http1, by_http2)]
-        with http1.Client(self.proxy.addresses["tcp"]) as tcp:
-            tcp.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-            self.assertEqual(tcp.response().status, 200)
+    def __init__(self, http, tcp, path="/a/", grpc=False):
+        self.http, self.tcp, self.path = http, tcp, path
+        self.failures, self.counts = [], {}
+        self._over = threading.Event()
+        self._work = [self._fresh, self._kept, self._http2, self._tcp_fresh, self._tcp_kept, *([self._calls, self._stream] if grpc else [])]
+
+    @staticmethod
+    @contextlib.contextmanager
+    def grpc_server():
+        """Where a gRPC service listens that sends back what it gets."""
+        handlers = {"Call": grpc.unary_unary_rpc_method_handler(lambda request, _: request),
+                    "Stream": grpc.stream_stream_rpc_method_handler(lambda requests, _: iter(requests))}
+        server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", handlers),))
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        try:
+            yield "127.0.0.1", port
+        finally:
+            server.stop(None)
+
+    def run(self, change, times, case):
+        """Makes change(i) so many times; each meets some of everything. Fails the test case when anything went wrong."""
+        threads = [threading.Thread(target=self._guard, args=(each,)) for each in self._work]
+        for thread in threads:
+            thread.start()
+        try:
+            for i in range(times):
+                before = dict(self.counts)
+                change(i)
+                met = eventually(lambda: self.failures or all(self.counts.get(each.__name__, 0) > before.get(each.__name__, 0) for each in self._work))
+                case.assertTrue(met, f"change {i} was not met by all: {before}, {self.counts}")
+                if self.failures:
+                    break
+        finally:
+            self._over.set()
             for thread in threads:
-                thread.start()
-            try:
-                for i in range(times):
-                    before = list(counts)
-                    change(i)
-                    # Each change meets some requests.
-                    self.assertTrue(eventually(lambda: all(now > then for now, then in zip(counts, before))))
-            finally:
-                over.set()
-                for thread in threads:
-                    thread.join()
-            tcp.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-            self.assertEqual(tcp.response().status, 200)
-        self.assertEqual(failures, [])
+                thread.join()
+        case.assertEqual(self.failures, [])
+
+    def _guard(self, work):
+        try:
+            work()
+        except Exception as error:
+            self.failures.append(f"{work.__name__} after {self.counts.get(work.__name__, 0)}: {error!r}")
+
+    def _count(self, work, status, more=""):
+        self.counts[work.__name__] = self.counts.get(work.__name__, 0) + 1
+        if status != 200:
+            self.failures.append(f"{work.__name__}: {status} {more}")
+
+    def _ask(self, client):
+        client.send(f"GET {self.path} HTTP/1.1\r\nHost: a.example\r\n\r\n".encode())
+        return client.response()
+
+    def _fresh(self):
+        while not self._over.is_set():
+            with http1.Client(self.http) as client:
+                reply = self._ask(client)
+                self._count(self._fresh, reply.status, reply.body)
+
+    def _kept(self):
+        while not self._over.is_set():
+            with http1.Client(self.http) as client:
+                closing = False
+                while not closing and not self._over.is_set():
+                    reply = self._ask(client)
+                    closing = reply.get("connection") == "close"
+                    self._count(self._kept, reply.status, reply.body)
+
+    def _http2(self):
+        while not self._over.is_set():
+            with http2.Client(self.http) as client:
+                while client.goaway is None and not self._over.is_set():
+                    stream = client.request(path=self.path)
+                    self._count(self._http2, stream.status, stream)
+
+    def _tcp_fresh(self):
+        while not self._over.is_set():
+            with http1.Client(self.tcp) as client:
+                self._count(self._tcp_fresh, self._ask(client).status)
+
+    def _tcp_kept(self):
+        with http1.Client(self.tcp) as client:
+            while not self._over.is_set():
+                self._count(self._tcp_kept, self._ask(client).status)
+
+    def _channel(self):
+        return grpc.insecure_channel("%s:%d" % self.http)
+
+    def _calls(self):
+        with self._channel() as channel:
+            call = channel.unary_unary("/test.Echo/Call")
+            while not self._over.is_set():
+                self._count(self._calls, 200 if call(b"x", timeout=LIMIT_S) == b"x" else 0)
+
+    def _stream(self):
+        sent = queue.Queue()
+        with self._channel() as channel:
+            answers = channel.stream_stream("/test.Echo/Stream")(iter(sent.get, None))
+            while not self._over.is_set():
+                sent.put(b"x")
+                self._count(self._stream, 200 if next(answers) == b"x" else 0)
+            sent.put(None)
+            if list(answers):
+                self.failures.append("_stream: more than was sent")

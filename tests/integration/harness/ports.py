@@ -1,12 +1,19 @@
-"""Where a process that says nothing listens."""
+"""Where a process listens that does not say it."""
 
 import os
 import pathlib
+import socket
 import threading
 import time
 
 LIMIT_S = 20
 LISTEN = "0A"
+
+
+def free_port():
+    """A port that was free a moment ago, for what cannot say which one it took."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
 
 
 def process_ports(process):

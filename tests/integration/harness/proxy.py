@@ -139,6 +139,16 @@ class Proxy:
             pause.wait(0.02)
         raise AssertionError("envoy did not start:\n" + self.output.text())
 
+    def await_listener(self, name):
+        """The address of a listener that may come only now, by the newest word of it."""
+        def addresses(lines):
+            return [m.group(2) for m in LISTENING.finditer("\n".join(lines)) if m.group(1) == name]
+
+        if not self.output.wait_for(addresses):
+            raise AssertionError(f"listener {name} did not come:\n" + self.output.text())
+        self.addresses[name] = split_address(addresses(self.output.lines())[-1])
+        return self.addresses[name]
+
     def wait_until_refusing(self, listener, limit_s=STOP_LIMIT_S):
         """Waits until the listener takes no new connection; says whether that came to be."""
         pause = threading.Event()

@@ -56,13 +56,15 @@ struct Fixture {
     return *chain;
   }
   void start() {
-    auto sockets = open_listen_sockets(*listener, 1);
-    INFO(sockets.status());
-    REQUIRE(sockets.ok());
-    address = sockets->addresses[0];
+    auto bound = ListenAddress::bind(*listener, listener->addresses[0], 1);
+    INFO(bound.status());
+    REQUIRE(bound.ok());
+    listening = *std::move(bound);
+    REQUIRE(listening->listen(*listener).ok());
+    address = listening->bound();
     auto shared = make_shared_listener(listener, global);
     REQUIRE(shared.ok());
-    acceptor = std::make_unique<Acceptor>(driver.loop(), 0, *shared, std::move(sockets->worker_sockets[0]),
+    acceptor = std::make_unique<Acceptor>(driver.loop(), 0, *shared, std::vector{listening->socket(0)},
                                           Acceptor::Handlers{http, tcp});
   }
   std::unique_ptr<StreamOwner> connect() {
@@ -77,6 +79,7 @@ struct Fixture {
   std::shared_ptr<snapshot::Listener> listener;
   std::shared_ptr<ConnectionLimit> global = std::make_shared<ConnectionLimit>();
   Handler http, tcp;
+  ListenAddressPtr listening;
   Address address;
   std::unique_ptr<Acceptor> acceptor;
 };
@@ -254,7 +257,7 @@ TEST_CASE("a stopped acceptor refuses; its sockets may live on in another one") 
   f.start();
   auto kept = f.connect();
   REQUIRE(f.handed_over(1));
-  std::vector<transport::Descriptor> sockets = f.acceptor->release_sockets();
+  f.acceptor->stop();
   auto replaced = std::make_shared<snapshot::Listener>(*f.listener);
   replaced->filter_chains.clear();
   auto chain = std::make_shared<snapshot::FilterChain>(*f.listener->filter_chains[0]);
@@ -262,14 +265,15 @@ TEST_CASE("a stopped acceptor refuses; its sockets may live on in another one") 
   replaced->filter_chains.push_back(chain);
   auto shared = make_shared_listener(replaced, f.global);
   REQUIRE(shared.ok());
-  f.acceptor =
-      std::make_unique<Acceptor>(f.driver.loop(), 0, *shared, std::move(sockets), Acceptor::Handlers{f.http, f.tcp});
+  f.acceptor = std::make_unique<Acceptor>(f.driver.loop(), 0, *shared, std::vector{f.listening->socket(0)},
+                                          Acceptor::Handlers{f.http, f.tcp});
   auto later = f.connect();
   REQUIRE(f.handed_over(2));
   CHECK(f.tcp.connections[1]->chain == "new");
   kept->send("still served");
   REQUIRE(f.driver.run_until([&] { return f.tcp.connections[0]->owner.received.size() == 12; }));
   f.acceptor->stop();
+  f.listening.reset();
   auto refused = f.connect();
   REQUIRE(f.driver.run_until([&] { return refused->connect_failed; }));
 }

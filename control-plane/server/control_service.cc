@@ -6,6 +6,7 @@
 
 #include "api/text/cat.h"
 #include "api/text/print.h"
+#include "control-plane/registry/format.h"
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/workloads.h"
 #include "kubernetes/meta/v1/meta.pb.h"
@@ -196,6 +197,46 @@ grpc::Status ControlService::ListWorkloads(grpc::ServerContext*, const v1::ListW
     out->set_ready(found.is_attached && workload.ready());
   }
   return grpc::Status::OK;
+}
+
+grpc::Status ControlService::CreateToken(grpc::ServerContext*, const v1::CreateTokenRequest* request,
+                                         v1::CreateTokenResponse* response) {
+  if (!access_.fingerprint.has_value()) {
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            "weft-control runs with --xds-insecure and asks nobody for a token; start it without, and proxies connect "
+            "by TLS and with one"};
+  }
+  const std::optional<int64_t> ttl_ms = registry::parse_duration_ms(request->ttl());
+  if (!ttl_ms.has_value()) {
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            cat("the time to live is \"", request->ttl(), "\"; expected a duration such as 24h, 30m or 1h30m")};
+  }
+  const auto token = access_.tokens->issue({request->namespace_(), request->service(), *ttl_ms, request->uses()},
+                                           *access_.fingerprint);
+  if (!token.ok()) return to_grpc(token.status());
+  response->set_token(*token);
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::ListTokens(grpc::ServerContext*, const v1::ListTokensRequest*,
+                                        v1::ListTokensResponse* response) {
+  for (const ca::Tokens::Listed& each : access_.tokens->list()) {
+    v1::JoinToken* out = response->add_tokens();
+    out->set_id(each.record.id);
+    out->set_namespace_(each.record.namespace_name);
+    out->set_service(each.record.service);
+    *out->mutable_created() = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(each.record.created_ms);
+    *out->mutable_expires() = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(each.record.expires_ms);
+    out->set_uses(each.record.uses);
+    out->set_nodes(static_cast<uint32_t>(each.nodes));
+    out->set_state(std::string(each.state));
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::RevokeToken(grpc::ServerContext*, const v1::RevokeTokenRequest* request,
+                                         v1::RevokeTokenResponse*) {
+  return to_grpc(access_.tokens->revoke(request->id()));
 }
 
 grpc::Status ControlService::Version(grpc::ServerContext*, const v1::VersionRequest*, v1::VersionResponse* response) {

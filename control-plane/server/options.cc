@@ -26,11 +26,21 @@ Options parse_options(int argc, char** argv, int* exit_code) {
                  "Unix socket that weftctl calls (default: control.sock in the data folder)");
   const auto loopback = [](const std::string& address) {
     if (is_loopback(address)) return std::string();
-    return address + " is not of loopback, and streams are not encrypted yet; expected such as 127.0.0.1:15010";
+    return address + " is not of loopback, and nothing there is encrypted; expected such as 127.0.0.1:15014";
   };
-  app.add_option("--xds-address", options.xds_address, "Where proxies connect; port 0 is any free one")
-      ->capture_default_str()
-      ->check(loopback);
+  app.add_option("--xds-address", options.xds_address,
+                 "Where proxies connect, by TLS and with a join token (weftctl token create); port 0 is any free one")
+      ->capture_default_str();
+  auto* insecure = app.add_flag("--xds-insecure", options.xds_insecure,
+                                "Let anybody on this machine connect, without TLS and tokens; only on loopback");
+  auto* certificate =
+      app.add_option("--tls-cert", options.tls_certificate,
+                     "PEM with the certificate shown to proxies; by default one is made in the data folder")
+          ->type_name("FILE")
+          ->excludes(insecure);
+  auto* key = app.add_option("--tls-key", options.tls_key, "PEM with its private key")->type_name("FILE");
+  certificate->needs(key);
+  key->needs(certificate);
   app.add_option("--admin-address", options.admin_address, "Where /healthz, /metrics and /nodes are")
       ->capture_default_str()
       ->check(loopback);
@@ -47,6 +57,13 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    *exit_code = app.exit(error);
+    return options;
+  }
+  if (options.xds_insecure && !is_loopback(options.xds_address)) {
+    const CLI::ValidationError error("--xds-insecure", options.xds_address +
+                                                           " is not of loopback; beyond it only TLS and tokens serve, "
+                                                           "which is without --xds-insecure");
     *exit_code = app.exit(error);
     return options;
   }

@@ -13,8 +13,14 @@ struct Options {
   std::string data_dir;
   // Where weftctl calls; DATA_DIR/control.sock if not given.
   std::string control_socket;
-  // Where nodes connect, and where /healthz, /metrics and /nodes are: "host:port" of loopback.
+  // Where nodes connect: "host:port".
   std::string xds_address = "127.0.0.1:15010";
+  // Without TLS and tokens; only on loopback.
+  bool xds_insecure = false;
+  // Both or none: without them a certificate is made and kept in the data folder.
+  std::string tls_certificate;
+  std::string tls_key;
+  // Where /healthz, /metrics and /nodes are: "host:port" of loopback.
   std::string admin_address = "127.0.0.1:15014";
   Mesh::Limits limits;
   // How long a workload whose stream ended without a word stays an endpoint.

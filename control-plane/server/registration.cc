@@ -41,4 +41,13 @@ void Registration::heard(const snapshot::View& view, snapshot::Type type, const 
     workloads_.set_listening(name->second);
 }
 
+void Registration::reported(const snapshot::View& view, const v1::ReportRequest& report) {
+  const auto name = names_.find(&view);
+  if (name == names_.end()) return;
+  if (report.process().draining()) workloads_.set_draining(name->second);
+  if (report.workload().health() == v1::WorkloadReport::UNKNOWN) return;
+  workloads_.set_health(name->second, report.workload().health() == v1::WorkloadReport::HEALTHY,
+                        report.workload().reason());
+}
+
 }  // namespace weft::control::server

@@ -23,6 +23,7 @@ class Registration : public xds::Views {
   void release(const snapshot::View& view) override;
   // A workload is ready for others when its proxy holds the listener for them.
   void heard(const snapshot::View& view, snapshot::Type type, const xds::Subscription& subscription) override;
+  void reported(const snapshot::View& view, const v1::ReportRequest& report) override;
 
  private:
   xds::Views& views_;

@@ -1,19 +1,25 @@
 #include "control-plane/server/server.h"
 
 #include <grpcpp/grpcpp.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "api/text/cat.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/base/log.h"
+#include "control-plane/base/random.h"
+#include "control-plane/ca/server_certificate.h"
+#include "control-plane/ca/tokens.h"
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
 #include "control-plane/server/xds_server.h"
@@ -28,6 +34,7 @@ namespace {
 constexpr int kMaxRequestBytes = 64 << 20;
 constexpr char kDatabase[] = "/weft.db";
 constexpr char kWorkloads[] = "/workloads.db";
+constexpr char kTokens[] = "/tokens.db";
 
 absl::StatusOr<std::unique_ptr<Control>> open(const Options& options) {
   std::error_code error;
@@ -53,6 +60,26 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> serve(const std::string& socket, g
   return server;
 }
 
+absl::StatusOr<std::unique_ptr<ca::Tokens>> open_tokens(const Options& options) {
+  auto store = ca::TokenStore::open(options.data_dir + kTokens);
+  if (!store.ok()) return store.status();
+  return ca::Tokens::create(*std::move(store), base::system_clock(), base::system_random());
+}
+
+// By which clients may call this machine: the address's host, and the machine's own name.
+std::vector<std::string> own_names(const std::string& address) {
+  std::string host = address.substr(0, address.rfind(':'));
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  char name[HOST_NAME_MAX + 1] = "";
+  gethostname(name, sizeof(name) - 1);
+  return {host, name};
+}
+
+absl::StatusOr<ca::ServerCertificate> open_certificate(const Options& options) {
+  if (!options.tls_certificate.empty()) return ca::load_certificate(options.tls_certificate, options.tls_key);
+  return ca::load_or_make_certificate(options.data_dir, own_names(options.xds_address), base::system_clock().wall_ms());
+}
+
 int fail(const absl::Status& status) {
   base::log_error(std::string(status.message()));
   return 1;
@@ -74,7 +101,17 @@ int run(const Options& options) {
   if (!control.ok()) return fail(control.status());
   const auto workload_store = WorkloadStore::open(options.data_dir + kWorkloads);
   if (!workload_store.ok()) return fail(workload_store.status());
-  XdsServer xds(base::system_clock(), options.limits, options.workload_grace_ms, **workload_store);
+  const auto tokens = open_tokens(options);
+  if (!tokens.ok()) return fail(tokens.status());
+  std::optional<XdsServer::Security> security;
+  if (!options.xds_insecure) {
+    absl::StatusOr<ca::ServerCertificate> certificate = open_certificate(options);
+    if (!certificate.ok()) return fail(certificate.status());
+    security = XdsServer::Security{*std::move(certificate), tokens->get()};
+  }
+  const std::optional<ca::Digest> fingerprint =
+      security.has_value() ? std::optional(security->certificate.fingerprint) : std::nullopt;
+  XdsServer xds(base::system_clock(), options.limits, options.workload_grace_ms, **workload_store, std::move(security));
   // Before the first model goes out, so that it has those that were known.
   const auto known = xds.restore_workloads();
   if (!known.ok()) return fail(known.status());
@@ -84,12 +121,16 @@ int run(const Options& options) {
   });
   xds.set_on_workloads(
       [&control](const std::vector<registry::WorkloadChange>& changes) { (*control)->apply_workloads(changes); });
-  ControlService service(control->get(), version());
+  ControlService service(control->get(), {tokens->get(), fingerprint}, version());
   const auto server = serve(options.control_socket, &service);
   if (!server.ok()) return fail(server.status());
   const absl::Status started = xds.start({options.xds_address, options.admin_address});
   if (!started.ok()) return fail(started);
   base::log_info(cat("xds listening on ", xds.addresses().xds, ", admin listening on ", xds.addresses().admin));
+  base::log_info(fingerprint.has_value()
+                     ? cat("streams are by TLS and with a join token; the certificate's SHA-256 is ",
+                           ca::to_hex(fingerprint->data(), fingerprint->size()))
+                     : "streams are neither encrypted nor asked for a token (--xds-insecure)");
   base::log_info(cat("weft-control ", version(), " serves weftctl on ", options.control_socket, " at revision ",
                      (*control)->revision()));
   int signal = 0;

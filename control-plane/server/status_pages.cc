@@ -28,7 +28,16 @@ void add_histogram(const char* name, const char* help, const xds::Histogram& his
                   seconds(histogram.sum_ms()), "\n", name, "_count ", histogram.count(), "\n");
 }
 
-std::string metrics(const xds::Hub& hub, const Mesh& mesh) {
+void add_refused_streams(const ca::Tokens& tokens, std::string& out) {
+  add_metric("weft_control_refused_streams_total", "counter", "Streams that no token let in, by what was wrong.", out);
+  const auto refused = tokens.refused();
+  for (size_t i = 0; i < refused.size(); ++i) {
+    absl::StrAppend(&out, "weft_control_refused_streams_total{reason=\"", std::string(ca::kRefusalNames[i]), "\"} ",
+                    refused[i], "\n");
+  }
+}
+
+std::string metrics(const xds::Hub& hub, const Mesh& mesh, const ca::Tokens* tokens) {
   std::string out;
   add_metric("weft_control_streams", "gauge", "Discovery streams that are open.", out);
   absl::StrAppend(&out, "weft_control_streams ", hub.session_count(), "\n");
@@ -59,6 +68,7 @@ std::string metrics(const xds::Hub& hub, const Mesh& mesh) {
     add("acknowledged", counts.acknowledged);
     add("refused", counts.refused);
   }
+  if (tokens != nullptr) add_refused_streams(*tokens, out);
   return out;
 }
 
@@ -101,9 +111,10 @@ std::string nodes(const xds::Hub& hub) {
 
 }  // namespace
 
-std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh) {
+std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh,
+                                const ca::Tokens* tokens) {
   if (path == "/healthz") return Page{"text/plain", "ok\n"};
-  if (path == "/metrics") return Page{"text/plain; version=0.0.4", metrics(hub, mesh)};
+  if (path == "/metrics") return Page{"text/plain; version=0.0.4", metrics(hub, mesh, tokens)};
   if (path == "/nodes") return Page{"application/json", nodes(hub)};
   return std::nullopt;
 }

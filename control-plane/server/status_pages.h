@@ -6,13 +6,15 @@
 #include <optional>
 #include <string>
 
+#include "control-plane/ca/tokens.h"
 #include "control-plane/server/mesh.h"
 #include "control-plane/server/page.h"
 #include "control-plane/xds/hub.h"
 
 namespace weft::control::server {
 
-// Nothing if there is no such page.
-std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh);
+// Nothing if there is no such page. `tokens` may be null.
+std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh,
+                                const ca::Tokens* tokens);
 
 }  // namespace weft::control::server

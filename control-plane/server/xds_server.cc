@@ -13,6 +13,17 @@ namespace weft::control::server {
 
 namespace {
 
+constexpr int kKeepaliveMs = 30'000;
+constexpr int kKeepaliveTimeoutMs = 10'000;
+constexpr int kLeastPingMs = 5'000;
+
+std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<XdsServer::Security>& security) {
+  if (!security.has_value()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  options.pem_key_cert_pairs.push_back({security->certificate.key_pem, security->certificate.certificate_pem});
+  return grpc::SslServerCredentials(options);
+}
+
 std::optional<int64_t> earlier(std::optional<int64_t> a, std::optional<int64_t> b) {
   if (!a.has_value() || !b.has_value()) return a.has_value() ? a : b;
   return std::min(*a, *b);
@@ -20,17 +31,29 @@ std::optional<int64_t> earlier(std::optional<int64_t> a, std::optional<int64_t> 
 
 }  // namespace
 
-XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store)
+XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store,
+                     std::optional<Security> security)
     : loop_(clock),
       mesh_(std::make_shared<registry::Model>(), limits),
       workloads_(workload_grace_ms),
       workload_store_(store),
       registration_(mesh_, workloads_, clock),
       hub_(registration_, clock),
-      service_(hub_, [this](std::function<void()> task) { loop_.post(std::move(task)); }),
+      security_(std::move(security)),
+      gate_(security_.has_value() ? std::make_unique<TokenGate>(*security_->tokens, clock) : nullptr),
+      service_(
+          hub_, [this](std::function<void()> task) { loop_.post(std::move(task)); }, gate_.get()),
       admin_([this](const std::string& path, Admin::Answer answer) {
-        loop_.post([this, path, answer = std::move(answer)] { answer(status_page(path, hub_, mesh_)); });
-      }) {}
+        loop_.post([this, path, answer = std::move(answer)] {
+          const ca::Tokens* tokens = security_.has_value() ? security_->tokens : nullptr;
+          answer(status_page(path, hub_, mesh_, tokens));
+        });
+      }) {
+  if (!security_.has_value()) return;
+  security_->tokens->set_on_revoked([this](const std::string& id) {
+    service_.end_streams_of(id, absl::UnauthenticatedError(text::cat("the join token ", id, " was revoked")));
+  });
+}
 
 XdsServer::~XdsServer() { stop(); }
 
@@ -79,7 +102,13 @@ absl::Status XdsServer::start(const Addresses& addresses) {
   if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;
   int port = 0;
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(addresses.xds, grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(addresses.xds, credentials_of(security_), &port);
+  // A proxy whose machine vanished without a word is missed.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Clients may look for us as often.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMs);
   builder.RegisterCallbackGenericService(&service_);
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::UnavailableError(text::cat("cannot listen on ", addresses.xds));
@@ -88,6 +117,7 @@ absl::Status XdsServer::start(const Addresses& addresses) {
 }
 
 void XdsServer::stop() {
+  if (security_.has_value()) security_->tokens->set_on_revoked(nullptr);
   if (server_ != nullptr) server_->Shutdown(gpr_time_0(GPR_CLOCK_REALTIME));
   // Streams end on the loop's thread, which therefore ends last.
   server_.reset();

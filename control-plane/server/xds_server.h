@@ -5,15 +5,18 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "absl/status/status.h"
+#include "control-plane/ca/server_certificate.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/server/admin.h"
 #include "control-plane/server/loop.h"
 #include "control-plane/server/mesh.h"
 #include "control-plane/server/registration.h"
+#include "control-plane/server/token_gate.h"
 #include "control-plane/server/workload_store.h"
 #include "control-plane/xds/grpc_service.h"
 #include "control-plane/xds/hub.h"
@@ -31,12 +34,18 @@ class XdsServer {
     std::string xds;
     std::string admin;
   };
+  // Whom it lets in, and how it shows that it is the one.
+  struct Security {
+    ca::ServerCertificate certificate;
+    ca::Tokens* tokens = nullptr;
+  };
 
   // What became of workloads that announced themselves; called on the thread that decides.
   using OnWorkloads = std::function<void(const std::vector<registry::WorkloadChange>& changes)>;
 
-  // The clock and the store outlive it.
-  XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store);
+  // The clock, the store and the tokens outlive it. Without `security` streams are not encrypted, and all may come in.
+  XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store,
+            std::optional<Security> security);
   ~XdsServer();
 
   // Each newer model, with what is different from the one before; the first, against an empty one, before start(), so
@@ -65,6 +74,9 @@ class XdsServer {
   OnWorkloads on_workloads_;
   Registration registration_;
   xds::Hub hub_;
+  const std::optional<Security> security_;
+  // Null without security.
+  const std::unique_ptr<TokenGate> gate_;
   xds::GrpcService service_;
   Admin admin_;
   Addresses addresses_;

@@ -57,14 +57,57 @@ class Refusing : public grpc::ServerGenericBidiReactor {
   void OnDone() override { delete this; }
 };
 
+// Both enumerate the same codes.
+grpc::Status to_grpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+std::string_view authorization_of(const grpc::GenericCallbackServerContext& context) {
+  const auto header = context.client_metadata().find("authorization");
+  if (header == context.client_metadata().end()) return {};
+  return {header->second.data(), header->second.size()};
+}
+
+}  // namespace
+
+// A stream that came in, by a credential where there is a gate.
+class GrpcService::Admitted {
+ public:
+  Admitted(GrpcService& service, std::string credential) : service_(service), credential_(std::move(credential)) {}
+  virtual void end(const absl::Status& status) = 0;
+
+ protected:
+  ~Admitted() = default;
+  // Both on the hub's thread; between them the stream can be ended by its credential.
+  void begin() { service_.of_credential_[credential_].insert(this); }
+  void forget() {
+    const auto siblings = service_.of_credential_.find(credential_);
+    siblings->second.erase(this);
+    if (siblings->second.empty()) service_.of_credential_.erase(siblings);
+  }
+  // The node of the first message decides. Only within a read, of which there is one at a time.
+  absl::Status admit(const envoy::config::core::v3::Node& node) {
+    if (service_.gate_ == nullptr || is_admitted_) return absl::OkStatus();
+    absl::Status admitted = service_.gate_->admit(credential_, node);
+    is_admitted_ = admitted.ok();
+    return admitted;
+  }
+
+ private:
+  GrpcService& service_;
+  const std::string credential_;
+  bool is_admitted_ = false;
+};
+
 // Members are the hub's thread's, but for what a read in progress fills. Everything is posted in order, so the task of
 // OnDone is the last.
-class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
+class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public Sink, public Admitted {
  public:
-  Conversation(Hub& hub, const GrpcService::Post& post, const Method& method, std::string peer)
-      : hub_(hub), post_(post), form_(method.form) {
+  Conversation(GrpcService& service, const Method& method, std::string peer, std::string credential)
+      : Admitted(service, std::move(credential)), hub_(service.hub_), post_(service.post_), form_(method.form) {
     post_([this, only = method.only, peer = std::move(peer)] {
       id_ = hub_.open(form_, only, peer, *this);
+      begin();
       StartRead(&incoming_);
     });
   }
@@ -89,6 +132,7 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
   void OnDone() override {
     post_([this] {
       hub_.close(id_);
+      forget();
       delete this;
     });
   }
@@ -100,10 +144,7 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
     if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
   }
 
-  void end(const absl::Status& status) override {
-    // Both enumerate the same codes.
-    finish(grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
-  }
+  void end(const absl::Status& status) override { finish(to_grpc(status)); }
 
  private:
   template <typename Request>
@@ -112,6 +153,10 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
     const grpc::Status parsed = grpc::SerializationTraits<Request>::Deserialize(&incoming_, request.get());
     if (!parsed.ok()) {
       post_([this] { finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no discovery request")); });
+      return;
+    }
+    if (const absl::Status admitted = admit(request->node()); !admitted.ok()) {
+      post_([this, admitted] { end(admitted); });
       return;
     }
     post_([this, request] {
@@ -127,7 +172,7 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
   }
 
   Hub& hub_;
-  const GrpcService::Post& post_;
+  const Post& post_;
   const Form form_;
   Hub::SessionId id_ = 0;
   grpc::ByteBuffer incoming_;
@@ -137,11 +182,13 @@ class Conversation : public grpc::ServerGenericBidiReactor, public Sink {
 };
 
 // A report stream; its members as those of Conversation.
-class ReportStream : public grpc::ServerGenericBidiReactor {
+class GrpcService::ReportStream : public grpc::ServerGenericBidiReactor, public Admitted {
  public:
-  ReportStream(Hub& hub, const GrpcService::Post& post) : hub_(hub), post_(post) {
+  ReportStream(GrpcService& service, std::string credential)
+      : Admitted(service, std::move(credential)), hub_(service.hub_), post_(service.post_) {
     post_([this] {
       id_ = hub_.open_report();
+      begin();
       StartRead(&incoming_);
     });
   }
@@ -153,18 +200,17 @@ class ReportStream : public grpc::ServerGenericBidiReactor {
     }
     auto request = std::make_shared<v1::ReportRequest>();
     const grpc::Status parsed = grpc::SerializationTraits<v1::ReportRequest>::Deserialize(&incoming_, request.get());
-    post_([this, parsed, request] {
-      if (!parsed.ok()) {
-        finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no weft.v1.ReportRequest"));
-        return;
-      }
+    if (!parsed.ok()) {
+      post_([this] { finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no weft.v1.ReportRequest")); });
+      return;
+    }
+    if (const absl::Status admitted = admit(request->node()); !admitted.ok()) {
+      post_([this, admitted] { end(admitted); });
+      return;
+    }
+    post_([this, request] {
       const absl::StatusOr<uint64_t> taken = hub_.on_report(id_, *request);
-      if (!taken.ok()) {
-        // Both enumerate the same codes.
-        finish(
-            grpc::Status(static_cast<grpc::StatusCode>(taken.status().code()), std::string(taken.status().message())));
-        return;
-      }
+      if (!taken.ok()) return end(taken.status());
       v1::ReportResponse response;
       response.set_sequence(*taken);
       bool own_buffer = false;
@@ -183,9 +229,12 @@ class ReportStream : public grpc::ServerGenericBidiReactor {
   void OnDone() override {
     post_([this] {
       hub_.close_report(id_);
+      forget();
       delete this;
     });
   }
+
+  void end(const absl::Status& status) override { finish(to_grpc(status)); }
 
  private:
   void finish(const grpc::Status& status) {
@@ -194,20 +243,30 @@ class ReportStream : public grpc::ServerGenericBidiReactor {
   }
 
   Hub& hub_;
-  const GrpcService::Post& post_;
+  const Post& post_;
   Hub::ReportId id_ = 0;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
   bool finished_ = false;
 };
-
-}  // namespace
+void GrpcService::end_streams_of(const std::string& credential, const absl::Status& status) {
+  post_([this, credential, status] {
+    const auto open = of_credential_.find(credential);
+    if (open == of_credential_.end()) return;
+    for (Admitted* stream : open->second) stream->end(status);
+  });
+}
 
 grpc::ServerGenericBidiReactor* GrpcService::CreateReactor(grpc::GenericCallbackServerContext* context) {
+  absl::StatusOr<std::string> credential = "";
+  if (gate_ != nullptr) credential = gate_->authenticate(authorization_of(*context));
+  if (!credential.ok()) return new Refusing(to_grpc(credential.status()));
   for (const Method& method : methods()) {
-    if (context->method() == method.path) return new Conversation(hub_, post_, method, context->peer());
+    if (context->method() == method.path) {
+      return new Conversation(*this, method, context->peer(), *std::move(credential));
+    }
   }
-  if (context->method() == kReportMethod) return new ReportStream(hub_, post_);
+  if (context->method() == kReportMethod) return new ReportStream(*this, *std::move(credential));
   return new Refusing(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", context->method())));
 }
 

@@ -7,7 +7,11 @@
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <functional>
+#include <string>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "control-plane/xds/gate.h"
 #include "control-plane/xds/hub.h"
 
 namespace weft::control::xds {
@@ -17,13 +21,24 @@ class GrpcService : public grpc::CallbackGenericService {
   // Runs a task on the hub's thread, in the order of the calls; must do so until the server with this service is gone.
   using Post = std::function<void(std::function<void()> task)>;
 
-  GrpcService(Hub& hub, Post post) : hub_(hub), post_(std::move(post)) {}
+  // Without a gate all may come in.
+  GrpcService(Hub& hub, Post post, Gate* gate) : hub_(hub), post_(std::move(post)), gate_(gate) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
 
+  // Ends all streams that came in by this credential. Any thread.
+  void end_streams_of(const std::string& credential, const absl::Status& status);
+
  private:
+  class Admitted;
+  class Conversation;
+  class ReportStream;
+
   Hub& hub_;
-  Post post_;
+  const Post post_;
+  Gate* const gate_;
+  // On the hub's thread.
+  absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_credential_;
 };
 
 }  // namespace weft::control::xds

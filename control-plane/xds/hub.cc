@@ -20,6 +20,19 @@ constexpr size_t kMaxReasonBytes = 2048;
 // Nodes that are remembered though they are gone.
 constexpr size_t kMaxAbsent = 10'000;
 
+// A node's id is its own word. Where it belongs is what it was let in for, and another's of the same id is not its
+// affair.
+bool is_same_place(const envoy::config::core::v3::Node& a, const envoy::config::core::v3::Node& b) {
+  for (const char* name : {"namespace", "service"}) {
+    const auto text = [&](const envoy::config::core::v3::Node& node) {
+      const auto found = node.metadata().fields().find(name);
+      return found == node.metadata().fields().end() ? std::string() : found->second.string_value();
+    };
+    if (text(a) != text(b)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Hub::SessionId Hub::open(Form form, std::optional<Type> only, std::string peer, Sink& sink) {
@@ -203,6 +216,7 @@ absl::StatusOr<uint64_t> Hub::on_report(ReportId id, const v1::ReportRequest& re
       Session& session = sessions_.at(each);
       // Who did not say that it reports may be another of the same name.
       if (session.progress->source() == Progress::Source::kAcknowledgement) continue;
+      if (!is_same_place(session.node, request.node())) continue;
       session.report = id;
       session.progress->begin_report(types);
     }
@@ -220,6 +234,7 @@ absl::StatusOr<uint64_t> Hub::on_report(ReportId id, const v1::ReportRequest& re
 }
 
 void Hub::take_report(const v1::ReportRequest& request, Session& session) {
+  if (request.has_process() || request.has_workload()) views_.reported(*session.view, request);
   for (const v1::ResourceReport& each : request.resources()) {
     const std::optional<Type> type = snapshot::type_of_url(each.type_url());
     // What we never gave it is none of our business, and must not grow.

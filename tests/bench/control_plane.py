@@ -130,7 +130,7 @@ class Server:
         os.makedirs(self.folder)
         socket = os.path.join(self.folder, "control.sock")
         if peer == "weft":
-            words = [os.path.join(folder, "weft-control"), "--data-dir", self.folder, "--xds-address", "127.0.0.1:0",
+            words = [os.path.join(folder, "weft-control"), "--data-dir", self.folder, "--xds-insecure", "--xds-address", "127.0.0.1:0",
                      "--admin-address", "127.0.0.1:0", *options.control_arguments.split()]
         else:
             words = [os.path.join(folder, "peer"), "-socket", socket, "-services", services]

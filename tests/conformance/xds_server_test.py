@@ -71,14 +71,21 @@ def get(port, host="cart"):
         return response.status, response.body.decode()
 
 
-def envoy_bootstrap(xds, api_type, port):
-    control = bootstrap.cluster("control", [xds], http2=True)
+def envoy_bootstrap(control_plane, api_type, port, token=None):
+    control = bootstrap.cluster("control", [control_plane.xds], http2=True)
+    service = {"envoy_grpc": {"cluster_name": "control"}}
+    if token is not None:
+        validation = {"trusted_ca": {"filename": control_plane.certificate}}
+        control["transport_socket"] = {"name": "tls", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+            "common_tls_context": {"validation_context": validation}}}
+        service["initial_metadata"] = [{"key": "authorization", "value": "Bearer " + token}]
     return {
         "node": {"id": "envoy-1", "cluster": "test", "metadata": {"namespace": "shop", "outbound_port": port}},
         "admin": {"address": bootstrap.address("127.0.0.1", 0)},
         "static_resources": {"listeners": [], "clusters": [control]},
         "dynamic_resources": {
-            "ads_config": {"api_type": api_type, "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "control"}}]},
+            "ads_config": {"api_type": api_type, "transport_api_version": "V3", "grpc_services": [service]},
             "cds_config": {"ads": {}, "resource_api_version": "V3"},
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
         },
@@ -87,14 +94,16 @@ def envoy_bootstrap(xds, api_type, port):
 
 class EnvoyCases:
     api_type = None
+    secure = False
 
     def setUp(self):
-        self.control = self.enterContext(ControlPlane(self.enterContext(tempfile.TemporaryDirectory())))
+        self.control = self.enterContext(ControlPlane(self.enterContext(tempfile.TemporaryDirectory()), secure=self.secure))
         self.v1, self.v2, self.v3 = (self.enterContext(Backend(says(name))) for name in ("v1", "v2", "v3"))
         self.control.apply(service("cart", 80), service("cart-v1", 80), service("cart-v2", 80), endpoint("cart", self.v1.address[1]),
                            endpoint("cart-v1", self.v1.address[1]), endpoint("cart-v2", self.v2.address[1]))
         self.port = free_port()
-        self.enterContext(Proxy(envoy_bootstrap(self.control.xds, self.api_type, self.port), kind="envoy"))
+        token = self.control.token("-n", "shop") if self.secure else None
+        self.enterContext(Proxy(envoy_bootstrap(self.control, self.api_type, self.port, token), kind="envoy"))
 
     def answer(self):
         try:
@@ -157,6 +166,13 @@ class EnvoyStateOfTheWorld(EnvoyCases, unittest.TestCase):
 
 class EnvoyDelta(EnvoyCases, unittest.TestCase):
     api_type = "DELTA_GRPC"
+
+
+class EnvoyByTlsAndToken(EnvoyCases, unittest.TestCase):
+    """The way to be let in, of which the split's changes know nothing."""
+    api_type = "DELTA_GRPC"
+    secure = True
+    test_a_split_changed_twenty_times_fails_no_request = None
 
 
 WHO = "/weft.test.Who/Ask"

@@ -44,7 +44,7 @@ CONTROL_PLANE_LAYERS = [
     ["base"],
     ["source"],
     ["registry"],
-    ["snapshot"],
+    ["ca", "snapshot"],
     ["compile"],
     ["xds"],
     ["server"],

@@ -12,6 +12,7 @@
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/completion.h"
 #include "tools/weftctl/text.h"
+#include "tools/weftctl/tokens.h"
 #include "tools/weftctl/workloads.h"
 
 namespace weft::weftctl {
@@ -34,6 +35,7 @@ struct Options {
   uint32_t limit = 0;
   uint64_t revision = 0;
   std::string shell;
+  TokenOptions token;
 };
 
 using Stub = v1::Control::Stub;
@@ -201,6 +203,7 @@ class CommandLine {
         ->capture_default_str();
     add_changes();
     add_views();
+    add_tokens();
   }
 
   CLI::App& app() { return app_; }
@@ -241,6 +244,37 @@ class CommandLine {
     command = add("rollback", "Make everything as it was at a revision", roll_back);
     command->add_option("REVISION", options_->revision, "As history shows it")->required();
     add_dry_run(command);
+  }
+
+  CLI::App* add_token(CLI::App* tokens, const std::string& name, const std::string& help, Run run) {
+    CLI::App* command = tokens->add_subcommand(name, help);
+    command->fallthrough();
+    command->callback([this, run = std::move(run)] { chosen_ = run; });
+    return command;
+  }
+
+  void add_tokens() {
+    CLI::App* tokens = app_.add_subcommand("token", "Join tokens, by which proxies come into the mesh");
+    tokens->fallthrough();
+    tokens->require_subcommand(1);
+    CLI::App* create =
+        add_token(tokens, "create", "Make one and print it, the one time that it can be seen",
+                  [](const Options& options, Stub* stub) { return create_token(options.token, stub, options.socket); });
+    create->add_option("-n,--namespace", options_->token.namespace_name, "The namespace of those who come in by it")
+        ->capture_default_str();
+    create->add_option("--service", options_->token.service, "Their service; any of the namespace if not given");
+    create->add_option("--ttl", options_->token.ttl, "How long new nodes may come in; those that did may come back")
+        ->capture_default_str();
+    create->add_option("--uses", options_->token.uses, "How many nodes may come in; 65536 if not given")
+        ->check(CLI::PositiveNumber);
+    CLI::App* list =
+        add_token(tokens, "list", "Show all, without what is secret",
+                  [](const Options& options, Stub* stub) { return list_tokens(options.output, stub, options.socket); });
+    list->add_option("-o,--output", options_->output, "Format")->check(CLI::IsMember({"yaml", "json"}));
+    CLI::App* revoke = add_token(
+        tokens, "revoke", "Let nobody in by it any more, and end the streams of those who came in",
+        [](const Options& options, Stub* stub) { return revoke_token(options.token.id, stub, options.socket); });
+    revoke->add_option("ID", options_->token.id, "As list shows it")->required();
   }
 
   void add_views() {

@@ -12,11 +12,12 @@ std::string completion_script(const std::string& shell) {
     -o|--output) COMPREPLY=($(compgen -W "yaml json" -- "$word")); return ;;
   esac
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "apply diff get delete history rollback version completion" -- "$word"))
+    COMPREPLY=($(compgen -W "apply diff get delete history rollback token version completion" -- "$word"))
   elif ((COMP_CWORD == 2)); then
     case $command in
       get) COMPREPLY=($(compgen -W "$kinds all workloads" -- "$word")) ;;
       delete|history) COMPREPLY=($(compgen -W "$kinds" -- "$word")) ;;
+      token) COMPREPLY=($(compgen -W "create list revoke" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;
       apply|diff) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
     esac

@@ -21,13 +21,16 @@ def binary(variable):
 
 
 class ControlPlane:
-    """Keeps its objects in a folder and listens on free ports. End it by stop(), or use it as a context manager, which also
-    fails on a sanitizer's report."""
+    """Keeps its objects in a folder and listens on free ports, without TLS and tokens unless it is to be secure. End it by
+    stop(), or use it as a context manager, which also fails on a sanitizer's report."""
 
-    def __init__(self, folder, arguments=()):
+    def __init__(self, folder, arguments=(), secure=False, xds="127.0.0.1:0"):
         self.folder = folder
         self.socket = os.path.join(folder, "control.sock")
-        self.process = subprocess.Popen([binary("WEFT_CONTROL_BINARY"), "--data-dir", folder, "--xds-address", "127.0.0.1:0",
+        self.certificate = os.path.join(folder, "xds.crt")
+        if not secure:
+            arguments = ["--xds-insecure", *arguments]
+        self.process = subprocess.Popen([binary("WEFT_CONTROL_BINARY"), "--data-dir", folder, "--xds-address", xds,
                                          "--admin-address", "127.0.0.1:0", *arguments], stderr=subprocess.PIPE)
         self.output = Output(self.process.stderr)
         if not self.output.wait_for(lambda lines: "serves weftctl" in "\n".join(lines) and any(LISTENING.search(line) for line in lines)):
@@ -39,6 +42,20 @@ class ControlPlane:
         text = "\n---\n".join(json.dumps(each) for each in objects)
         subprocess.run([binary("WEFTCTL_BINARY"), "--socket", self.socket, "apply", "-f", "-"], input=text, check=True, capture_output=True,
                        text=True, timeout=LIMIT_S)
+
+    def weftctl(self, *arguments):
+        """What it prints; fails if it does not end well."""
+        return subprocess.run([binary("WEFTCTL_BINARY"), "--socket", self.socket, *arguments], check=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=LIMIT_S).stdout
+
+    def token(self, *arguments):
+        """A new join token's text."""
+        return self.weftctl("token", "create", *arguments).strip()
+
+    def workloads(self):
+        """State by name, of all that announced themselves."""
+        listed = json.loads(self.weftctl("get", "workloads", "-A", "-o", "json"))
+        return {each["name"]: each["state"] for each in listed.get("workloads", [])}
 
     def get_admin(self, path):
         with urllib.request.urlopen("http://%s:%d%s" % (*self.admin, path), timeout=10) as response:

@@ -37,6 +37,7 @@ using google::protobuf::Reflection;
 constexpr std::string_view kRedacted = "[redacted]";
 
 constexpr std::string_view kSecretFields[] = {
+    "envoy.config.core.v3.GrpcService.initial_metadata",
     "envoy.config.core.v3.GrpcService.GoogleGrpc.SslCredentials.private_key",
     "envoy.extensions.transport_sockets.tls.v3.TlsCertificate.private_key",
     "envoy.extensions.transport_sockets.tls.v3.TlsCertificate.pkcs12",

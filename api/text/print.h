@@ -16,7 +16,8 @@ struct PrintOptions {
   bool proto_names = true;
   // JSON only: indented by one space, else on one line.
   bool indent = true;
-  // Private keys, passwords, session ticket keys and generic secrets are printed as "[redacted]".
+  // Private keys, passwords, session ticket keys, generic secrets and the metadata of calls to control planes are
+  // printed as "[redacted]".
   bool redact_secrets = false;
 };
 

@@ -239,6 +239,7 @@ void LiveConfig::tick() {
   for (const auto& [name, entry] : clusters_.entries()) {
     if (entry.active != nullptr) entry.active->cluster->tick(loop_.now_ms());
   }
+  app_health_.tick();
 }
 
 }  // namespace weft::server

@@ -15,6 +15,7 @@
 #include "proxy/config/kept/kept_config.h"
 #include "proxy/config/report/reporter.h"
 #include "proxy/config/xds/grpc_sources.h"
+#include "proxy/server/app_health.h"
 #include "proxy/server/worker_thread.h"
 
 // The configuration as it is now: what the bootstrap says, and what its sources have brought since. Takes updates from
@@ -105,6 +106,7 @@ class LiveConfig final : private config::Intake,
   config::Sources sources_;
   config::Secrets secrets_;
   config::Clusters clusters_;
+  AppHealth app_health_{clusters_, reporter_};
   config::Routes routes_;
   config::Listeners listeners_;
   std::function<void(const std::string& line)> say_;

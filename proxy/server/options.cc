@@ -77,6 +77,11 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   app.add_option("--drain-time-s", options.drain_time_s, "Seconds that open connections get after SIGTERM")
       ->type_name("S")
       ->check(CLI::Range(0, 86400));
+  app.add_option(
+         "--drain-announce-ms", options.drain_announce_ms,
+         "Milliseconds to serve on after SIGTERM once the control plane is told, until others send nothing more")
+      ->type_name("MS")
+      ->check(CLI::Range(0, 600'000));
   app.add_flag("--allow-unsupported", options.allow_unsupported,
                "Warn of fields that are known but not supported, and go on without them");
   app.add_option("--keep-config", options.keep_config_dir,

@@ -24,6 +24,8 @@ struct Options {
   std::string keep_config_dir;  // Empty: nothing is kept.
   bool keep_private_keys = false;
   int64_t drain_time_s = 30;  // After SIGTERM, for what is open.
+  // Before that, from when the control plane is told that this proxy ends, until others send it nothing more.
+  int64_t drain_announce_ms = 1'000;
 };
 
 // Parses. `exit_code` ≥ 0: there is nothing to run (--help, --version, a wrong option; the text has been printed).

@@ -82,6 +82,7 @@ Server::Server(Options options)
       random_(base::system_seed()),
       ready_timer_(loop_.timers(), base::bind<&Server::on_discovery_over>(this)),
       house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
+      announce_timer_(loop_.timers(), base::bind<&Server::drain>(this)),
       drain_timer_(loop_.timers(), base::bind<&Server::check_drained>(this)) {}
 
 Server::~Server() = default;
@@ -111,9 +112,9 @@ int Server::run() {
   uint32_t workers = options_.concurrency != 0 ? options_.concurrency : available_cpus();
 
   if (options_.sidecar) {
-    if (absl::Status status = complete(options_.sidecar->options); !status.ok()) return fail(status);
+    if (absl::Status status = complete(*options_.sidecar); !status.ok()) return fail(status);
     if (options_.sidecar->print_bootstrap) {
-      say(config::sidecar_bootstrap(options_.sidecar->options));
+      say(config::sidecar_bootstrap(options_.sidecar->options, true));
       return 0;
     }
   }
@@ -221,12 +222,20 @@ void Server::shut_down() {
   if (drain_deadline_ms_ != 0) return;
   if (state_ == State::kStarting) return loop_.stop();
   state_ = State::kDraining;
-  drain_deadline_ms_ = loop_.now_ms() + options_.drain_time_s * 1000 + 1;
+  live_->reporter().set_draining();
+  int64_t announce_ms = live_->reporter().connected() ? options_.drain_announce_ms : 0;
+  drain_deadline_ms_ = loop_.now_ms() + announce_ms + options_.drain_time_s * 1000 + 1;
+  if (announce_ms == 0) return drain();
+  base::log_info(
+      absl::StrCat("the control plane is told; serving on for ", announce_ms, " ms, until others send nothing more"));
+  announce_timer_.arm(announce_ms);
+}
+
+void Server::drain() {
   base::log_info(
       absl::StrCat("draining: ", open_connections(), " connections have ", options_.drain_time_s, " s to end"));
   live_->stop_listening();
   for (auto& worker : workers_) worker->drain();
-  live_->reporter().set_draining();
   drain_timer_.arm(kDrainCheckMs * 2);
 }
 

@@ -37,7 +37,7 @@ class Server {
 
   // Stops listening; open connections end as their exchanges do.
   void drain_listeners();
-  // Drains and ends within the drain time.
+  // Tells the control plane, serves on until others know, then drains and ends within the drain time.
   void shut_down();
 
  private:
@@ -53,6 +53,7 @@ class Server {
   void on_discovery_over();
   void start_workers();
   void on_signal(int number);
+  void drain();
   void check_drained();
   void keep_house();
 
@@ -68,6 +69,7 @@ class Server {
   event::Timer ready_timer_;
   transport::Address admin_address_;  // As bound.
   event::Timer house_timer_;
+  event::Timer announce_timer_;
   event::Timer drain_timer_;
   int64_t drain_deadline_ms_ = 0;
   int64_t started_ms_ = 0;

@@ -2,8 +2,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
 
 #include "api/text/cat.h"
+#include "api/token/join_token.h"
 #include "proxy/transport/socket.h"
 
 namespace weft::server {
@@ -103,6 +109,21 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
   sidecar->add_option("--namespace", options.namespace_name, "The workload's namespace")
       ->capture_default_str()
       ->check(check_label);
+  auto* token_file =
+      sidecar
+          ->add_option("--token-file", command.token_file,
+                       "The join token, as `weftctl token create` printed it; by default $WEFT_TOKEN has it")
+          ->type_name("FILE");
+  auto* ca_file = sidecar
+                      ->add_option("--ca-file", options.access.ca_file,
+                                   "Who signed the control plane's certificate (PEM); by default it is known by its "
+                                   "fingerprint, which stands in the token")
+                      ->type_name("FILE");
+  sidecar
+      ->add_flag("--insecure", options.access.insecure,
+                 "Without TLS and token, to a control plane on this machine that runs with --xds-insecure")
+      ->excludes(token_file)
+      ->excludes(ca_file);
   auto* service = sidecar->add_option("--service", options.service, "The service that the workload is an endpoint of")
                       ->type_name("NAME")
                       ->check(check_label);
@@ -147,7 +168,50 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
   return sidecar;
 }
 
-absl::Status complete(config::SidecarOptions& options) {
+namespace {
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || (host.starts_with("127.") && check_ip(host).empty());
+}
+
+absl::Status read_token(const std::string& file, config::ControlAccess& access) {
+  std::string where = "$WEFT_TOKEN";
+  if (!file.empty()) {
+    where = file;
+    std::ifstream in(file, std::ios::binary);
+    std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    if (!in) return absl::NotFoundError(cat("--token-file ", file, ": cannot be read: ", strerror(errno)));
+    access.token = std::move(text);
+  } else if (const char* given = std::getenv("WEFT_TOKEN"); given != nullptr) {
+    access.token = given;
+  } else {
+    return absl::InvalidArgumentError(
+        "a join token is missing: --token-file FILE or $WEFT_TOKEN, with what `weftctl token create` printed; or "
+        "--insecure, for a control plane on this machine that runs with --xds-insecure");
+  }
+  absl::StatusOr<token::JoinToken> read = token::parse(access.token);
+  if (!read.ok()) return absl::InvalidArgumentError(cat(where, ": ", read.status().message()));
+  access.token = token::to_text(*read);
+  return absl::OkStatus();
+}
+
+absl::Status complete_access(SidecarCommand& command) {
+  config::ControlAccess& access = command.options.access;
+  if (!access.insecure) return read_token(command.token_file, access);
+  for (const HostPort& control : command.options.control_planes) {
+    if (is_loopback(control.host)) continue;
+    return absl::InvalidArgumentError(cat("--insecure: ", control.host,
+                                          " is not this machine, and who answers there could be anybody; expected a "
+                                          "join token (--token-file)"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status complete(SidecarCommand& command) {
+  config::SidecarOptions& options = command.options;
+  if (absl::Status status = complete_access(command); !status.ok()) return status;
   transport::Address own;
   if (!options.inbound_address.empty()) {
     own = transport::Address::parse_ip(options.inbound_address, 0);

@@ -14,14 +14,15 @@ namespace weft::server {
 
 struct SidecarCommand {
   config::SidecarOptions options;
+  std::string token_file;        // Of the join token; empty: $WEFT_TOKEN has it.
   bool print_bootstrap = false;  // Instead of running it.
 };
 
 // Adds the subcommand, whose words go to `command`, which outlives the app. A mistake is told as CLI11 does.
 CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command);
 
-// What follows from the rest: the address at which others reach the workload, and the node's id. An error says which
-// option is missing.
-absl::Status complete(config::SidecarOptions& options);
+// What follows from the rest: the join token, the address at which others reach the workload, and the node's id. An
+// error says which option is missing.
+absl::Status complete(SidecarCommand& command);
 
 }  // namespace weft::server

@@ -1,16 +1,24 @@
 """The command line of `weft-proxy sidecar`: what it prints, and what it says of mistakes."""
 
+import os
 import subprocess
+import tempfile
 import unittest
 
 from tests.integration.harness.proxy import weft_binary
 
-CONTROL = ["--control", "127.0.0.1:15010"]
+CONTROL = ["--control", "127.0.0.1:15010", "--insecure"]
 
 
-def sidecar(*arguments):
+TOKEN = "weft1_0123456789abcdef_" + "5e" * 32 + "_" + "f1" * 32
+
+
+def sidecar(*arguments, token=None):
+    environment = {name: value for name, value in os.environ.items() if name != "WEFT_TOKEN"}
+    if token is not None:
+        environment["WEFT_TOKEN"] = token
     return subprocess.run([weft_binary(), "sidecar", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          text=True, timeout=30)
+                          text=True, timeout=30, env=environment)
 
 
 class SidecarOptions(unittest.TestCase):
@@ -41,6 +49,32 @@ class SidecarOptions(unittest.TestCase):
         ]:
             with self.subTest(arguments):
                 self.assertIn(expected, self.refused(*arguments))
+
+    def test_a_token_comes_by_file_or_environment_and_is_not_shown(self):
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(TOKEN + "\n")
+            file.flush()
+            for run in (sidecar("--control", "127.0.0.1:15010", "--print-bootstrap", "--token-file", file.name),
+                        sidecar(*CONTROL[:2], "--print-bootstrap", token=TOKEN)):
+                self.assertEqual(0, run.returncode, run.stdout)
+                self.assertIn("f1" * 32, run.stdout)
+                self.assertIn("[redacted]", run.stdout)
+                self.assertNotIn("5e5e", run.stdout)
+
+    def test_without_a_good_token_it_does_not_begin(self):
+        for arguments, token, expected in [
+            (CONTROL[:2], None, "a join token is missing: --token-file FILE or $WEFT_TOKEN"),
+            (CONTROL[:2], "secret", "$WEFT_TOKEN: this is no join token"),
+            ([*CONTROL[:2], "--token-file", "/none"], None, "--token-file /none: cannot be read"),
+            ([*CONTROL[:2], "--token-file", "/dev/null"], None, "/dev/null: this is no join token: it is empty"),
+            (["--control", "10.0.0.1:15010", "--insecure"], None, "--insecure: 10.0.0.1 is not this machine"),
+            ([*CONTROL, "--token-file", "x"], None, "excludes"),
+        ]:
+            with self.subTest(arguments):
+                run = sidecar(*arguments, token=token)
+                self.assertEqual(1, run.returncode, run.stdout)
+                self.assertIn(expected, run.stdout)
+                self.assertNotIn("secret\"", run.stdout)
 
     def test_a_file_and_a_sidecar_exclude_each_other(self):
         run = subprocess.run([weft_binary(), "-c", "x.yaml", "sidecar", *CONTROL], capture_output=True, text=True, timeout=30)

@@ -2,9 +2,12 @@
 
 #include <charconv>
 
+#include "absl/strings/escaping.h"
 #include "api/text/cat.h"
 #include "api/text/print.h"
+#include "api/token/join_token.h"
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 #include "proxy/transport/byte_stream.h"
 
@@ -14,6 +17,7 @@ namespace {
 namespace bootstrap_v3 = envoy::config::bootstrap::v3;
 namespace cluster_v3 = envoy::config::cluster::v3;
 namespace core_v3 = envoy::config::core::v3;
+namespace tls_v3 = envoy::extensions::transport_sockets::tls::v3;
 using envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 using google::protobuf::Value;
 using text::cat;
@@ -80,7 +84,31 @@ void set_address(const HostPort& from, core_v3::Address& to) {
   to.mutable_socket_address()->set_port_value(from.port);
 }
 
-void set_control_plane(const std::string& name, const HostPort& at, cluster_v3::Cluster& cluster) {
+void set_tls(const ControlAccess& access, const std::string& host, bool is_ip, cluster_v3::Cluster& cluster) {
+  tls_v3::UpstreamTlsContext tls;
+  auto& common = *tls.mutable_common_tls_context();
+  common.add_alpn_protocols("h2");
+  common.mutable_tls_params()->set_tls_minimum_protocol_version(tls_v3::TlsParameters::TLSv1_2);
+  if (!is_ip) tls.set_sni(host);
+  auto& validation = *common.mutable_validation_context();
+  if (access.ca_file.empty()) {
+    absl::StatusOr<token::JoinToken> token = token::parse(access.token);
+    if (token.ok()) {
+      validation.add_verify_certificate_hash(absl::BytesToHexString(
+          {reinterpret_cast<const char*>(token->fingerprint.data()), token->fingerprint.size()}));
+    }
+  } else {
+    validation.mutable_trusted_ca()->set_filename(access.ca_file);
+    auto* name = validation.add_match_typed_subject_alt_names();
+    name->set_san_type(is_ip ? tls_v3::SubjectAltNameMatcher::IP_ADDRESS : tls_v3::SubjectAltNameMatcher::DNS);
+    name->mutable_matcher()->set_exact(host);
+  }
+  cluster.mutable_transport_socket()->set_name("envoy.transport_sockets.tls");
+  cluster.mutable_transport_socket()->mutable_typed_config()->PackFrom(tls);
+}
+
+void set_control_plane(const std::string& name, const HostPort& at, const ControlAccess& access,
+                       cluster_v3::Cluster& cluster) {
   cluster.set_name(name);
   bool is_ip = transport::Address::parse_ip(at.host, at.port).family != transport::Address::Family::kNone;
   cluster.set_type(is_ip ? cluster_v3::Cluster::STATIC : cluster_v3::Cluster::STRICT_DNS);
@@ -94,6 +122,7 @@ void set_control_plane(const std::string& name, const HostPort& at, cluster_v3::
   keepalive->mutable_interval()->set_seconds(kPingIntervalS);
   keepalive->mutable_timeout()->set_seconds(kPingTimeoutS);
   (*cluster.mutable_typed_extension_protocol_options())[kHttpOptions].PackFrom(http);
+  if (!access.insecure) set_tls(access, at.host, is_ip, cluster);
 }
 
 }  // namespace
@@ -114,7 +143,7 @@ bool parse_host_port(const std::string& text, HostPort* result) {
   return true;
 }
 
-std::string sidecar_bootstrap(const SidecarOptions& options) {
+std::string sidecar_bootstrap(const SidecarOptions& options, bool for_people) {
   bootstrap_v3::Bootstrap bootstrap;
   set_node(options, *bootstrap.mutable_node());
   set_address(options.admin, *bootstrap.mutable_admin()->mutable_address());
@@ -128,10 +157,18 @@ std::string sidecar_bootstrap(const SidecarOptions& options) {
   }
   for (size_t i = 0; i < options.control_planes.size(); ++i) {
     std::string name = i == 0 ? "weft-control" : cat("weft-control-", i + 1);
-    set_control_plane(name, options.control_planes[i], *bootstrap.mutable_static_resources()->add_clusters());
-    ads.add_grpc_services()->mutable_envoy_grpc()->set_cluster_name(name);
+    set_control_plane(name, options.control_planes[i], options.access,
+                      *bootstrap.mutable_static_resources()->add_clusters());
+    auto* service = ads.add_grpc_services();
+    service->mutable_envoy_grpc()->set_cluster_name(name);
+    if (options.access.insecure) continue;
+    auto* header = service->add_initial_metadata();
+    header->set_key("authorization");
+    header->set_value(cat("Bearer ", options.access.token));
   }
-  return text::print_yaml(bootstrap);
+  text::PrintOptions print;
+  print.redact_secrets = for_people;
+  return text::print_yaml(bootstrap, print);
 }
 
 }  // namespace weft::config

@@ -26,6 +26,13 @@ struct HealthProbe {
   int64_t interval_ms = 5'000;
 };
 
+// How the control plane is known for the one that is meant, and by what the sidecar is let in.
+struct ControlAccess {
+  bool insecure = false;  // Neither; for a control plane on this machine.
+  std::string token;      // A join token, which api/token can read.
+  std::string ca_file;    // In place of the token's fingerprint: who signed the control plane's certificate.
+};
+
 struct SidecarOptions {
   std::vector<HostPort> control_planes;  // At least one; the next one is tried when one does not answer.
   std::string namespace_name = "default";
@@ -36,12 +43,13 @@ struct SidecarOptions {
   uint16_t outbound_port = 15001;  // On loopback; 0: none.
   std::vector<std::string> scope;  // "service" or "namespace/service"; empty: all that it may see.
   HealthProbe health;
+  ControlAccess access;
   HostPort admin{"127.0.0.1", 15000};
   std::string node_id;
 };
 
 // An Envoy v3 bootstrap as YAML: clusters and listeners by one aggregated delta stream from the control planes, and the
-// node's metadata as control-plane/README.md lists them.
-std::string sidecar_bootstrap(const SidecarOptions& options);
+// node's metadata as control-plane/README.md lists them. `for_people`: without the join token.
+std::string sidecar_bootstrap(const SidecarOptions& options, bool for_people = false);
 
 }  // namespace weft::config

@@ -24,6 +24,8 @@ class Reporter final : public ResourceWatcher,
   void on_connected(const xds::ControlPlane& control_plane, const envoy::config::core::v3::Node& node,
                     std::string_view server_name) override;
   void on_disconnected() override;
+  // A control plane listens to what is told.
+  bool connected() const { return open_; }
   // The process is about to end.
   void set_draining();
   // How the application beside the proxy is, where somebody checks it.

@@ -4,6 +4,7 @@
 
 #include "api/text/parse.h"
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 
 namespace weft::config {
 namespace {
@@ -16,8 +17,13 @@ envoy::config::bootstrap::v3::Bootstrap made_of(const SidecarOptions& options) {
   return bootstrap;
 }
 
+constexpr char kToken[] =
+    "weft1_0123456789abcdef_000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f_"
+    "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0efeeedecebeae9e8e7e6e5e4e3e2e1e0";
+
 SidecarOptions cart() {
   SidecarOptions options;
+  options.access.token = kToken;
   options.control_planes = {{"127.0.0.1", 15010}};
   options.namespace_name = "shop";
   options.service = "cart";
@@ -86,6 +92,53 @@ TEST_CASE("each control plane is a cluster, resolved when it is a name, and all 
   CHECK(ads.grpc_services(1).envoy_grpc().cluster_name() == clusters[1].name());
   CHECK(bootstrap.dynamic_resources().has_cds_config());
   CHECK(bootstrap.dynamic_resources().has_lds_config());
+}
+
+envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext tls_of(
+    const envoy::config::cluster::v3::Cluster& cluster) {
+  envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext tls;
+  REQUIRE(cluster.transport_socket().typed_config().UnpackTo(&tls));
+  return tls;
+}
+
+TEST_CASE("the control plane is known by the fingerprint in the token, which is shown to it and not to people") {
+  auto bootstrap = made_of(cart());
+  auto tls = tls_of(bootstrap.static_resources().clusters(0));
+  const auto& validation = tls.common_tls_context().validation_context();
+  REQUIRE(validation.verify_certificate_hash_size() == 1);
+  CHECK(validation.verify_certificate_hash(0) == std::string(kToken).substr(88));
+  CHECK_FALSE(validation.has_trusted_ca());
+  const auto& metadata = bootstrap.dynamic_resources().ads_config().grpc_services(0).initial_metadata();
+  REQUIRE(metadata.size() == 1);
+  CHECK(metadata[0].key() == "authorization");
+  CHECK(metadata[0].value() == std::string("Bearer ") + kToken);
+  std::string shown = sidecar_bootstrap(cart(), true);
+  CHECK(shown.find("[redacted]") != std::string::npos);
+  CHECK(shown.find("000102030405") == std::string::npos);
+}
+
+TEST_CASE("with a CA the control plane must be who it is called") {
+  SidecarOptions options = cart();
+  options.access.ca_file = "ca.pem";
+  options.control_planes = {{"127.0.0.1", 15010}, {"control.mesh", 15011}};
+  auto bootstrap = made_of(options);
+  for (const auto& [index, name] : {std::pair(0, "127.0.0.1"), {1, "control.mesh"}}) {
+    auto tls = tls_of(bootstrap.static_resources().clusters(index));
+    const auto& validation = tls.common_tls_context().validation_context();
+    CHECK(validation.trusted_ca().filename() == "ca.pem");
+    CHECK(validation.match_typed_subject_alt_names(0).matcher().exact() == name);
+    CHECK(validation.verify_certificate_hash().empty());
+    CHECK(tls.sni() == (index == 0 ? "" : name));
+  }
+}
+
+TEST_CASE("a control plane on the same machine may do without TLS and token") {
+  SidecarOptions options = cart();
+  options.access = {};
+  options.access.insecure = true;
+  auto bootstrap = made_of(options);
+  CHECK_FALSE(bootstrap.static_resources().clusters(0).has_transport_socket());
+  CHECK(bootstrap.dynamic_resources().ads_config().grpc_services(0).initial_metadata().empty());
 }
 
 }  // namespace weft::config

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "proxy/config/dynamic/clusters.h"
+#include "proxy/config/report/reporter.h"
+
+// Tells the control plane how the application beside the proxy is, when it changes: the verdict of the active health
+// checks of the cluster "inbound", which is how weft-control calls the one for it. Main thread.
+
+namespace weft::server {
+
+class AppHealth {
+ public:
+  // Both outlive it.
+  AppHealth(const config::Clusters& clusters, config::report::Reporter& reporter)
+      : clusters_(clusters), reporter_(reporter) {}
+
+  // Every half second or so.
+  void tick();
+
+ private:
+  const config::Clusters& clusters_;
+  config::report::Reporter& reporter_;
+  v1::WorkloadReport::Health told_ = v1::WorkloadReport::UNKNOWN;
+};
+
+}  // namespace weft::server

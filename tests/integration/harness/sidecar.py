@@ -1,0 +1,62 @@
+"""A `weft-proxy sidecar` of a test's own, next to an application that the test plays."""
+
+import os
+import signal
+import socket
+import subprocess
+
+from tests.integration.harness import http1
+from tests.integration.harness.proxy import SANITIZER, Output, weft_binary
+
+STOP_LIMIT_S = 30
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Sidecar:
+    """Joins `control` (a ControlPlane) by a token, if one is given, as a replica of a service whose application listens on
+    app_port. As a context manager it is ended by SIGTERM, and fails on a sanitizer's report."""
+
+    def __init__(self, control, service, app_port, token=None, name=None, arguments=()):
+        self.inbound_port, self.outbound_port = free_port(), free_port()
+        self.name = name or f"{service}-{self.inbound_port}"
+        command = [weft_binary(), "sidecar", "--control", "%s:%d" % control.xds, "--namespace", "shop", "--service", service, "--app-port",
+                   str(app_port), "--inbound-address", "127.0.0.1", "--inbound-port", str(self.inbound_port), "--outbound-port",
+                   str(self.outbound_port), "--admin-address", "127.0.0.1:0", "--concurrency", "1", "--node-id", self.name, *arguments]
+        environment = {**os.environ, "WEFT_TOKEN": token} if token else os.environ
+        if not token:
+            command.append("--insecure")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+        self.output = Output(self.process.stdout)
+
+    def get(self, host, path="/"):
+        """(status, body) of a GET that the application sends through its sidecar; None if there was no answer."""
+        try:
+            with http1.Client(("127.0.0.1", self.outbound_port)) as client:
+                client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                response = client.response()
+                return response.status, response.body.decode()
+        except (OSError, http1.Malformed, http1.Truncated):
+            return None
+
+    def stop(self, how=signal.SIGTERM):
+        """Its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        code = self.process.wait(STOP_LIMIT_S)
+        self.output.join()
+        self.process.stdout.close()
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.process.stdout.closed:
+            return
+        code = self.stop(signal.SIGTERM if kind is None else signal.SIGKILL)
+        if kind is None and (code or SANITIZER.search(self.output.text())):
+            raise AssertionError(f"the sidecar ended with {code}:\n" + self.output.text()[-8000:])

@@ -6,7 +6,6 @@ import concurrent.futures
 import json
 import os
 import pathlib
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from tests.integration.harness import bootstrap
 from tests.integration.harness.backend import Backend
 from tests.integration.harness.control_plane import ControlPlane
 from tests.integration.harness.http1 import Client
+from tests.integration.harness.ports import free_port
 from tests.integration.harness.proxy import Proxy
 
 LIMIT_S = 30
@@ -35,10 +35,6 @@ def wait_until(condition, what):
             raise AssertionError(what() if callable(what) else what)
         pause.wait(0.02)
 
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def service(name, port, protocol="http"):

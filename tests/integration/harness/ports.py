@@ -1,4 +1,4 @@
-"""Where a process listens that does not say it."""
+"""Ports for processes that must be told one, and where a process that says nothing listens."""
 
 import os
 import pathlib
@@ -10,10 +10,18 @@ LIMIT_S = 20
 LISTEN = "0A"
 
 
+def free_ports(count):
+    """Different ports of loopback on which nobody listens."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [listener.getsockname()[1] for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
 def free_port():
-    """A port that was free a moment ago, for what cannot say which one it took."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def process_ports(process):

@@ -2,18 +2,13 @@
 
 import os
 import signal
-import socket
 import subprocess
 
 from tests.integration.harness import http1
+from tests.integration.harness.ports import free_ports
 from tests.integration.harness.proxy import SANITIZER, Output, weft_binary
 
 STOP_LIMIT_S = 30
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Sidecar:
@@ -21,7 +16,7 @@ class Sidecar:
     app_port. As a context manager it is ended by SIGTERM, and fails on a sanitizer's report."""
 
     def __init__(self, control, service, app_port, token=None, name=None, arguments=()):
-        self.inbound_port, self.outbound_port = free_port(), free_port()
+        self.inbound_port, self.outbound_port = free_ports(2)
         self.name = name or f"{service}-{self.inbound_port}"
         command = [weft_binary(), "sidecar", "--control", "%s:%d" % control.xds, "--namespace", "shop", "--service", service, "--app-port",
                    str(app_port), "--inbound-address", "127.0.0.1", "--inbound-port", str(self.inbound_port), "--outbound-port",

@@ -234,8 +234,9 @@ bool Subscription::refuse(std::string_view nonce, std::string_view reason, int64
   for (const Change& change : changes) {
     if (!wants(change.name)) continue;
     if (change.resource == nullptr) {
-      // Nothing can be wrong with what is gone; it goes with the next response that is accepted.
-      if (held_.contains(change.name)) due_.try_emplace(change.name, false);
+      // Nothing can be wrong with what is gone; it goes with the next response that is accepted. Perhaps it has gone
+      // already: should it be there again before, it is sent whatever is held.
+      if (held_.contains(change.name)) due_[change.name] = true;
       continue;
     }
     candidates.push_back(&change);

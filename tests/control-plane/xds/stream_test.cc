@@ -239,6 +239,26 @@ TEST_CASE("a refusal that names nothing is narrowed down to the one that is mean
   CHECK(clusters.refusals().contains("c13"));
 }
 
+TEST_CASE("what went with a refused response and is there again is sent again") {
+  Fixture f(Form::kStateOfTheWorld);
+  f.set(Type::kCluster, "a");
+  f.ask(Type::kCluster);
+  f.ask(Type::kCluster, {}, f.sent(Type::kCluster).nonce);
+  f.ask(Type::kRoute, {"r"});
+  // A client that takes what it can has let "a" go.
+  f.remove(Type::kCluster, "a");
+  f.ask(Type::kCluster, {}, f.sent(Type::kCluster).nonce, "no");
+  REQUIRE(f.view
+              .apply({{Type::kCluster, "a", resource(Type::kCluster, "a")},
+                      {Type::kRoute, "r", resource(Type::kRoute, "r", 0, {{Type::kCluster, "a"}})}})
+              .ok());
+  const Response again = f.sent(Type::kCluster);
+  CHECK(names_of(again.resources) == Names{"a"});
+  CHECK(f.is_silent());
+  f.ask(Type::kCluster, {}, again.nonce);
+  CHECK(names_of(f.sent(Type::kRoute).resources) == Names{"r"});
+}
+
 TEST_CASE("after a reconnection only what is different is sent") {
   Fixture f(Form::kDelta);
   f.set(Type::kCluster, "same");

@@ -22,6 +22,7 @@
 #include "control-plane/ca/tokens.h"
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
+#include "control-plane/server/proxies_service.h"
 #include "control-plane/server/xds_server.h"
 #include "control-plane/source/sqlite/sqlite_store.h"
 
@@ -31,6 +32,7 @@ using text::cat;
 
 namespace {
 
+constexpr int kShutdownMs = 1000;
 constexpr int kMaxRequestBytes = 64 << 20;
 constexpr char kDatabase[] = "/weft.db";
 constexpr char kWorkloads[] = "/workloads.db";
@@ -45,7 +47,8 @@ absl::StatusOr<std::unique_ptr<Control>> open(const Options& options) {
   return Control::create(*std::move(store), &base::system_clock());
 }
 
-absl::StatusOr<std::unique_ptr<grpc::Server>> serve(const std::string& socket, grpc::Service* service) {
+absl::StatusOr<std::unique_ptr<grpc::Server>> serve(const std::string& socket,
+                                                    const std::vector<grpc::Service*>& services) {
   constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
   if (socket.size() > kMaxPath) {
     return absl::InvalidArgumentError(cat("the socket's path has ", socket.size(), " bytes, at most ", kMaxPath,
@@ -54,7 +57,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> serve(const std::string& socket, g
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  builder.RegisterService(service);
+  for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return absl::UnavailableError(cat("cannot listen on ", socket));
   return server;
@@ -122,7 +125,9 @@ int run(const Options& options) {
   xds.set_on_workloads(
       [&control](const std::vector<registry::WorkloadChange>& changes) { (*control)->apply_workloads(changes); });
   ControlService service(control->get(), {tokens->get(), fingerprint}, version());
-  const auto server = serve(options.control_socket, &service);
+  ProxiesService proxies(xds, base::system_clock());
+  ClientStatusService client_status(xds);
+  const auto server = serve(options.control_socket, {&service, &proxies, &client_status});
   if (!server.ok()) return fail(server.status());
   const absl::Status started = xds.start({options.xds_address, options.admin_address});
   if (!started.ok()) return fail(started);
@@ -136,7 +141,8 @@ int run(const Options& options) {
   int signal = 0;
   sigwait(&ends, &signal);
   base::log_info(cat("ends on ", strsignal(signal)));
-  (*server)->Shutdown();
+  // Who waits for a commit to be applied waits no more.
+  (*server)->Shutdown(gpr_time_from_millis(kShutdownMs, GPR_TIMESPAN));
   return 0;
 }
 

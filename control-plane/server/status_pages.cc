@@ -68,6 +68,15 @@ std::string metrics(const xds::Hub& hub, const Mesh& mesh, const ca::Tokens* tok
     add("acknowledged", counts.acknowledged);
     add("refused", counts.refused);
   }
+  add_metric("weft_control_refused_resources", "gauge", "Resources that connected nodes refuse as they are now.", out);
+  for (const snapshot::Type type : snapshot::kTypes) {
+    size_t refused = 0;
+    for (const auto& [id, session] : hub.sessions()) {
+      if (session.stream != nullptr) refused += session.stream->subscription(type).refusals().size();
+    }
+    absl::StrAppend(&out, "weft_control_refused_resources{type=\"", std::string(snapshot::type_name(type)), "\"} ",
+                    refused, "\n");
+  }
   if (tokens != nullptr) add_refused_streams(*tokens, out);
   return out;
 }

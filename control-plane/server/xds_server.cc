@@ -3,6 +3,7 @@
 #include <grpcpp/server_builder.h>
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "api/text/cat.h"
@@ -87,6 +88,15 @@ void XdsServer::push(int64_t now_ms) {
   if (!brought.has_value()) return;
   const std::vector<const snapshot::View*> changed = mesh_.take_changed();
   hub_.push(*brought, &changed);
+}
+
+void XdsServer::ask(const std::function<void(xds::Hub& hub)>& task) {
+  std::promise<void> done;
+  loop_.post([&] {
+    task(hub_);
+    done.set_value();
+  });
+  done.get_future().wait();
 }
 
 absl::Status XdsServer::start(const Addresses& addresses) {

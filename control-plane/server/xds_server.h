@@ -62,6 +62,9 @@ class XdsServer {
   // Ends all streams.
   void stop();
 
+  // Calls `task` on the hub's thread and returns when it has run. Not from that thread, and not after stop().
+  void ask(const std::function<void(xds::Hub& hub)>& task);
+
  private:
   void tell_workloads();
   void push(int64_t now_ms);

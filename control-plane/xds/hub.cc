@@ -134,9 +134,9 @@ void Hub::handle(SessionId id, Request request) {
     total.refused += now.refused - before.refused;
     views_.heard(*session.view, *type, session.stream->subscription(*type));
     if (now.refused != before.refused) {
-      session.progress->on_refused(
-          absl::StrCat(std::string(snapshot::type_name(*type)), ": ", request.error_detail().message()),
-          *session.stream);
+      const std::string type_name(snapshot::type_name(*type));
+      session.progress->on_refused(*type, absl::StrCat(type_name, ": ", request.error_detail().message()),
+                                   *session.stream);
     }
   }
   flush(session);

@@ -33,9 +33,10 @@ void Progress::on_held(Type type, const std::string& name, uint64_t before, uint
   if (tells_of(type)) applied_.on_acknowledged(type, name, before, version, stream.acknowledged(type));
 }
 
-void Progress::on_refused(const std::string& reason, const Stream& stream) {
+void Progress::on_refused(Type type, const std::string& reason, const Stream& stream) {
+  const Stream::Pushes refused = stream.last_refused(type);
   for (Waiting& waiting : waiting_) {
-    if (!waiting.is_acknowledged && waiting.epoch <= stream.epoch()) waiting.refusal = reason;
+    if (waiting.epoch > refused.after && waiting.epoch <= refused.until) waiting.refusal = reason;
   }
 }
 
@@ -103,7 +104,8 @@ void Progress::advance(const Stream& stream, int64_t now_ms) {
     if (!std::exchange(waiting.is_acknowledged, true)) rollouts_.acknowledged(waiting.epoch, id_, now_ms);
   }
   while (!waiting_.empty() && waiting_.front().epoch <= applied) {
-    rollouts_.ended(waiting_.front().epoch, {id_, node_, std::move(waiting_.front().refusal)}, now_ms);
+    Verdict verdict{id_, node_, std::move(waiting_.front().refusal), source_ == Source::kAcknowledgement};
+    rollouts_.ended(waiting_.front().epoch, std::move(verdict), now_ms);
     waiting_.pop_front();
   }
 }

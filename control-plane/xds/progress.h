@@ -33,15 +33,13 @@ class Progress {
   const Applied& applied() const { return applied_; }
   // Of all that it was to run by then, the newest commit that it runs; 0 if it has not come so far.
   Revision applied_revision() const;
-  // It runs all that there is for it.
-  bool is_current() const { return is_started_ && waiting_.empty(); }
 
   // It is sent something of this push.
   void concern(Epoch epoch, bool is_late);
   // What it acknowledged changed what it holds.
   void on_held(Type type, const std::string& name, uint64_t before, uint64_t version, const Stream& stream);
-  // It refuses something that it was sent.
-  void on_refused(const std::string& reason, const Stream& stream);
+  // It refuses something of the last response of this type.
+  void on_refused(Type type, const std::string& reason, const Stream& stream);
 
   // The node will report of what it runs, on a stream that begins with everything; or that stream is gone.
   void await_report();

@@ -65,6 +65,7 @@ void Rollouts::ended(Epoch epoch, Verdict verdict, int64_t now_ms) {
   if (member == push.pending.end()) return;
   if (verdict.refusal.empty()) {
     ++push.applied;
+    if (verdict.is_acknowledged_only) ++push.acknowledged_only;
     if (!member->second.is_late) to_applied_.add(now_ms - push.committed_ms);
   } else {
     ++push.refused;
@@ -102,6 +103,7 @@ Rollout Rollouts::of(Revision revision) const {
     out.concerned += push.concerned;
     out.acknowledged += push.acknowledged;
     out.applied += push.applied;
+    out.acknowledged_only += push.acknowledged_only;
     out.refused += push.refused;
     for (const Verdict& verdict : push.refusals) {
       if (out.refusals.size() < Rollout::kMaxTold) out.refusals.push_back(verdict);

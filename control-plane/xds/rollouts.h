@@ -35,6 +35,8 @@ struct Verdict {
   std::string node;
   // Empty: it runs it.
   std::string refusal;
+  // It does not tell what it runs, and has acknowledged it.
+  bool is_acknowledged_only = false;
 };
 
 // Of one commit.
@@ -47,6 +49,8 @@ struct Rollout {
   size_t acknowledged = 0;
   // Those that run it, or acknowledged it and do not tell what they run.
   size_t applied = 0;
+  // Of these, those that do not tell.
+  size_t acknowledged_only = 0;
   // Those that refused something of it; at most kMaxTold are named.
   size_t refused = 0;
   std::vector<Verdict> refusals;
@@ -103,6 +107,7 @@ class Rollouts {
     size_t concerned = 0;
     size_t acknowledged = 0;
     size_t applied = 0;
+    size_t acknowledged_only = 0;
     size_t refused = 0;
     std::vector<Verdict> refusals;
   };

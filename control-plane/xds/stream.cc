@@ -52,6 +52,7 @@ void Stream::answer(Type type, std::string_view nonce, const std::string* error)
   if (!answers) return;
   ++(error == nullptr ? counts.acknowledged : counts.refused);
   Answered& answered = answered_[static_cast<size_t>(type)];
+  if (error != nullptr) answered.refused = {answered.through, answered.sent};
   if (at(type).is_settled()) {
     answered.through = epoch_;
   } else if (error == nullptr) {
@@ -149,6 +150,7 @@ Response Stream::respond(Type type, std::vector<Change> changes) {
   response.resources = at(type).send(std::move(changes), response.nonce);
   // What is still due goes with a later response.
   Answered& answered = answered_[static_cast<size_t>(type)];
+  answered.sent = epoch_;
   answered.with_flight = at(type).owes_more() ? answered.through : epoch_;
   response.is_first = last_nonce_ == 1;
   response.version = version_of(response.resources);

@@ -70,6 +70,12 @@ class Stream {
   // The newest push of which the client has answered to everything that it was to be sent; of one type, or of all.
   uint64_t acknowledged(Type type) const;
   uint64_t acknowledged() const;
+  // Of the response that was refused last: it brought what the pushes after `after` and up to `until` changed.
+  struct Pushes {
+    uint64_t after = 0;
+    uint64_t until = 0;
+  };
+  Pushes last_refused(Type type) const { return answered_[static_cast<size_t>(type)].refused; }
 
   // Told of what the client holds anew, by its acknowledgement.
   using OnHeld = std::function<void(Type type, const std::string& name, uint64_t before, uint64_t version)>;
@@ -94,6 +100,9 @@ class Stream {
   struct Answered {
     uint64_t through = 0;
     uint64_t with_flight = 0;
+    // When what is in flight was sent.
+    uint64_t sent = 0;
+    Pushes refused;
   };
   std::array<Answered, snapshot::kTypeCount> answered_;
   OnHeld on_held_;

@@ -62,11 +62,14 @@ bool list_files(const std::string& path, std::vector<std::string>* files) {
 
 }  // namespace
 
-std::unique_ptr<v1::Control::Stub> connect(const std::string& socket) {
+std::shared_ptr<grpc::Channel> connect_channel(const std::string& socket) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxAnswerBytes);
-  return v1::Control::NewStub(
-      grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments));
+  return grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
+}
+
+std::unique_ptr<v1::Control::Stub> connect(const std::string& socket) {
+  return v1::Control::NewStub(connect_channel(socket));
 }
 
 int tell(const grpc::Status& status, const std::string& socket) {

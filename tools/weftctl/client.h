@@ -17,8 +17,10 @@ enum ExitCode {
   kWrongUse = 2,   // the command line, or a file that cannot be read
   kRefused = 3,    // the control plane says no, and why
   kUnreachable = 4,
+  kNotApplied = 5,  // only with --wait: a proxy refused the change, or has not applied it in time
 };
 
+std::shared_ptr<grpc::Channel> connect_channel(const std::string& socket);
 std::unique_ptr<v1::Control::Stub> connect(const std::string& socket);
 
 // Prints why a call failed, on standard error; says how to end.

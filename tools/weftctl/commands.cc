@@ -11,6 +11,8 @@
 
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/completion.h"
+#include "tools/weftctl/proxies.h"
+#include "tools/weftctl/proxies_text.h"
 #include "tools/weftctl/text.h"
 #include "tools/weftctl/tokens.h"
 #include "tools/weftctl/workloads.h"
@@ -36,6 +38,10 @@ struct Options {
   uint64_t revision = 0;
   std::string shell;
   TokenOptions token;
+  bool wait = false;
+  std::string timeout = "30s";
+  std::string proxy;
+  std::string proxy_types;
 };
 
 using Stub = v1::Control::Stub;
@@ -74,6 +80,13 @@ void print_outcomes(const v1::ApplyResponse& response, bool dry_run) {
   std::cout << (dry_run ? "dry run; the newest revision is still " : "revision ") << response.revision() << "\n";
 }
 
+// What was changed has been told; with --wait, it is waited for.
+int finish_change(const Options& options, const v1::ApplyResponse& response) {
+  print_outcomes(response, options.dry_run);
+  if (!options.wait) return kDone;
+  return await_applied(options.socket, response.revision(), *parse_duration_ms(options.timeout));
+}
+
 int apply(const Options& options, Stub* stub) {
   v1::ApplyRequest request;
   request.set_dry_run(options.dry_run);
@@ -81,8 +94,7 @@ int apply(const Options& options, Stub* stub) {
   grpc::ClientContext context;
   v1::ApplyResponse response;
   if (const int code = tell(stub->Apply(&context, request, &response), options.socket); code != kDone) return code;
-  print_outcomes(response, options.dry_run);
-  return kDone;
+  return finish_change(options, response);
 }
 
 int diff(const Options& options, Stub* stub) {
@@ -114,8 +126,7 @@ int remove(const Options& options, Stub* stub) {
   grpc::ClientContext context;
   v1::ApplyResponse response;
   if (const int code = tell(stub->Delete(&context, request, &response), options.socket); code != kDone) return code;
-  print_outcomes(response, options.dry_run);
-  return kDone;
+  return finish_change(options, response);
 }
 
 std::string json_list(const v1::GetResponse& response) {
@@ -180,8 +191,7 @@ int roll_back(const Options& options, Stub* stub) {
   grpc::ClientContext context;
   v1::ApplyResponse response;
   if (const int code = tell(stub->Rollback(&context, request, &response), options.socket); code != kDone) return code;
-  print_outcomes(response, options.dry_run);
-  return kDone;
+  return finish_change(options, response);
 }
 
 int version(const Options& options, Stub* stub) {
@@ -204,6 +214,7 @@ class CommandLine {
     add_changes();
     add_views();
     add_tokens();
+    add_proxies();
   }
 
   CLI::App& app() { return app_; }
@@ -223,8 +234,23 @@ class CommandLine {
     return command->add_option("-f,--filename", options_->files,
                                "Files and folders of YAML or JSON; - is standard input");
   }
-  void add_dry_run(CLI::App* command) {
-    command->add_flag("--dry-run", options_->dry_run, "Check and tell everything, change nothing");
+  // What every command that changes something has.
+  void add_change_options(CLI::App* command) {
+    CLI::Option* dry_run =
+        command->add_flag("--dry-run", options_->dry_run, "Check and tell everything, change nothing");
+    CLI::Option* wait =
+        command->add_flag("--wait", options_->wait,
+                          "Wait until all connected proxies that the change concerns run it; exits with "
+                          "5 if one refuses it or the time is over");
+    wait->excludes(dry_run);
+    const auto is_duration = [](const std::string& text) {
+      return parse_duration_ms(text).has_value() ? std::string()
+                                                 : "\"" + text + "\" is no duration, expected such as 500ms, 30s or 2m";
+    };
+    command->add_option("--timeout", options_->timeout, "How long --wait waits")
+        ->capture_default_str()
+        ->needs(wait)
+        ->check(CLI::Validator(is_duration, "DURATION"));
   }
   void add_namespace(CLI::App* command) {
     command->add_option("-n,--namespace", options_->namespace_name, "Namespace; \"default\" if not given");
@@ -233,17 +259,38 @@ class CommandLine {
   void add_changes() {
     CLI::App* command = add("apply", "Create or change objects, all or none", apply);
     add_files(command)->required();
-    add_dry_run(command);
+    add_change_options(command);
     add_files(add("diff", "What apply would change; exits with 1 if anything", diff))->required();
     command = add("delete", "Delete objects", remove);
     CLI::Option* kind = command->add_option("KIND", options_->kind, "Kind, as service or svc");
     command->add_option("NAME", options_->name, "Name")->needs(kind);
     add_files(command);
     add_namespace(command);
-    add_dry_run(command);
+    add_change_options(command);
     command = add("rollback", "Make everything as it was at a revision", roll_back);
     command->add_option("REVISION", options_->revision, "As history shows it")->required();
-    add_dry_run(command);
+    add_change_options(command);
+  }
+
+  void add_proxies() {
+    CLI::App* command =
+        add("proxy-status", "How the connected proxies stand: what was sent, runs, or was refused",
+            [](const Options& options, Stub*) { return proxy_status(options.socket, options.proxy, options.output); });
+    command->add_option("PROXY", options_->proxy, "Its id; all if not given");
+    add_output(command);
+    command = add("proxy-config", "What a proxy was given and runs", [](const Options& options, Stub*) {
+      return proxy_config(options.socket, options.proxy_types, options.proxy, options.output);
+    });
+    command->add_option("TYPE", options_->proxy_types, "What of it")
+        ->required()
+        ->check(CLI::IsMember({"listeners", "routes", "clusters", "endpoints", "secrets"}));
+    command->add_option("PROXY", options_->proxy, "Its id, as proxy-status shows it")->required();
+    add_output(command);
+  }
+
+  void add_output(CLI::App* command) {
+    command->add_option("-o,--output", options_->output, "Format; a table if not given")
+        ->check(CLI::IsMember({"yaml", "json"}));
   }
 
   CLI::App* add_token(CLI::App* tokens, const std::string& name, const std::string& help, Run run) {

@@ -3,7 +3,10 @@
 namespace weft::weftctl {
 
 std::string completion_script(const std::string& shell) {
-  constexpr char kScript[] = R"(_weftctl() {
+  constexpr char kScript[] = R"sh(_weftctl_proxies() {
+  weftctl proxy-status -o json 2>/dev/null | sed -n 's/^ *"id": "\(.*\)",*$/\1/p'
+}
+_weftctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local kinds="namespaces services endpointslices externalservices httproutes grpcroutes tcproutes tlsroutes
     referencegrants trafficpolicies"
@@ -12,19 +15,26 @@ std::string completion_script(const std::string& shell) {
     -o|--output) COMPREPLY=($(compgen -W "yaml json" -- "$word")); return ;;
   esac
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "apply diff get delete history rollback token version completion" -- "$word"))
+    COMPREPLY=($(compgen -W "apply diff get delete history rollback proxy-status proxy-config token version
+      completion" -- "$word"))
   elif ((COMP_CWORD == 2)); then
     case $command in
       get) COMPREPLY=($(compgen -W "$kinds all workloads" -- "$word")) ;;
       delete|history) COMPREPLY=($(compgen -W "$kinds" -- "$word")) ;;
       token) COMPREPLY=($(compgen -W "create list revoke" -- "$word")) ;;
+      proxy-config) COMPREPLY=($(compgen -W "listeners routes clusters endpoints secrets" -- "$word")) ;;
+      proxy-status) COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;
-      apply|diff) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
+      apply) COMPREPLY=($(compgen -W "-f --dry-run --wait --timeout" -- "$word")) ;;
+      diff) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
+      rollback) COMPREPLY=($(compgen -W "--dry-run --wait --timeout" -- "$word")) ;;
     esac
+  elif ((COMP_CWORD == 3)) && [[ $command == proxy-config ]]; then
+    COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word"))
   fi
 }
 complete -o default -F _weftctl weftctl
-)";
+)sh";
   return (shell == "zsh" ? "autoload -U +X bashcompinit && bashcompinit\n" : "") + std::string(kScript);
 }
 

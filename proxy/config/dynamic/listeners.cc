@@ -198,11 +198,13 @@ std::string Listeners::holder_of(const transport::Address& address, const std::s
 
 void Listeners::begin(const std::string& name, std::unique_ptr<Version> version) {
   Entry& entry = entries_[name];
-  entry.warming = std::move(version);
+  // What waited goes last, so that what it had already of its needs stays.
+  std::unique_ptr<Version> before = std::exchange(entry.warming, std::move(version));
   for (ListenerNeeds* each : needs_) {
     Version& begun = *entry.warming;
     begun.needs.push_back(each->need(begun.listener(), [this, name] { look_whether_settled(name); }));
   }
+  before.reset();
   look_whether_settled(name);
 }
 

@@ -1,5 +1,7 @@
 #include "proxy/config/dynamic/listeners.h"
 
+#include <algorithm>
+
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "proxy/config/compile/resource.h"
 #include "tests/proxy/config/dynamic/fixture.h"
@@ -10,7 +12,9 @@ namespace {
 // Needs that a test settles by hand, by the listeners' names.
 struct FakeNeeds final : ListenerNeeds {
   struct Need final : ListenerNeed {
-    Need(FakeNeeds& owner, bool settled) : owner(owner), is_settled(settled) { ++owner.alive; }
+    Need(FakeNeeds& owner, bool settled) : owner(owner), is_settled(settled) {
+      owner.most_alive = std::max(owner.most_alive, ++owner.alive);
+    }
     ~Need() override { --owner.alive; }
     bool settled() const override { return is_settled; }
     FakeNeeds& owner;
@@ -28,7 +32,7 @@ struct FakeNeeds final : ListenerNeeds {
     newest.at(name)->on_settled();
   }
   bool at_once = true;
-  int alive = 0;
+  int alive = 0, most_alive = 0;
   std::map<std::string, Need*> newest;
 };
 
@@ -153,6 +157,17 @@ TEST_CASE("a listener waits for what it needs, and the one before serves until t
   CHECK(f.needs.alive == 2);
   f.finish_drains();
   CHECK(f.needs.alive == 1);
+}
+
+TEST_CASE("a listener that changes while it waits keeps what it has of its needs") {
+  ListenersFixture f;
+  f.needs.at_once = false;
+  f.all({f.listener("a", {f.chain(1)})});
+  f.all({f.listener("a", {f.chain(2)})});
+  CHECK(f.needs.most_alive == 2);
+  CHECK(f.needs.alive == 1);
+  f.needs.settle("a");
+  CHECK(f.running.count("a") == 1);
 }
 
 TEST_CASE("the drain time bounds how long connections may last") {

@@ -7,9 +7,14 @@
 namespace weft::control::server {
 
 void Loop::post(std::function<void()> task) {
-  const std::lock_guard lock(mutex_);
-  tasks_.push_back(std::move(task));
-  posted_.notify_one();
+  bool is_first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_first = tasks_.empty();
+    tasks_.push_back(std::move(task));
+  }
+  // Who has tasks already has been told; and woken with the lock held, it would only wait again.
+  if (is_first) posted_.notify_one();
 }
 
 void Loop::stop() {

@@ -2,8 +2,10 @@
 
 #include <grpcpp/support/proto_buffer_reader.h>
 
-#include <deque>
+#include <atomic>
+#include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -68,6 +70,9 @@ std::string_view authorization_of(const grpc::GenericCallbackServerContext& cont
   return {header->second.data(), header->second.size()};
 }
 
+// Requests that wait for the hub; further ones wait in the client's own connection.
+constexpr int kMaxQueuedRequests = 4;
+
 }  // namespace
 
 // A stream that came in, by a credential where there is a gate.
@@ -99,8 +104,9 @@ class GrpcService::Admitted {
   bool is_admitted_ = false;
 };
 
-// Members are the hub's thread's, but for what a read in progress fills. Everything is posted in order, so the task of
-// OnDone is the last.
+// What the hub does is posted in order, so the task of OnDone is the last. Reads and writes follow one another on gRPC's
+// threads, without a turn of the hub's thread between: with thousands of streams, those turns are what a small change
+// costs.
 class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public Sink, public Admitted {
  public:
   Conversation(GrpcService& service, const Method& method, std::string peer, std::string credential)
@@ -108,7 +114,7 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
     post_([this, only = method.only, peer = std::move(peer)] {
       id_ = hub_.open(form_, only, peer, *this);
       begin();
-      StartRead(&incoming_);
+      read();
     });
   }
 
@@ -123,10 +129,9 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
   }
 
   void OnWriteDone(bool ok) override {
-    post_([this, ok] {
-      outgoing_.pop_front();
-      if (ok && !finished_ && !outgoing_.empty()) StartWrite(&outgoing_.front());
-    });
+    const std::lock_guard lock(mutex_);
+    outgoing_.pop_front();
+    if (ok && !finished_ && !outgoing_.empty()) StartWrite(&outgoing_.front());
   }
 
   void OnDone() override {
@@ -139,8 +144,10 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
 
   // At most one response of a type is unanswered, so what waits here is bounded.
   void send(const Response& response) override {
+    grpc::ByteBuffer bytes = encode(response, form_);
+    const std::lock_guard lock(mutex_);
     if (finished_) return;
-    outgoing_.push_back(encode(response, form_));
+    outgoing_.push_back(std::move(bytes));
     if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
   }
 
@@ -159,14 +166,21 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
       post_([this, admitted] { end(admitted); });
       return;
     }
+    const bool may_go_on = queued_.fetch_add(1) + 1 < kMaxQueuedRequests;
     post_([this, request] {
       hub_.on_request(id_, std::move(*request));
-      // Only now the next: what a client asks in a hurry waits in its own connection.
-      if (!finished_) StartRead(&incoming_);
+      if (queued_.fetch_sub(1) == kMaxQueuedRequests) read();
     });
+    if (may_go_on) read();
+  }
+
+  void read() {
+    const std::lock_guard lock(mutex_);
+    if (!finished_) StartRead(&incoming_);
   }
 
   void finish(const grpc::Status& status) {
+    const std::lock_guard lock(mutex_);
     if (std::exchange(finished_, true)) return;
     Finish(status);
   }
@@ -175,9 +189,14 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
   const Post& post_;
   const Form form_;
   Hub::SessionId id_ = 0;
+  // Filled by the read in progress, of which there is at most one.
   grpc::ByteBuffer incoming_;
+  // Read, and not yet the hub's.
+  std::atomic<int> queued_ = 0;
+  // What follows is for any thread; gRPC calls none of ours from within the calls that it guards.
+  std::mutex mutex_;
   // The first one is being written.
-  std::deque<grpc::ByteBuffer> outgoing_;
+  std::list<grpc::ByteBuffer> outgoing_;
   bool finished_ = false;
 };
 

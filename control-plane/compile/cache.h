@@ -4,8 +4,11 @@
 // Of one model at a time. Belongs to the thread that compiles.
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "control-plane/registry/model.h"
@@ -15,6 +18,15 @@ namespace weft::control::compile {
 
 using Resources = std::vector<snapshot::ResourcePointer>;
 
+// A port of a service as a proxy's outbound route has it: the bytes of its VirtualHost, what of them must be looked at
+// together with others', and the clusters that it names.
+struct Host {
+  uint16_t port = 0;
+  std::vector<std::string> domains;
+  std::string bytes;
+  std::set<std::string> clusters;
+};
+
 class Cache {
  public:
   // Of one service.
@@ -22,6 +34,8 @@ class Cache {
     // For proxies, and for gRPC's clients.
     std::array<std::optional<Resources>, 2> clusters;
     std::optional<Resources> endpoints;
+    // For proxies of its own namespace, and of others that have no routes of their own to it.
+    std::array<std::optional<std::vector<Host>>, 2> hosts;
   };
 
   Entry& of(const registry::ServiceName& name) { return entries_[name]; }

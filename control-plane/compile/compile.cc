@@ -76,9 +76,9 @@ Resources listeners_of(const registry::Model& model, const registry::Service& se
 }
 
 // Of all that the audience reaches, not of one service.
-Resources compile_outbound(const registry::Model& model, const Audience& audience) {
+Resources compile_outbound(const registry::Model& model, const Audience& audience, Cache& cache) {
   if (audience.is_grpc_client || audience.outbound_port == 0) return {};
-  return compile_outbound_listener(model, audience);
+  return compile_outbound_listener(model, audience, cache);
 }
 
 class Changes {
@@ -139,10 +139,10 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, Cac
     changes.set(assignments_of(model, *service, audience, cache));
   }
   changes.set({compile_nowhere_cluster(), compile_nowhere_endpoints()});
-  changes.set(compile_outbound(model, audience));
+  changes.set(compile_outbound(model, audience, cache));
   Compiled compiled;
   for (Change& change : changes.take()) {
-    compiled[static_cast<size_t>(change.type)].insert_or_assign(std::move(change.name), std::move(change.resource));
+    snapshot::put(std::move(change.resource), compiled[static_cast<size_t>(change.type)]);
   }
   return compiled;
 }
@@ -195,7 +195,7 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
       changes.set(listeners_of(after.model, *service, audience));
     }
   }
-  if (!of_routes.empty()) changes.set(compile_outbound(after.model, audience));
+  if (!of_routes.empty()) changes.set(compile_outbound(after.model, audience, cache));
   return changes.take();
 }
 

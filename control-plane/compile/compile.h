@@ -14,7 +14,7 @@
 
 namespace weft::control::compile {
 
-using Compiled = std::array<snapshot::View::Resources, snapshot::kTypeCount>;
+using Compiled = std::array<snapshot::Resources, snapshot::kTypeCount>;
 
 // Costs what the audience reaches.
 Compiled compile_all(const registry::Model& model, const Audience& audience, Cache& cache);

@@ -1,8 +1,13 @@
 #include "control-plane/compile/listener.h"
 
+#include <google/protobuf/io/coded_stream.h>
+
 #include <algorithm>
+#include <array>
+#include <list>
 #include <set>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/reach.h"
@@ -26,10 +31,10 @@ using snapshot::Type;
 constexpr uint16_t kHttpPort = 80;
 constexpr char kLoopback[] = "127.0.0.1";
 
-ResourcePointer route_resource(const RouteConfiguration& routes, const std::set<std::string>& clusters) {
+std::vector<snapshot::Reference> references_to(const std::set<std::string>& clusters) {
   std::vector<snapshot::Reference> references;
   for (const std::string& cluster : clusters) references.push_back({Type::kCluster, cluster});
-  return snapshot::make_resource(Type::kRoute, routes.name(), routes, std::move(references));
+  return references;
 }
 
 // A host alone stands for its HTTP port, or for the only port that it has.
@@ -38,6 +43,62 @@ bool is_main_port(const registry::Service& service, uint16_t port) {
   const auto http_ports = std::count_if(service.ports.begin(), service.ports.end(),
                                         [](const registry::ServicePort& each) { return is_http(each.app_protocol); });
   return http_ports == 1 && service.port(kHttpPort) == nullptr;
+}
+
+Host make_host(const registry::Model& model, const registry::Service& service, uint16_t port,
+               std::vector<std::string> domains, const Audience& audience) {
+  Host host{.port = port, .domains = std::move(domains)};
+  VirtualHost message;
+  message.set_name(port_name(service.name, port));
+  for (const std::string& domain : host.domains) message.add_domains(domain);
+  compile_routes(model, service, port, audience, message, host.clusters);
+  host.bytes = snapshot::serialise(message);
+  return host;
+}
+
+std::vector<Host> make_hosts(const registry::Model& model, const registry::Service& service, const Audience& audience) {
+  std::vector<Host> all;
+  std::vector<std::string> names = hosts_for(service, audience);
+  names.insert(names.end(), service.addresses.begin(), service.addresses.end());
+  for (const registry::ServicePort& port : service.ports) {
+    if (!is_http(port.app_protocol)) continue;
+    std::vector<std::string> domains;
+    for (const std::string& each : names) {
+      domains.push_back(absl::StrCat(each, ":", port.port));
+      if (is_main_port(service, port.port)) domains.push_back(each);
+    }
+    if (!domains.empty()) all.push_back(make_host(model, service, port.port, std::move(domains), audience));
+  }
+  return all;
+}
+
+bool has_consumer_routes(const registry::Model& model, const registry::ServiceName& name, const Audience& audience) {
+  const auto routes = model.routes.find(name);
+  return routes != nullptr && std::any_of(routes->attached.begin(), routes->attached.end(), [&](const auto& attached) {
+           return attached.consumer && attached.route->origin.key.namespace_name == audience.namespace_name;
+         });
+}
+
+// Made once for all who see the same; `own` keeps what is of this audience alone.
+const std::vector<Host>& outbound_hosts(const registry::Model& model, const registry::Service& service,
+                                        const Audience& audience, Cache& cache, std::list<std::vector<Host>>& own) {
+  if (has_consumer_routes(model, service.name, audience)) {
+    return own.emplace_back(make_hosts(model, service, audience));
+  }
+  const bool is_own_namespace = service.name.namespace_name == audience.namespace_name;
+  std::optional<std::vector<Host>>& known = cache.of(service.name).hosts[is_own_namespace ? 0 : 1];
+  if (!known.has_value()) known = make_hosts(model, service, audience);
+  return *known;
+}
+
+// As one more of RouteConfiguration.virtual_hosts.
+void append_host(std::string_view bytes, std::string& content) {
+  constexpr uint8_t kVirtualHostsTag = 2 << 3 | 2;
+  std::array<uint8_t, 6> head{kVirtualHostsTag};
+  const uint8_t* end = google::protobuf::io::CodedOutputStream::WriteVarint32ToArray(
+      static_cast<uint32_t>(bytes.size()), head.data() + 1);
+  content.append(head.begin(), head.begin() + (end - head.data()));
+  content += bytes;
 }
 
 }  // namespace
@@ -69,7 +130,8 @@ std::vector<ResourcePointer> compile_client_listeners(const registry::Model& mod
   host->add_domains("*");
   std::set<std::string> clusters;
   compile_routes(model, service, port, audience, *host, clusters);
-  std::vector<ResourcePointer> resources = {route_resource(routes, clusters)};
+  std::vector<ResourcePointer> resources = {
+      snapshot::make_resource(Type::kRoute, routes.name(), routes, references_to(clusters))};
   for (const std::string& name : hosts_for(service, audience)) {
     Listener listener;
     listener.set_name(absl::StrCat(name, ":", port));
@@ -80,32 +142,32 @@ std::vector<ResourcePointer> compile_client_listeners(const registry::Model& mod
   return resources;
 }
 
-std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience) {
+std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
+                                                       Cache& cache) {
   const std::string name(kOutbound);
   RouteConfiguration routes;
   routes.set_name(name);
+  std::string content = snapshot::serialise(routes);
   std::set<std::string> clusters;
-  std::set<std::string> taken;
+  absl::flat_hash_set<std::string_view> taken;
+  // Keeps what `taken` looks at and the cache does not have.
+  std::list<std::vector<Host>> own;
   Reach(model, audience).for_each([&](const std::shared_ptr<const registry::Service>& service) {
-    for (const registry::ServicePort& port : service->ports) {
-      if (!is_http(port.app_protocol)) continue;
-      VirtualHost host;
-      host.set_name(port_name(service->name, port.port));
-      const auto add = [&](std::string domain) {
-        // Of two external services with one host, the first has it; two equal domains are an error on the wire.
-        if (taken.insert(domain).second) host.add_domains(std::move(domain));
-      };
-      std::vector<std::string> hosts = hosts_for(*service, audience);
-      hosts.insert(hosts.end(), service->addresses.begin(), service->addresses.end());
-      for (const std::string& each : hosts) {
-        add(absl::StrCat(each, ":", port.port));
-        if (is_main_port(*service, port.port)) add(each);
+    const std::vector<Host>& hosts = outbound_hosts(model, *service, audience, cache, own);
+    for (const Host& host : hosts) {
+      std::vector<std::string> free;
+      for (const std::string& domain : host.domains) {
+        if (taken.insert(domain).second) free.push_back(domain);
       }
-      if (host.domains().empty()) continue;
-      compile_routes(model, *service, port.port, audience, host, clusters);
-      *routes.add_virtual_hosts() = std::move(host);
+      if (free.empty()) continue;
+      // Of two external services with one host, the first has it; two equal domains are an error on the wire.
+      const bool is_whole = free.size() == host.domains.size();
+      append_host(is_whole ? host.bytes : make_host(model, *service, host.port, std::move(free), audience).bytes,
+                  content);
+      clusters.insert(host.clusters.begin(), host.clusters.end());
     }
   });
+  ResourcePointer route = snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));
 
   Listener listener;
   listener.set_name(name);
@@ -115,8 +177,7 @@ std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& mo
   auto* filter = listener.add_filter_chains()->add_filters();
   filter->set_name("envoy.filters.network.http_connection_manager");
   filter->mutable_typed_config()->PackFrom(connection_manager(name));
-  return {route_resource(routes, clusters),
-          snapshot::make_resource(Type::kListener, name, listener, {{Type::kRoute, name}})};
+  return {std::move(route), snapshot::make_resource(Type::kListener, name, listener, {{Type::kRoute, name}})};
 }
 
 }  // namespace weft::control::compile

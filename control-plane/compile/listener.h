@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "control-plane/compile/audience.h"
+#include "control-plane/compile/cache.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
@@ -21,9 +22,10 @@ std::vector<snapshot::ResourcePointer> compile_client_listeners(const registry::
                                                                 const registry::Service& service, uint16_t port,
                                                                 const Audience& audience);
 
-// For a proxy: the listener on its outbound port, and the route by host to every HTTP port of every service.
-std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry::Model& model,
-                                                                 const Audience& audience);
+// For a proxy: the listener on its outbound port, and the route by host to every HTTP port of every service that it
+// reaches.
+std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
+                                                                 Cache& cache);
 
 // Whether calls of a port can be routed by host.
 bool is_http(registry::AppProtocol protocol);

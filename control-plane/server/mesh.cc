@@ -12,6 +12,9 @@ namespace weft::control::server {
 
 namespace {
 
+// As many as come back at once when a network was away for a moment; each is some 15 KiB.
+constexpr size_t kMaxIdle = 1000;
+
 bool is_due(const xds::Debounce& debounce, int64_t now_ms) {
   return debounce.due_ms().has_value() && *debounce.due_ms() <= now_ms;
 }
@@ -115,6 +118,10 @@ void Mesh::apply(const registry::Model& after, const registry::ChangeSet& change
   spread(&registry::ChangeSet::policies);
   for (const auto& [id, of_audience] : concerned) {
     const Audiences::iterator audience = audience_of_id_.at(id);
+    if (audience->second.users == 0) {
+      drop_audience(audience);
+      continue;
+    }
     const snapshot::View::Generation before = audience->second.view.generation();
     apply(after, of_audience, audience);
     if (!(audience->second.view.generation() == before)) note_changed(audience->second);
@@ -198,9 +205,8 @@ void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   const registry::AppProtocol protocol = compile::inbound_protocol(model, node.service, node.inbound->app_port);
   compile::Compiled compiled;
   for (snapshot::ResourcePointer& resource : compile::compile_inbound(*node.inbound, protocol)) {
-    std::string name = resource->name;
-    compiled[static_cast<size_t>(resource->type)].emplace(std::move(name),
-                                                          cache_.interner().intern(std::move(resource)));
+    snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
+    snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }
   const absl::Status applied = node.view.apply(snapshot::difference(node.view, compiled));
   if (!applied.ok()) tell_misfit(applied);
@@ -214,6 +220,8 @@ Mesh::Audiences::iterator Mesh::acquire_audience(const compile::Audience& audien
     interest_.add(entry->second.id, audience);
     audience_of_view_.emplace(&entry->second.view, entry);
     compile_anew(*applied_, entry);
+  } else if (entry->second.users == 0) {
+    idle_.erase(entry->second.idle);
   }
   ++entry->second.users;
   return entry;
@@ -222,6 +230,13 @@ Mesh::Audiences::iterator Mesh::acquire_audience(const compile::Audience& audien
 void Mesh::release_audience(Audiences::iterator audience) {
   Audience& entry = audience->second;
   if (--entry.users != 0) return;
+  entry.idle = idle_.insert(idle_.end(), &audience->first);
+  if (idle_.size() > kMaxIdle) drop_audience(audiences_.find(*idle_.front()));
+}
+
+void Mesh::drop_audience(Audiences::iterator audience) {
+  Audience& entry = audience->second;
+  idle_.erase(entry.idle);
   interest_.borrow(entry.id, entry.borrowed, {});
   interest_.remove(entry.id, audience->first);
   audience_of_id_.erase(entry.id);
@@ -247,7 +262,7 @@ absl::StatusOr<const snapshot::View*> Mesh::acquire(const envoy::config::core::v
                                           .view = snapshot::View(&shared->second.view)});
   shared->second.nodes.insert(node.get());
   apply_inbound(*applied_, *node);
-  nodes_of_service_[node->service].insert(node.get());
+  if (node->inbound.has_value()) nodes_of_service_[node->service].insert(node.get());
   const snapshot::View* view = &node->view;
   nodes_.emplace(view, std::move(node));
   return view;
@@ -264,8 +279,10 @@ void Mesh::release(const snapshot::View& view) {
   changed_.erase(&view);
   node->audience->second.nodes.erase(node.get());
   const auto of_service = nodes_of_service_.find(node->service);
-  of_service->second.erase(node.get());
-  if (of_service->second.empty()) nodes_of_service_.erase(of_service);
+  if (of_service != nodes_of_service_.end()) {
+    of_service->second.erase(node.get());
+    if (of_service->second.empty()) nodes_of_service_.erase(of_service);
+  }
   release_audience(node->audience);
 }
 

@@ -5,6 +5,7 @@
 // for the rest. No I/O. One thread, the hub's.
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,7 +48,9 @@ class Mesh : public xds::Views {
   void release(const snapshot::View& view) override;
 
   // Of the views that nodes share.
-  size_t view_count() const { return audiences_.size(); }
+  size_t view_count() const { return audiences_.size() - idle_.size(); }
+  // Of those that are kept for who comes back.
+  size_t idle_count() const { return idle_.size(); }
   // The newest.
   const registry::Model& model() const { return *newest_; }
 
@@ -57,6 +60,8 @@ class Mesh : public xds::Views {
     snapshot::View view;
     int users = 0;
     Interest::Id id = 0;
+    // Its place among the idle ones while it has no users.
+    std::list<const compile::Audience*>::iterator idle;
     // The nodes whose views stand on it.
     absl::flat_hash_set<const Node*> nodes;
     std::set<registry::ServiceName> borrowed;
@@ -82,11 +87,15 @@ class Mesh : public xds::Views {
   void note_changed(const Audience& audience);
   Audiences::iterator acquire_audience(const compile::Audience& audience);
   void release_audience(Audiences::iterator audience);
+  void drop_audience(Audiences::iterator audience);
 
   compile::Cache cache_;
   Audiences audiences_;
   std::map<Interest::Id, Audiences::iterator> audience_of_id_;
   Interest interest_;
+  // Audiences that nobody uses, the longest so first: who comes back finds what was compiled. One ends when something
+  // that it sees changes, so that it costs no work.
+  std::list<const compile::Audience*> idle_;
   Interest::Id last_id_ = 0;
   absl::flat_hash_set<const snapshot::View*> changed_;
   absl::flat_hash_map<const snapshot::View*, Audiences::iterator> audience_of_view_;

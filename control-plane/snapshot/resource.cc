@@ -45,17 +45,6 @@ void append_field(uint32_t number, size_t length, std::string& out) {
   append_varint(length, out);
 }
 
-// Maps are written in the order of their keys.
-std::string serialise(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 }  // namespace
 
 std::string_view type_url(Type type) { return kTypeNames[static_cast<size_t>(type)].url; }
@@ -68,14 +57,28 @@ std::optional<Type> type_of_url(std::string_view url) {
   return std::nullopt;
 }
 
+std::string serialise(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return bytes;
+}
+
 ResourcePointer make_resource(Type type, std::string name, const google::protobuf::Message& message,
+                              std::vector<Reference> references) {
+  return make_resource(type, std::move(name), serialise(message), std::move(references));
+}
+
+ResourcePointer make_resource(Type type, std::string name, std::string_view content,
                               std::vector<Reference> references) {
   auto resource = std::make_shared<Resource>();
   resource->type = type;
   resource->name = std::move(name);
   resource->references = std::move(references);
 
-  const std::string content = serialise(message);
   const std::string_view url = type_url(type);
   append_field(kAnyTypeUrl, url.size(), resource->any);
   resource->any += url;

@@ -11,6 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
+
 namespace google::protobuf {
 class Message;
 }  // namespace google::protobuf
@@ -51,9 +54,43 @@ struct Resource {
 };
 using ResourcePointer = std::shared_ptr<const Resource>;
 
+// Resources of one type by their name, which stands in the resource alone: there are as many such sets as proxies.
+struct ByName {
+  using is_transparent = void;
+  static std::string_view name(std::string_view name) { return name; }
+  static std::string_view name(const ResourcePointer& resource) { return resource->name; }
+
+  template <typename Named>
+  size_t operator()(const Named& named) const {
+    return absl::Hash<std::string_view>()(name(named));
+  }
+  template <typename A, typename B>
+  bool operator()(const A& a, const B& b) const {
+    return name(a) == name(b);
+  }
+};
+using Resources = absl::flat_hash_set<ResourcePointer, ByName, ByName>;
+
+// In the place of one of the same name, if there is one.
+inline void put(ResourcePointer resource, Resources& into) {
+  const auto [place, is_new] = into.insert(resource);
+  // What it is found by, its name, stays the same.
+  if (!is_new) const_cast<ResourcePointer&>(*place) = std::move(resource);
+}
+// Null if there is none.
+inline ResourcePointer find(const Resources& resources, std::string_view name) {
+  const auto found = resources.find(name);
+  return found == resources.end() ? nullptr : *found;
+}
+
 // `message` must be of the type's kind. The same content always makes the same bytes and the same version.
 ResourcePointer make_resource(Type type, std::string name, const google::protobuf::Message& message,
                               std::vector<Reference> references = {});
+// Of a message's bytes.
+ResourcePointer make_resource(Type type, std::string name, std::string_view content, std::vector<Reference> references);
+
+// The same for the same content: maps are written in the order of their keys.
+std::string serialise(const google::protobuf::Message& message);
 
 // 16 hexadecimal digits.
 std::string version_text(uint64_t version);

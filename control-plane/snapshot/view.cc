@@ -21,11 +21,7 @@ absl::Status dangling(const Resource& resource, const Reference& reference) {
 
 }  // namespace
 
-ResourcePointer View::find_own(Type type, const std::string& name) const {
-  const Resources& resources = own(type);
-  const auto found = resources.find(name);
-  return found == resources.end() ? nullptr : found->second;
-}
+ResourcePointer View::find_own(Type type, const std::string& name) const { return snapshot::find(own(type), name); }
 
 ResourcePointer View::find(Type type, const std::string& name) const {
   ResourcePointer found = find_own(type, name);
@@ -76,7 +72,7 @@ void View::set(const Change& change) {
   if (change.resource == nullptr) {
     resources.erase(change.name);
   } else {
-    resources.insert_or_assign(change.name, change.resource);
+    put(change.resource, resources);
   }
 }
 
@@ -97,7 +93,7 @@ absl::Status View::check(const std::vector<Change>& changes) const {
   }
   if (!any_gone) return absl::OkStatus();
   for (const Resources& resources : resources_) {
-    for (const auto& [name, resource] : resources) {
+    for (const ResourcePointer& resource : resources) {
       for (const Reference& reference : resource->references) {
         if (gone[index(reference.type)].contains(reference.name)) return dangling(*resource, reference);
       }
@@ -106,16 +102,15 @@ absl::Status View::check(const std::vector<Change>& changes) const {
   return absl::OkStatus();
 }
 
-std::vector<Change> difference(const View& from, const std::array<View::Resources, kTypeCount>& to) {
+std::vector<Change> difference(const View& from, const std::array<Resources, kTypeCount>& to) {
   std::vector<Change> changes;
   for (const Type type : kTypes) {
-    for (const auto& [name, resource] : to[index(type)]) {
-      const auto found = from.own(type).find(name);
-      const ResourcePointer known = found == from.own(type).end() ? nullptr : found->second;
-      if (known == nullptr || known->version != resource->version) changes.push_back({type, name, resource});
+    for (const ResourcePointer& resource : to[index(type)]) {
+      const ResourcePointer known = find(from.own(type), resource->name);
+      if (known == nullptr || known->version != resource->version) changes.push_back({type, resource->name, resource});
     }
-    for (const auto& [name, known] : from.own(type)) {
-      if (!to[index(type)].contains(name)) changes.push_back({type, name, nullptr});
+    for (const ResourcePointer& known : from.own(type)) {
+      if (!to[index(type)].contains(known->name)) changes.push_back({type, known->name, nullptr});
     }
   }
   return changes;

@@ -14,7 +14,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "control-plane/snapshot/resource.h"
 
@@ -29,8 +28,6 @@ struct Change {
 
 class View {
  public:
-  using Resources = absl::flat_hash_map<std::string, ResourcePointer>;
-
   // Counts the changes, from 0, of an empty view.
   struct Generation {
     uint64_t own = 0;
@@ -58,7 +55,7 @@ class View {
   template <typename Visit>
   void for_each_name(Type type, Visit&& visit) const {
     if (below_ != nullptr) below_->for_each_name(type, visit);
-    for (const auto& [name, resource] : own(type)) visit(name);
+    for (const ResourcePointer& resource : own(type)) visit(resource->name);
   }
 
   Generation generation() const { return {generation_, below_ == nullptr ? 0 : below_->generation_}; }
@@ -92,6 +89,6 @@ class View {
 };
 
 // The changes that make `to` of what `from` has of its own of each type.
-std::vector<Change> difference(const View& from, const std::array<View::Resources, kTypeCount>& to);
+std::vector<Change> difference(const View& from, const std::array<Resources, kTypeCount>& to);
 
 }  // namespace weft::control::snapshot

@@ -104,9 +104,9 @@ class GrpcService::Admitted {
   bool is_admitted_ = false;
 };
 
-// What the hub does is posted in order, so the task of OnDone is the last. Reads and writes follow one another on gRPC's
-// threads, without a turn of the hub's thread between: with thousands of streams, those turns are what a small change
-// costs.
+// What the hub does is posted in order, so the task of OnDone is the last. Reads and writes follow one another on
+// gRPC's threads, without a turn of the hub's thread between: with thousands of streams, those turns are what a small
+// change costs.
 class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public Sink, public Admitted {
  public:
   Conversation(GrpcService& service, const Method& method, std::string peer, std::string credential)
@@ -200,7 +200,7 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
   bool finished_ = false;
 };
 
-// A report stream; its members as those of Conversation.
+// A report stream. Members are the hub's thread's, but for what a read in progress fills.
 class GrpcService::ReportStream : public grpc::ServerGenericBidiReactor, public Admitted {
  public:
   ReportStream(GrpcService& service, std::string credential)

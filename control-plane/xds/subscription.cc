@@ -43,7 +43,7 @@ void Subscription::forget(const std::string& name) {
 
 void Subscription::drop_unwanted() {
   const auto unwanted = [&](const auto& entry) { return !wants(entry.first); };
-  absl::erase_if(held_, unwanted);
+  absl::erase_if(held_, [&](const ResourcePointer& resource) { return !wants(resource->name); });
   absl::erase_if(due_, unwanted);
   absl::erase_if(refused_, unwanted);
 }
@@ -99,7 +99,7 @@ void Subscription::change_names(DeltaChange change, const View& view) {
       unknown->version = version;
       resource = std::move(unknown);
     }
-    held_.insert_or_assign(name, std::move(resource));
+    snapshot::put(std::move(resource), held_);
     // Named with its version, it is no question but a statement.
     due_[name] = false;
   }
@@ -117,7 +117,7 @@ bool Subscription::mark(const std::string& name) {
 
 void Subscription::mark_all(const View& view) {
   if (!begun_) return;
-  for (const auto& [name, resource] : held_) due_.try_emplace(name, false);
+  for (const ResourcePointer& resource : held_) due_.try_emplace(resource->name, false);
   for (const std::string& name : names_) due_.try_emplace(name, false);
   if (!wildcard_) return;
   view.for_each_name(type_, [this](const std::string& name) { due_.try_emplace(name, false); });
@@ -173,7 +173,7 @@ std::vector<Change> Subscription::changes_of(const std::vector<std::string>& nam
       }
       continue;
     }
-    const bool is_new = !is_held || held->second->version != now->version;
+    const bool is_new = !is_held || (*held)->version != now->version;
     if (is_refused(name, *now) || (!is_new && !must_answer)) {
       due_.erase(due);
       continue;
@@ -191,8 +191,8 @@ std::vector<ResourcePointer> Subscription::send(std::vector<Change> changes, std
     absl::flat_hash_map<std::string_view, const Change*> changed;
     for (const Change& change : changes) changed[change.name] = &change;
     resources.reserve(held_.size() + changes.size());
-    for (const auto& [name, resource] : held_) {
-      if (!changed.contains(name)) resources.push_back(resource);
+    for (const ResourcePointer& resource : held_) {
+      if (!changed.contains(resource->name)) resources.push_back(resource);
     }
   }
   for (const Change& change : changes) {
@@ -219,9 +219,11 @@ bool Subscription::acknowledge(std::string_view nonce, const OnHeld& held) {
       continue;
     }
     refused_.erase(change.name);
-    held_.insert_or_assign(std::move(change.name), std::move(change.resource));
+    snapshot::put(std::move(change.resource), held_);
   }
   in_flight_.reset();
+  // A first sync makes these tables large, and thousands of proxies then hold nothing in them.
+  if (due_.empty()) due_ = {};
   return true;
 }
 
@@ -262,8 +264,8 @@ bool Subscription::refuse(std::string_view nonce, std::string_view reason, int64
 }
 
 uint64_t Subscription::held_version(const std::string& name) const {
-  const auto held = held_.find(name);
-  return held == held_.end() ? 0 : held->second->version;
+  const ResourcePointer held = snapshot::find(held_, name);
+  return held == nullptr ? 0 : held->version;
 }
 
 }  // namespace weft::control::xds

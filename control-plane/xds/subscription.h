@@ -78,7 +78,7 @@ class Subscription {
   // known.
   template <typename Visit>
   void for_each_held(Visit&& visit) const {
-    for (const auto& [name, resource] : held_) visit(name, *resource);
+    for (const ResourcePointer& resource : held_) visit(resource->name, *resource);
   }
   // Due, and not in flight.
   size_t due_count() const { return due_.size(); }
@@ -113,7 +113,7 @@ class Subscription {
   // The client waits for a response, be it empty.
   bool must_respond_ = false;
   absl::flat_hash_set<std::string> names_;
-  absl::flat_hash_map<std::string, ResourcePointer> held_;
+  snapshot::Resources held_;
   // Names to look at; true: the client waits for an answer about it, whatever it holds.
   absl::flat_hash_map<std::string, bool> due_;
   std::optional<InFlight> in_flight_;

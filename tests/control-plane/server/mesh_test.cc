@@ -4,6 +4,7 @@
 
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/core/v3/base.pb.h"
+#include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "gateway/v1/http_route.pb.h"
@@ -143,6 +144,37 @@ TEST_CASE("what nodes of one audience share ends with the last of them") {
   CHECK(f.mesh.view_count() == 1);
   f.mesh.release(other);
   CHECK(f.mesh.view_count() == 0);
+}
+
+TEST_CASE("who comes back finds what is in force, whether it changed meanwhile or not") {
+  Fixture f;
+  f.add_cart();
+  const envoy::config::core::v3::Node shop = node("envoy", "shop", 15001);
+  const snapshot::View& first = f.acquire(shop);
+  const snapshot::ResourcePointer route = first.find(Type::kRoute, "outbound");
+  f.mesh.release(first);
+  const snapshot::View& second = f.acquire(shop);
+  CHECK(second.find(Type::kRoute, "outbound") == route);
+  f.mesh.release(second);
+  CHECK(f.mesh.view_count() == 0);
+  set_endpoint(f.model, kCart, 8080);
+  f.commit({.endpoints = {kCart}}, 1000);
+  REQUIRE(f.mesh.advance(1100).has_value());
+  const snapshot::View& third = f.acquire(shop);
+  const auto endpoints =
+      content<envoy::config::endpoint::v3::ClusterLoadAssignment>(third, Type::kEndpoint, "shop/cart:80");
+  REQUIRE(endpoints.endpoints_size() == 1);
+  CHECK(endpoints.endpoints(0).lb_endpoints(0).endpoint().address().socket_address().port_value() == 8080);
+}
+
+TEST_CASE("no more of what nobody uses is kept than may come back at once") {
+  Fixture f;
+  f.add_cart();
+  for (int i = 0; i < 3000; ++i) {
+    f.mesh.release(f.acquire(node("envoy", "n" + std::to_string(i), 15001)));
+    REQUIRE(f.mesh.view_count() == 0);
+  }
+  CHECK(f.mesh.idle_count() == 1000);
 }
 
 envoy::config::core::v3::Node sidecar(const std::string& id, const std::string& address) {

@@ -181,9 +181,9 @@ TEST_CASE("what is pushed bit by bit to a scoped proxy is what would be compiled
     size_t count = 0;
     view.for_each_name(type, [&](const std::string& name) {
       ++count;
-      const auto expected = whole[static_cast<size_t>(type)].find(name);
-      REQUIRE(expected != whole[static_cast<size_t>(type)].end());
-      CHECK(view.find(type, name)->version == expected->second->version);
+      const snapshot::ResourcePointer expected = snapshot::find(whole[static_cast<size_t>(type)], name);
+      REQUIRE(expected != nullptr);
+      CHECK(view.find(type, name)->version == expected->version);
     });
     CHECK(count == whole[static_cast<size_t>(type)].size());
   }

@@ -97,9 +97,9 @@ TEST_CASE("no route to a cluster that the view lacks, whichever way it would com
 TEST_CASE("the difference to a whole state is what has to change, removals included") {
   View view;
   REQUIRE(view.apply({set(cluster("same")), set(cluster("old")), set(cluster("changed"))}).ok());
-  std::array<View::Resources, kTypeCount> wanted;
+  std::array<Resources, kTypeCount> wanted;
   for (const ResourcePointer& resource : {cluster("same"), cluster("changed", "now"), cluster("new")}) {
-    wanted[0][resource->name] = resource;
+    put(resource, wanted[0]);
   }
   const std::vector<Change> changes = difference(view, wanted);
   CHECK(changes.size() == 3);
@@ -127,7 +127,7 @@ TEST_CASE("a view on another has what is below, and tells what changes in either
   for (int i = 0; i < 5000; ++i) REQUIRE(below.apply({set(cluster("a", std::to_string(i)))}).ok());
   CHECK_FALSE(view.changes_since(before, [](Type, const std::string&) {}));
   // What is its own is all that a difference takes away.
-  std::array<View::Resources, kTypeCount> none;
+  std::array<Resources, kTypeCount> none;
   REQUIRE(view.apply(difference(view, none)).ok());
   CHECK(view.find(Type::kCluster, "own") == nullptr);
   CHECK(view.find(Type::kCluster, "shared") != nullptr);

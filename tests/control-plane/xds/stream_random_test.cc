@@ -170,7 +170,8 @@ void run(uint64_t seed, Form form, bool with_bad) {
   for (const Type type : snapshot::kTypes) {
     if (type == Type::kSecret) continue;
     const bool has_removals = form == Form::kDelta || type == Type::kCluster || type == Type::kListener;
-    for (const auto& [each, resource] : view.own(type)) {
+    for (const snapshot::ResourcePointer& resource : view.own(type)) {
+      const std::string& each = resource->name;
       INFO(snapshot::type_name(type) << " " << each);
       const auto held = client.held(type).find(each);
       if (Client::is_bad(*resource)) {

@@ -30,7 +30,7 @@ class Scopes(unittest.TestCase):
     def envoy(self, namespace, api_type="DELTA_GRPC", **metadata):
         """An Envoy of a namespace, and its outbound port."""
         port = free_port()
-        bootstrap = envoy_bootstrap(self.control.xds, api_type, port)
+        bootstrap = envoy_bootstrap(self.control, api_type, port)
         bootstrap["node"]["metadata"].update(namespace=namespace, **metadata)
         return self.enterContext(Proxy(bootstrap, kind="envoy")), port
 

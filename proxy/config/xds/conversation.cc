@@ -61,7 +61,10 @@ void Conversation::subscribe(Type type, std::vector<std::string> names, int64_t 
   state.wanted = std::move(wanted);
   state.subscribed = true;
   // What is in force is not all: the version does not speak for it.
-  if (first_all) state.version.clear();
+  if (first_all) {
+    state.version.clear();
+    state.unanswered = true;
+  }
   if (!wildcard) {
     fetches_.stop({type, kAll});
     for (auto held = state.held.begin(); held != state.held.end();) {
@@ -185,7 +188,9 @@ std::vector<Refusal> Conversation::apply(Response response) {
     lifetimes_.stop({type, name});
     fetches_.stop({type, name});
   }
-  if (update.whole || !update.changed.empty() || !update.removed.empty()) {
+  // Also that there is nothing, where somebody waits to hear it: in delta such an answer is empty.
+  bool first_answer = std::exchange(state.unanswered, false);
+  if (update.whole || first_answer || !update.changed.empty() || !update.removed.empty()) {
     for (Refusal& refusal : consumer_.on_update(type, update)) refusals.push_back(std::move(refusal));
   }
   note_held(type, given, refusals);

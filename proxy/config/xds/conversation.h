@@ -55,7 +55,8 @@ class Conversation {
   struct TypeState {
     bool subscribed = false;
     bool wildcard = false;
-    std::string version;  // Of the last response that was accepted as a whole.
+    bool unanswered = false;  // All is wanted, and the server has not said yet what that is.
+    std::string version;      // Of the last response that was accepted as a whole.
     std::set<std::string, std::less<>> wanted;
     // By name, the version in force of what was accepted.
     std::map<std::string, std::string, std::less<>> held;

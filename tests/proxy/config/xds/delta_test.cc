@@ -55,6 +55,21 @@ TEST_CASE("a delta stream begins with all names in the protocol's order, the nod
   CHECK(requests[2].type_url() == type_url(Type::kListener));
 }
 
+TEST_CASE("that a server has nothing is told once to who asked for all") {
+  Delta xds;
+  xds.subscribe(Type::kListener);
+  xds.subscribe(Type::kEndpoints, {"a"});
+  xds.conversation->open();
+  xds.take<Request>();
+  xds.answer(Type::kListener, "n1", {}, "1");
+  xds.answer(Type::kEndpoints, "n2", {}, "1");
+  REQUIRE(xds.consumer.updates.size() == 1);
+  CHECK(xds.consumer.updates[0].first == Type::kListener);
+  CHECK(xds.consumer.updates[0].second.changed.empty());
+  xds.answer(Type::kListener, "n3", {}, "2");
+  CHECK(xds.consumer.updates.size() == 1);
+}
+
 TEST_CASE("a delta response is acknowledged by its nonce; removed resources go") {
   Delta xds;
   xds.subscribe(Type::kCluster);

@@ -2,12 +2,11 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "proxy/transport/secret_use.h"
 #include "proxy/transport/server_tls.h"
 #include "proxy/transport/socket_options.h"
@@ -36,21 +35,21 @@ class Rotation final : public SecretUse {
   void commit() override {
     // What was in force before goes when the lock is let go.
     Made next = std::exchange(prepared_, nullptr);
-    absl::MutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     current_.swap(next);
   }
   bool has_context() const override { return current() != nullptr; }
   Made current() const {
-    absl::ReaderMutexLock lock(&mutex_);
+    std::lock_guard<std::mutex> lock(mutex_);
     return current_;
   }
 
  private:
   const std::vector<SecretName> names_;
   const Make make_;
-  Made prepared_;  // The main thread's.
-  mutable absl::Mutex mutex_;
-  Made current_ ABSL_GUARDED_BY(mutex_);
+  Made prepared_;             // The main thread's.
+  mutable std::mutex mutex_;  // Guards current_.
+  Made current_;
 };
 
 using ServerTlsPtr = std::shared_ptr<const ServerTls>;

@@ -11,7 +11,7 @@ from tests.integration.harness import bootstrap, http1, watched
 from tests.integration.harness.backend import Backend
 from tests.integration.harness.proxy import Proxy
 from tests.integration.own_streams_test import own
-from tests.integration.sds_test import Certificates, certificate_secret, named
+from tests.integration.sds_test import Certificates, certificate_secret, connection_manager, named
 
 QUICK = {"initial_fetch_timeout": "0.3s"}
 
@@ -30,10 +30,10 @@ class Case:
     def serve(self, version, address, **more):
         self.control.serve(version, clusters=[watched.discovered("a", self.source)], endpoints=[watched.assignment("a", address)], **more)
 
-    def start(self, node="tester", arguments=(), secret=None):
+    def start(self, node="tester", arguments=(), secret=None, dynamic=None):
         tls = {"common_tls_context": {"tls_certificate_sds_secret_configs": named(self.source, secret)}} if secret else None
         control = bootstrap.cluster("control", [("127.0.0.1", self.control.port)], http2=True)
-        dynamic = {"cds_config": self.source}
+        dynamic = {"cds_config": self.source, **(dynamic or {})}
         if self.aggregated:
             dynamic["ads_config"] = own(self.api_type, "control")["api_config_source"]
         config = bootstrap.bootstrap([bootstrap.http_listener("http", [bootstrap.route("a")], tls=tls)], [control],
@@ -114,6 +114,26 @@ class Keys(Certificates, Case):
         self.start(arguments=["--keep-private-keys"], secret="server")
         self.assertEqual("n0.example", self.shown())
         self.assertIn("(restored from disk)", self.dump()["dynamic_active_secrets"][0]["version_info"])
+
+    def test_listeners_and_routes_are_kept_with_all_that_they_need(self):
+        tls = {"common_tls_context": {"tls_certificate_sds_secret_configs": named(self.source, "server")}}
+        more = {"listeners": [bootstrap.listener("come", [connection_manager(self.source)], tls=tls)],
+                "routes": [{"name": "r", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [bootstrap.route("a")]}]}]}
+        self.serve("1", self.first.address, secrets=[certificate_secret("server", self.leaves[0])], **more)
+
+        def answered():
+            self.start(arguments=["--keep-private-keys"], dynamic={"lds_config": self.source})
+            self.proxy.addresses["come"] = self.proxy.await_listener("come")
+            with self.open("come") as tls:
+                self.assertEqual(b"first", self.get(tls).body)
+            self.assertEqual("n0.example", self.shown("come"))
+
+        answered()
+        self.proxy.stop()
+        self.assertEqual(["cluster", "endpoints", "listener", "routes", "secret"], sorted(each.name.split("-")[0] for each in self.folder.iterdir()))
+        self.control.cut()
+        answered()
+        self.assertEqual(5, self.proxy.counter("keep_config.restored_resources"))
 
     def test_without_the_second_option_no_key_is_written(self):
         self.start(secret="server")

@@ -14,6 +14,7 @@ import unittest
 from tests.conformance.xds.control_plane import ControlPlane
 from tests.integration.harness.live import eventually
 from tests.integration.harness import bootstrap, http1, http2, watched
+from tests.integration.harness.backend import Backend
 from tests.integration.harness.certificates import Authority
 from tests.integration.harness.proxy import Proxy
 from tests.integration.own_streams_test import own
@@ -28,6 +29,14 @@ def certificate_secret(name, pair):
 
 def trust_secret(name, authority):
     return {"name": name, "validation_context": {"trusted_ca": {"inline_string": authority.certificate.read_text()}}}
+
+
+def connection_manager(source):
+    """Whose routes, "r", come from `source`."""
+    filter_ = bootstrap.connection_manager([])
+    filter_["typed_config"].pop("route_config")
+    filter_["typed_config"]["rds"] = {"route_config_name": "r", "config_source": source}
+    return filter_
 
 
 def named(source, *names):
@@ -88,9 +97,11 @@ class Case:
         self.addCleanup(self.control.stop)
         self.source = {"ads": {}} if self.aggregated else own(self.api_type, "control")
 
-    def start(self, listeners, clusters=(), **options):
+    def start(self, listeners, clusters=(), dynamic=None, **options):
         control = bootstrap.cluster("control", [("127.0.0.1", self.control.port)], http2=True)
-        dynamic = {"ads_config": own(self.api_type, "control")["api_config_source"]} if self.aggregated else {}
+        dynamic = dict(dynamic or {})
+        if self.aggregated:
+            dynamic["ads_config"] = own(self.api_type, "control")["api_config_source"]
         config = bootstrap.bootstrap(listeners, [control, *clusters], node={"id": "tester", "cluster": "test"}, dynamic_resources=dynamic)
         self.proxy = self.enterContext(Proxy(config, **options))
 
@@ -199,6 +210,37 @@ class Case:
         self.assertEqual(["server"], [each["name"] for each in self.dump()["dynamic_warming_secrets"]])
         self.control.serve("1", secrets=[certificate_secret("server", self.leaves[1])])
         self.assertTrue(eventually(lambda: self.shown() == "n1.example"))
+
+    def test_listeners_that_come_wait_for_their_secrets_and_all_types_come_this_way(self):
+        self.start_control()
+        backend = self.enterContext(Backend())
+        config = connection_manager(self.source)
+        tls = {"common_tls_context": {"tls_certificate_sds_secret_configs": named(self.source, "server")}}
+        everything = {"listeners": [bootstrap.listener("come", [config], tls=tls)], "routes": [{"name": "r", "virtual_hosts": [{
+            "name": "all", "domains": ["*"], "routes": [bootstrap.route("a")]}]}],
+            "clusters": [watched.discovered("a", self.source)], "endpoints": [watched.assignment("a", backend.address)]}
+        self.control.serve("0", clusters=everything["clusters"], endpoints=everything["endpoints"])
+        self.start([bootstrap.http_listener("fixed", text_route("x"))], dynamic={"cds_config": self.source, "lds_config": self.source})
+        self.control.serve("1", **everything)
+
+        def warming():
+            dump = next(each for each in json.loads(self.proxy.get_admin("/config_dump"))["configs"] if each["@type"].endswith("ListenersConfigDump"))
+            return [each["name"] for each in dump["dynamic_listeners"] if "warming_state" in each]
+
+        self.assertTrue(eventually(lambda: warming() == ["come"]))
+        self.control.serve("2", secrets=[certificate_secret("server", self.leaves[0])], **everything)
+        self.proxy.addresses["come"] = self.proxy.await_listener("come")
+        self.assertEqual("n0.example", self.shown("come"))
+        with self.open("come") as established:
+            self.assertEqual(200, self.get(established).status)
+            self.control.serve("3", secrets=[certificate_secret("server", self.leaves[1])], **everything)
+            self.assertTrue(eventually(lambda: self.shown("come") == "n1.example"))
+            self.assertEqual(200, self.get(established).status)
+        self.assertEqual([], warming())
+        opened = [e["type"].rsplit(".", 1)[-1] for e in self.control.events() if "open" in e]
+        if not self.aggregated:
+            self.assertEqual(["Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration", "Secret"], sorted(opened))
+        self.assertFalse([each for each in self.control.requests() if "error" in each])
 
     def test_a_bad_secret_is_refused_by_its_field_and_no_key_is_told(self):
         self.start_control()

@@ -86,7 +86,7 @@ void Clusters::need_secrets(Version& version) {
   transport::SecretUse* use = connector == nullptr ? nullptr : connector->secret_use();
   if (use != nullptr) {
     version.secrets = secrets_.need(
-        absl::StrCat("cluster \"", version.cluster->name(), "\""), {use},
+        absl::StrCat("cluster \"", version.cluster->name(), "\""), {{connector, use}},
         [&version] { version.upkeep->secrets_settled(); }, [this, &version] { renew_connections(version); });
   }
   if (version.secrets == nullptr || version.secrets->settled()) version.upkeep->secrets_settled();

@@ -86,7 +86,8 @@ class Clusters {
   void remove(const std::string& name);
   void begin(Entry& entry, std::unique_ptr<Version> version);
   void need_secrets(Version& version);
-  // The cluster's TLS is another than it was: its connections are not used for what is new.
+  // A secret of the cluster changed. Its transport_identity names secrets and not what they hold, so the pools of the
+  // old ones are replaced: their idle connections close, others with their last exchange.
   void renew_connections(Version& version);
   void activate(const std::string& name);
   void end(std::unique_ptr<Version>& version);

@@ -39,13 +39,13 @@ void Secrets::Entry::on_file_changed() {
 
 Secrets::Need::~Need() {
   owner_.needs_.erase(this);
-  for (transport::SecretUse* use : uses_) {
+  for (const auto& use : uses_) {
     for (const transport::SecretName& name : use->secret_names()) owner_.unwant(name, *this);
   }
 }
 
 bool Secrets::Need::settled() const {
-  return std::all_of(uses_.begin(), uses_.end(), [this](const transport::SecretUse* use) {
+  return std::all_of(uses_.begin(), uses_.end(), [this](const auto& use) {
     const auto& names = use->secret_names();
     return std::all_of(names.begin(), names.end(),
                        [this](const auto& name) { return owner_.entries_.at(name)->settled(); });
@@ -73,10 +73,10 @@ Secrets::Secrets(SharedParts& parts, event::Loop& loop, Sources& sources, Files 
 Secrets::~Secrets() = default;
 
 std::unique_ptr<ListenerNeed> Secrets::need(const snapshot::Listener& listener, std::function<void()> on_settled) {
-  std::vector<transport::SecretUse*> uses;
+  Uses uses;
   each_chain(listener, [&uses](const auto& chain) {
     transport::SecretUse* use = chain->tls == nullptr ? nullptr : chain->tls->secret_use();
-    if (use != nullptr) uses.push_back(use);
+    if (use != nullptr) uses.emplace_back(chain->tls, use);
   });
   auto count = [stats = listener.stats] {
     stats->of_worker(0).server_ssl_socket_factory_ssl_context_update_by_sds.add();
@@ -84,15 +84,15 @@ std::unique_ptr<ListenerNeed> Secrets::need(const snapshot::Listener& listener, 
   return need(absl::StrCat("listener \"", listener.name, "\""), std::move(uses), std::move(on_settled), count);
 }
 
-std::unique_ptr<Secrets::Need> Secrets::need(std::string who, std::vector<transport::SecretUse*> uses,
-                                             std::function<void()> settled, std::function<void()> changed) {
+std::unique_ptr<Secrets::Need> Secrets::need(std::string who, Uses uses, std::function<void()> settled,
+                                             std::function<void()> changed) {
   auto need = std::unique_ptr<Need>(new Need(*this, std::move(who)));
   needs_.insert(need.get());
   need->uses_ = std::move(uses);
-  for (const transport::SecretUse* use : need->uses_) {
+  for (const auto& use : need->uses_) {
     for (const transport::SecretName& name : use->secret_names()) want(name, *need);
   }
-  for (transport::SecretUse* use : need->uses_) {
+  for (const auto& use : need->uses_) {
     std::vector<const transport::SecretText*> texts = need->texts(*use);
     if (texts.empty()) continue;
     absl::Status prepared = use->prepare(texts);
@@ -179,14 +179,14 @@ std::string Secrets::apply(Entry& entry, transport::SecretText text) {
   std::set<Need*> needs(entry.needs_.begin(), entry.needs_.end());
   std::vector<std::pair<Need*, transport::SecretUse*>> prepared;
   for (Need* need : needs) {
-    for (transport::SecretUse* use : need->uses_) {
+    for (const auto& use : need->uses_) {
       const auto& names = use->secret_names();
       if (std::find(names.begin(), names.end(), entry.name_) == names.end()) continue;
       std::vector<const transport::SecretText*> texts = need->texts(*use, &entry, &text);
       if (texts.empty()) continue;
       absl::Status status = use->prepare(texts);
       if (!status.ok()) return absl::StrCat("it does not fit ", need->who_, ": ", status.message());
-      prepared.emplace_back(need, use);
+      prepared.emplace_back(need, use.get());
     }
   }
   entry.text_ = std::move(text);

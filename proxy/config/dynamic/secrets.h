@@ -45,12 +45,11 @@ class Secrets final : public ListenerNeeds {
 
   class Need;
   class Entry;
-  // Asks for what the contexts are made of, as long as the need lives; they outlive it. Unless it is settled at once,
-  // `settled` is called when every secret is there or did not come in time, once. `changed` is called whenever one of
-  // the contexts was replaced because a secret changed. Both may destroy the need. `who`: for error texts,
-  // "cluster \"x\"".
-  std::unique_ptr<Need> need(std::string who, std::vector<transport::SecretUse*> uses, std::function<void()> settled,
-                             std::function<void()> changed);
+  using Uses = std::vector<std::shared_ptr<transport::SecretUse>>;
+  // Asks for what the contexts are made of, as long as the need lives. Unless it is settled at once, `settled` is
+  // called when every secret is there or did not come in time, once. `changed` is called whenever one of the contexts
+  // was replaced because a secret changed. Both may destroy the need. `who`: for error texts, "cluster \"x\"".
+  std::unique_ptr<Need> need(std::string who, Uses uses, std::function<void()> settled, std::function<void()> changed);
 
   std::vector<xds::Refusal> on_update(const std::string& source, const xds::Update& update);
   void on_fetch_timeout(const std::string& source, const std::vector<std::string>& names);
@@ -129,7 +128,7 @@ class Secrets::Need final : public ListenerNeed {
 
   Secrets& owner_;
   const std::string who_;
-  std::vector<transport::SecretUse*> uses_;
+  Uses uses_;
   std::function<void()> settled_;
   std::function<void()> changed_;
 };

@@ -36,8 +36,12 @@ struct FakeUse final : transport::SecretUse {
 };
 
 struct SecretsFixture : Fixture {
-  std::unique_ptr<Secrets::Need> need(std::vector<transport::SecretUse*> uses, std::string who = "cluster \"c\"") {
-    auto made = secrets.need(std::move(who), std::move(uses), [this] { ++settled; }, [this] { ++changed; });
+  // Tests keep their contexts themselves.
+  static std::shared_ptr<transport::SecretUse> kept(FakeUse* use) { return {std::shared_ptr<void>(), use}; }
+  std::unique_ptr<Secrets::Need> need(std::vector<FakeUse*> uses, std::string who = "cluster \"c\"") {
+    Secrets::Uses all;
+    for (FakeUse* use : uses) all.push_back(kept(use));
+    auto made = secrets.need(std::move(who), std::move(all), [this] { ++settled; }, [this] { ++changed; });
     loop.advance_ms(1);
     return made;
   }
@@ -211,7 +215,7 @@ TEST_CASE("a need that goes gives up its secrets; a callback may let it go") {
   SecretsFixture f;
   FakeUse use({{"sds", "x"}});
   std::unique_ptr<Secrets::Need> need;
-  need = f.secrets.need("cluster \"c\"", {&use}, [] {}, [&need] { need.reset(); });
+  need = f.secrets.need("cluster \"c\"", {f.kept(&use)}, [] {}, [&need] { need.reset(); });
   f.loop.advance_ms(1);
   f.update({f.secret("x", f.a, f.a)});
   CHECK(need == nullptr);

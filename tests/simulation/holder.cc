@@ -64,8 +64,11 @@ std::vector<Refusal> Holder::on_update(Type type, const Update& update) {
           absl::StrCat(options_.name, " refuses what the control plane made, ", refusal.name, ": ", refusal.reason));
   }
   take(type, taken);
-  // What was kept for the routes of a new stream, which then broke without a sign, has gone.
-  if (type == Type::kCluster && world_.by_timer()) late_.insert(taken.removed.begin(), taken.removed.end());
+  // What was kept for the routes of a new stream, which then broke without a sign, has gone. And who does not say what
+  // it refuses is told whole states that lack now this, now that, until it is found.
+  const bool is_searched = options_.vague && options_.refused_per_mille != 0;
+  if (type == Type::kCluster && (world_.by_timer() || is_searched))
+    late_.insert(taken.removed.begin(), taken.removed.end());
   find_wants();
   find_ready();
   check(type);

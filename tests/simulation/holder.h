@@ -29,6 +29,8 @@ class Holder final : public config::xds::Consumer {
     // Of 1000 resources, how many are refused; which, is a matter of `salt` and content.
     uint64_t refused_per_mille = 0;
     uint64_t salt = 0;
+    // Its refusals do not say what is meant.
+    bool vague = false;
     // Empty: all listeners and clusters are wanted. Else these listeners, and what they lead to.
     std::vector<std::string> listeners;
     // Types come on one stream, so that their order means something.

@@ -20,6 +20,7 @@ Holder::Options holder_options(const Proxy::Options& options) {
   return {.name = options.name,
           .refused_per_mille = options.refused_per_mille,
           .salt = options.salt,
+          .vague = options.vague,
           .listeners = options.listeners,
           .aggregated = options.aggregated,
           .real_clusters = options.real_clusters};

@@ -157,6 +157,7 @@ grpc::Status ControlService::Get(grpc::ServerContext*, const v1::GetRequest* req
     *object->mutable_created() = source::metadata_of(*each.shown).creation_timestamp();
     object->set_summary(registry::summary_of(*each.shown));
     object->set_text(print(*each.shown, request->format()));
+    object->set_origin(each.origin);
   }
   return grpc::Status::OK;
 }

@@ -53,6 +53,16 @@ Key key_of(Kind kind, const Message& content) {
   return {kind, metadata.namespace_(), metadata.name()};
 }
 
+std::string_view origin_of(const Message& content) {
+  const auto& annotations = metadata_of(content).annotations();
+  const auto found = annotations.find(kOriginAnnotation);
+  return found == annotations.end() ? std::string_view() : std::string_view(found->second);
+}
+
+void set_origin(const std::string& origin, Message* content) {
+  (*mutable_metadata_of(content)->mutable_annotations())[kOriginAnnotation] = origin;
+}
+
 bool same_intent(const Message& a, const Message& b) {
   return google::protobuf::util::MessageDifferencer::Equals(*intent_of(a), *intent_of(b));
 }

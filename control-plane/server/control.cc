@@ -183,8 +183,7 @@ DirectoryStatus Control::directory_status() {
   return {files_.size(), files_.refusals(), refusals_total_};
 }
 
-absl::StatusOr<Applied> Control::apply(const std::vector<source::Draft>& drafts, bool dry_run,
-                                       const std::string& author) {
+absl::StatusOr<std::vector<Write>> Control::writes_of(const std::vector<source::Draft>& drafts) {
   std::string mistakes;
   std::map<Key, const source::Draft*> seen;
   std::vector<Write> writes;
@@ -202,9 +201,16 @@ absl::StatusOr<Applied> Control::apply(const std::vector<source::Draft>& drafts,
     writes.push_back(std::move(write));
   }
   if (!mistakes.empty()) return absl::InvalidArgumentError(mistakes);
+  return writes;
+}
+
+absl::StatusOr<Applied> Control::apply(const std::vector<source::Draft>& drafts, bool dry_run,
+                                       const std::string& author) {
+  const absl::StatusOr<std::vector<Write>> writes = writes_of(drafts);
+  if (!writes.ok()) return writes.status();
   const std::lock_guard lock(mutex_);
-  if (absl::Status status = check_owners(writes); !status.ok()) return status;
-  return commit(writes, dry_run, author);
+  if (absl::Status status = check_owners(*writes); !status.ok()) return status;
+  return commit(*writes, dry_run, author);
 }
 
 absl::StatusOr<Applied> Control::remove(const std::vector<Key>& keys, bool dry_run, const std::string& author) {
@@ -243,6 +249,74 @@ absl::StatusOr<Applied> Control::roll_back(Revision revision, bool dry_run) {
   }
   for (const auto& [key, content] : wanted) writes.push_back({key, content, 0});
   return commit(writes, dry_run, cat("rollback to ", revision));
+}
+
+analyze::Findings Control::findings(const registry::Registry& registry,
+                                    const std::map<Key, source::Object>& objects) const {
+  std::vector<analyze::Judged> judged;
+  judged.reserve(objects.size());
+  for (const auto& [key, object] : objects) judged.push_back({object, registry.status(key)});
+  const std::vector<source::directory::Refusal> refusals = files_.refusals();
+  return analyze::analyze({*registry.model(), judged, refusals});
+}
+
+absl::StatusOr<Control::Analysis> Control::analyze(const std::vector<source::Draft>& drafts) {
+  const absl::StatusOr<std::vector<Write>> writes = writes_of(drafts);
+  if (!writes.ok()) return writes.status();
+  const std::lock_guard lock(mutex_);
+  const auto listing = store_->list();
+  if (!listing.ok()) return listing.status();
+  std::map<Key, source::Object> objects;
+  for (const source::Object& object : listing->objects) objects.emplace(object.key, object);
+  analyze::Findings found = findings(registry_, objects);
+
+  std::map<Key, const source::Draft*> draft_of;
+  if (!drafts.empty()) {
+    std::vector<Change> changes;
+    std::vector<Key> keys;
+    for (const source::Draft& draft : drafts) {
+      keys.push_back(draft.key);
+      draft_of[draft.key] = &draft;
+      const auto known = objects.find(draft.key);
+      if (known != objects.end() && source::same_intent(*known->second.content, *draft.content)) continue;
+      // As old as what it takes the place of; a new one is the youngest.
+      const source::Content content = source::with_age(
+          *draft.content, known == objects.end() ? nullptr : known->second.content.get(), clock_->wall_ms());
+      changes.push_back({draft.key, listing->revision + 1, content});
+      objects[draft.key] = {draft.key, listing->revision + 1, content};
+    }
+    registry::Registry trial = registry_;
+    trial.apply(listing->revision + 1, changes, clock_->wall_ms());
+    found = analyze::of_change(found, findings(trial, objects), keys);
+  }
+
+  Analysis out;
+  out.revision = listing->revision;
+  for (analyze::Finding& finding : found) {
+    Located located;
+    const auto draft = draft_of.find(finding.key);
+    const auto object = objects.find(finding.key);
+    if (draft != draft_of.end()) {
+      const text::PositionMap& positions = draft->second->positions;
+      located.origin = cat(positions.file_name(), ":", positions.find(finding.path).line);
+    } else {
+      located.origin = files_.origin(finding.key);
+    }
+    if (object != objects.end() && object->second.revision <= out.revision) located.revision = object->second.revision;
+    located.finding = std::move(finding);
+    out.findings.push_back(std::move(located));
+  }
+  return out;
+}
+
+registry::ModelPointer Control::model() {
+  const std::lock_guard lock(mutex_);
+  return registry_.model();
+}
+
+std::string Control::origin(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  return files_.origin(key);
 }
 
 absl::StatusOr<std::vector<Found>> Control::get(const Selection& selection) {

@@ -4,6 +4,7 @@
 // safe to call from any thread, one call at a time runs.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "control-plane/analyze/analyze.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/registry/registry.h"
 #include "control-plane/source/directory/files.h"
@@ -83,6 +85,23 @@ class Control {
   absl::Status take_files(const source::directory::Scan& scan);
   DirectoryStatus directory_status();
 
+  // A finding with file and line where those are known.
+  struct Located {
+    analyze::Finding finding;
+    source::Revision revision = 0;
+    std::string origin;
+  };
+  struct Analysis {
+    source::Revision revision = 0;
+    std::vector<Located> findings;
+  };
+  // Of the mesh, or with drafts what they would bring with them, were they applied. InvalidArgument as for apply().
+  absl::StatusOr<Analysis> analyze(const std::vector<source::Draft>& drafts);
+
+  // The newest model, and where an object of it stands ("/etc/weft/cart.yaml:12"; empty if in no file).
+  registry::ModelPointer model();
+  std::string origin(const source::Key& key);
+
   // By key. NotFound if a name is given and nothing has it.
   absl::StatusOr<std::vector<Found>> get(const Selection& selection);
   absl::StatusOr<std::vector<source::Commit>> history(const std::optional<source::Key>& key, size_t limit);
@@ -103,6 +122,10 @@ class Control {
 
   absl::Status start();
   absl::StatusOr<Applied> commit(const std::vector<source::Write>& writes, bool dry_run, const std::string& author);
+  // The writes of the drafts. InvalidArgument with a line for each mistake in one of them.
+  static absl::StatusOr<std::vector<source::Write>> writes_of(const std::vector<source::Draft>& drafts);
+  analyze::Findings findings(const registry::Registry& registry,
+                             const std::map<source::Key, source::Object>& objects) const;
   // Why the writes are not for people to make; OK if they are.
   absl::Status check_owners(const std::vector<source::Write>& writes) const;
   absl::Status settle_files();

@@ -61,6 +61,10 @@ inline constexpr char kOriginAnnotation[] = "weft.mesh/origin";
 std::string_view origin_of(const google::protobuf::Message& content);
 void set_origin(const std::string& origin, google::protobuf::Message* content);
 
+// A copy with the creationTimestamp of `before`, or if that is null of `now_ms` since the epoch: as old as a store
+// would make it.
+Content with_age(const google::protobuf::Message& content, const google::protobuf::Message* before, int64_t now_ms);
+
 // Whether two contents of one kind ask for the same: equal but for status and what stores set in metadata.
 bool same_intent(const google::protobuf::Message& a, const google::protobuf::Message& b);
 

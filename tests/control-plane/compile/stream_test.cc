@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <map>
 
+#include "control-plane/compile/cache.h"
 #include "control-plane/compile/listener.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
@@ -141,8 +142,9 @@ TEST_CASE("on a port of its own TLSRoutes go by server name, and the rest by the
 
 TEST_CASE("on the outbound port TLS goes by server name, HTTP as before, and no name stands twice") {
   MeshFixture mesh;
+  Cache cache;
   mesh.put(service_text("web", "http", 80));
-  Compiled compiled(compile_outbound_listener(mesh.model(), kShop));
+  Compiled compiled(compile_outbound_listener(mesh.model(), kShop, cache));
   CHECK(compiled.listener.listener_filters().empty());
   CHECK_FALSE(compiled.listener.filter_chains(0).has_filter_chain_match());
 
@@ -152,7 +154,8 @@ TEST_CASE("on the outbound port TLS goes by server name, HTTP as before, and no 
   mesh.put(
       "{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: ext, namespace: shop}, "
       "spec: {hosts: [vault.example, api.example], ports: [{port: 443, appProtocol: tls}]}}");
-  compiled = Compiled(compile_outbound_listener(mesh.model(), kShop));
+  cache = Cache();
+  compiled = Compiled(compile_outbound_listener(mesh.model(), kShop, cache));
   REQUIRE(compiled.listener.filter_chains_size() == 4);
   CHECK(compiled.listener.filter_chains(0).filter_chain_match().transport_protocol() == "raw_buffer");
   const Lines chains = compiled.chains(1);

@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,17 +13,29 @@
 
 namespace weft::control::compile {
 
+// A port of a service as a caller names it: by one of the service's hosts.
+struct TcpTarget {
+  std::string host;
+  uint16_t port = 0;
+
+  auto operator<=>(const TcpTarget&) const = default;
+};
+
 struct Audience {
   // Short names of services are of this namespace, and so are the consumer routes that hold.
   std::string namespace_name;
   // The services that it means to call; unset for all that it may see. Sorted, each once. A gRPC client has none: it
   // gets what it asks for.
   std::optional<std::vector<registry::HostPattern>> scope;
+  // Of the node's locality; its endpoints come first where a policy says so. Empty if it says none.
+  std::string zone;
   // gRPC's own xDS client: a listener for each name that it may ask for, and only what it understands. Otherwise a
   // proxy.
   bool is_grpc_client = false;
   // Where a proxy listens, on loopback, for its application's HTTP; 0 for none.
   uint16_t outbound_port = 0;
+  // Where it listens, on loopback, for connections that are not HTTP, and to which service those go.
+  std::map<uint16_t, TcpTarget> outbound_tcp;
 
   auto operator<=>(const Audience&) const = default;
 };

@@ -109,7 +109,6 @@ void set_balancing(const v1::LoadBalancer& policy, const Audience& audience, Clu
     *cluster.mutable_least_request_lb_config()->mutable_slow_start_config()->mutable_slow_start_window() =
         duration(policy.slow_start());
   }
-  if (policy.prefer_zone()) cluster.mutable_common_lb_config()->mutable_zone_aware_lb_config();
 }
 
 void set_eds(const std::string& name, Cluster& cluster) {
@@ -121,13 +120,16 @@ void set_eds(const std::string& name, Cluster& cluster) {
 }
 
 void set_endpoints(const registry::Service& service, const std::vector<registry::Endpoint>& endpoints,
-                   ClusterLoadAssignment& assignment) {
+                   const std::string& first_zone, ClusterLoadAssignment& assignment) {
   std::map<std::string, std::vector<const registry::Endpoint*>> by_zone;
   for (const registry::Endpoint& endpoint : endpoints) {
     if (endpoint.ready || endpoint.draining || service.publish_not_ready) by_zone[endpoint.zone].push_back(&endpoint);
   }
+  // Others take over by and by as fewer of the first are healthy.
+  const bool has_first = !first_zone.empty() && by_zone.contains(first_zone);
   for (const auto& [zone, members] : by_zone) {
     auto* locality = assignment.add_endpoints();
+    locality->set_priority(has_first && zone != first_zone ? 1 : 0);
     locality->mutable_locality()->set_zone(zone);
     uint32_t locality_weight = 0;
     for (const registry::Endpoint* member : members) {
@@ -146,6 +148,11 @@ void set_endpoints(const registry::Service& service, const std::vector<registry:
 
 }  // namespace
 
+std::string first_zone(const registry::EffectivePolicy* policy, const Audience& audience) {
+  const bool is_wanted = policy != nullptr && policy->spec->load_balancer().prefer_zone();
+  return is_wanted ? audience.zone : "";
+}
+
 bool is_resolved_by_caller(const registry::Service& service) {
   return service.resolution == registry::Resolution::kDns;
 }
@@ -159,7 +166,9 @@ snapshot::ResourcePointer compile_cluster(const registry::Service& service, cons
   if (is_resolved_by_caller(service)) {
     cluster.set_name(name);
     cluster.set_type(Cluster::STRICT_DNS);
-    set_endpoints(service, endpoints, *cluster.mutable_load_assignment());
+    // Many names have an IPv6 address that the caller's network does not reach.
+    cluster.set_dns_lookup_family(Cluster::V4_PREFERRED);
+    set_endpoints(service, endpoints, first_zone(policy, audience), *cluster.mutable_load_assignment());
     cluster.mutable_load_assignment()->set_cluster_name(name);
   } else {
     set_eds(name, cluster);
@@ -178,10 +187,11 @@ snapshot::ResourcePointer compile_cluster(const registry::Service& service, cons
 }
 
 snapshot::ResourcePointer compile_endpoints(const registry::Service& service, uint16_t port,
-                                            const std::vector<registry::Endpoint>& endpoints) {
+                                            const std::vector<registry::Endpoint>& endpoints,
+                                            const registry::EffectivePolicy* policy, const Audience& audience) {
   ClusterLoadAssignment assignment;
   assignment.set_cluster_name(port_name(service.name, port));
-  set_endpoints(service, endpoints, assignment);
+  set_endpoints(service, endpoints, first_zone(policy, audience), assignment);
   return snapshot::make_resource(snapshot::Type::kEndpoint, assignment.cluster_name(), assignment);
 }
 

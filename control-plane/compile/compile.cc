@@ -9,7 +9,9 @@
 #include "control-plane/compile/cluster.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
+#include "control-plane/compile/policy.h"
 #include "control-plane/compile/reach.h"
+#include "control-plane/compile/stream.h"
 
 namespace weft::control::compile {
 
@@ -32,19 +34,26 @@ const std::vector<registry::Endpoint>& endpoints_of(const registry::Model& model
   return endpoints == nullptr ? kNone : endpoints->of(port);
 }
 
+// What is compiled of the service's endpoints is then this audience's own.
+bool has_first_zone(const registry::Model& model, const registry::Service& service, const Audience& audience) {
+  return std::any_of(service.ports.begin(), service.ports.end(), [&](const registry::ServicePort& port) {
+    return !first_zone(policy_of(model, service.name, port.port), audience).empty();
+  });
+}
+
 Resources clusters_of(const registry::Model& model, const registry::Service& service, const Audience& audience,
                       Cache& cache) {
   if (!is_for(service, audience)) return {};
-  std::optional<Resources>& known = cache.of(service.name).clusters[audience.is_grpc_client ? 1 : 0];
+  // An endpoint that the caller resolves stands in the cluster, where its zone counts.
+  const bool is_own = is_resolved_by_caller(service) && has_first_zone(model, service, audience);
+  std::optional<Resources> own;
+  std::optional<Resources>& known = is_own ? own : cache.of(service.name).clusters[audience.is_grpc_client ? 1 : 0];
   if (known.has_value()) return *known;
   known.emplace();
-  const auto policies = model.policies.find(service.name);
-  for (size_t i = 0; i < service.ports.size(); ++i) {
-    const registry::ServicePort& port = service.ports[i];
-    const registry::EffectivePolicy* policy =
-        policies == nullptr || i >= policies->ports.size() ? nullptr : policies->ports[i].get();
-    known->push_back(cache.interner().intern(
-        compile_cluster(service, port, endpoints_of(model, service.name, port.port), policy, audience)));
+  for (const registry::ServicePort& port : service.ports) {
+    known->push_back(
+        cache.interner().intern(compile_cluster(service, port, endpoints_of(model, service.name, port.port),
+                                                policy_of(model, service.name, port.port), audience)));
   }
   return *known;
 }
@@ -54,12 +63,14 @@ Resources assignments_of(const registry::Model& model, const registry::Service& 
   if (!is_for(service, audience)) return {};
   // What the caller resolves stands in the cluster.
   if (is_resolved_by_caller(service)) return clusters_of(model, service, audience, cache);
-  std::optional<Resources>& known = cache.of(service.name).endpoints;
+  std::optional<Resources> own;
+  std::optional<Resources>& known = has_first_zone(model, service, audience) ? own : cache.of(service.name).endpoints;
   if (known.has_value()) return *known;
   known.emplace();
   for (const registry::ServicePort& port : service.ports) {
     known->push_back(
-        cache.interner().intern(compile_endpoints(service, port.port, endpoints_of(model, service.name, port.port))));
+        cache.interner().intern(compile_endpoints(service, port.port, endpoints_of(model, service.name, port.port),
+                                                  policy_of(model, service.name, port.port), audience)));
   }
   return *known;
 }
@@ -77,8 +88,12 @@ Resources listeners_of(const registry::Model& model, const registry::Service& se
 
 // Of all that the audience reaches, not of one service.
 Resources compile_outbound(const registry::Model& model, const Audience& audience, Cache& cache) {
-  if (audience.is_grpc_client || audience.outbound_port == 0) return {};
-  return compile_outbound_listener(model, audience, cache);
+  if (audience.is_grpc_client) return {};
+  Resources resources = compile_tcp_listeners(model, audience);
+  if (audience.outbound_port == 0) return resources;
+  Resources http = compile_outbound_listener(model, audience, cache);
+  resources.insert(resources.end(), std::make_move_iterator(http.begin()), std::make_move_iterator(http.end()));
+  return resources;
 }
 
 class Changes {
@@ -153,6 +168,8 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
   insert(changed.policies, of_clusters);
   std::set<registry::ServiceName> of_endpoints = changed.services;
   insert(changed.endpoints, of_endpoints);
+  // Which zone goes first is a policy's.
+  insert(changed.policies, of_endpoints);
   std::set<registry::ServiceName> of_routes = of_clusters;
   insert(changed.routes, of_routes);
   std::set<registry::ServiceName> newly;
@@ -195,7 +212,10 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
       changes.set(listeners_of(after.model, *service, audience));
     }
   }
-  if (!of_routes.empty()) changes.set(compile_outbound(after.model, audience, cache));
+  if (!of_routes.empty()) {
+    for (const auto& [port, target] : audience.outbound_tcp) changes.remove(Type::kListener, tcp_listener_name(port));
+    changes.set(compile_outbound(after.model, audience, cache));
+  }
   return changes.take();
 }
 

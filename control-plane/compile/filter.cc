@@ -113,7 +113,10 @@ void apply_rewrite(const gateway::v1::HTTPRouteRule& rule, const HTTPRouteMatch&
     if (rewrite.path().has_replace_full_path()) {
       auto* regex = out.mutable_regex_rewrite();
       regex->mutable_pattern()->set_regex(kAnyPath);
-      regex->set_substitution(rewrite.path().replace_full_path());
+      // A backslash begins a group's number on the wire; here it is itself.
+      std::string path;
+      for (const char c : rewrite.path().replace_full_path()) path.append(c == '\\' ? 2 : 1, c);
+      regex->set_substitution(path);
     } else if (rewrite.path().has_replace_prefix_match()) {
       replace_prefix(rewrite.path(), match, out);
     }

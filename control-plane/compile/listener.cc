@@ -12,6 +12,7 @@
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/reach.h"
 #include "control-plane/compile/route.h"
+#include "control-plane/compile/stream.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
@@ -177,7 +178,11 @@ std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& mo
   auto* filter = listener.add_filter_chains()->add_filters();
   filter->set_name("envoy.filters.network.http_connection_manager");
   filter->mutable_typed_config()->PackFrom(connection_manager(name));
-  return {std::move(route), snapshot::make_resource(Type::kListener, name, listener, {{Type::kRoute, name}})};
+  std::vector<snapshot::Reference> references = {{Type::kRoute, name}};
+  std::set<std::string> of_tls;
+  add_tls_chains(model, audience, listener, of_tls);
+  for (const std::string& cluster : of_tls) references.push_back({Type::kCluster, cluster});
+  return {std::move(route), snapshot::make_resource(Type::kListener, name, listener, std::move(references))};
 }
 
 }  // namespace weft::control::compile

@@ -23,7 +23,7 @@ std::vector<snapshot::ResourcePointer> compile_client_listeners(const registry::
                                                                 const Audience& audience);
 
 // For a proxy: the listener on its outbound port, and the route by host to every HTTP port of every service that it
-// reaches.
+// reaches; TLS goes by its server name (stream.h).
 std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
                                                                  Cache& cache);
 

@@ -8,6 +8,15 @@ std::string port_name(const registry::ServiceName& service, uint16_t port) {
   return absl::StrCat(service.external ? "external/" : "", service.namespace_name, "/", service.name, ":", port);
 }
 
+std::string route_name(const source::Key& route, size_t rule) {
+  return absl::StrCat(std::string(source::kind_name(route.kind)), "/", route.namespace_name, "/", route.name, "/",
+                      rule);
+}
+
+std::string straight_route_name(const registry::ServiceName& service, uint16_t port) {
+  return absl::StrCat("Service/", port_name(service, port));
+}
+
 std::vector<std::string> hosts_for(const registry::Service& service, const Audience& audience) {
   const bool is_foreign = !service.name.external && service.name.namespace_name != audience.namespace_name;
   std::vector<std::string> hosts;

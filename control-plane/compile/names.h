@@ -19,8 +19,15 @@ std::string port_name(const registry::ServiceName& service, uint16_t port);
 inline constexpr std::string_view kNowhere = "weft/nowhere";
 // The listener of a proxy's outbound port, and its route.
 inline constexpr std::string_view kOutbound = "outbound";
+// With ":" and the port behind it: the listener of a port of outbound_tcp.
+inline constexpr std::string_view kOutboundTcp = "outbound_tcp";
 // The listener for those who call a proxy's application, its route and its cluster.
 inline constexpr std::string_view kInbound = "inbound";
+
+// "HTTPRoute/shop/canary/0": the routes, filter chains and access log lines of a rule, by its number.
+std::string route_name(const source::Key& route, size_t rule);
+// "Service/shop/cart:80": the same for a port without a route of its own.
+std::string straight_route_name(const registry::ServiceName& service, uint16_t port);
 
 // The service's hosts that a caller of this audience may use: a name alone is for its own namespace.
 std::vector<std::string> hosts_for(const registry::Service& service, const Audience& audience);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "control-plane/registry/format.h"
 #include "envoy/config/core/v3/base.pb.h"
@@ -20,10 +21,12 @@ constexpr char kDefaultNamespace[] = "default";
 constexpr char kGrpcAgent[] = "gRPC";
 constexpr char kLoopback[] = "127.0.0.1";
 constexpr size_t kMaxIdBytes = 256;
+constexpr size_t kMaxZoneBytes = 63;
 constexpr size_t kMaxTargetBytes = 1024;
 constexpr size_t kMaxShownBytes = 64;
 constexpr int kMaxScopeHosts = 1000;
 constexpr double kMaxPort = 65'535;
+constexpr size_t kMaxTcpPorts = 256;
 constexpr double kMinIntervalMs = 100;
 constexpr double kMaxIntervalMs = 600'000;
 
@@ -127,6 +130,37 @@ class Reader {
   absl::Status status_;
 };
 
+std::map<uint16_t, TcpTarget> read_outbound_tcp(Reader& node) {
+  std::map<uint16_t, TcpTarget> out;
+  const Value* value = node.find("outbound_tcp");
+  if (value == nullptr) return out;
+  if (!value->has_struct_value()) {
+    node.fail("outbound_tcp", *value, "a struct of ports on loopback, each with host:port of a service");
+    return out;
+  }
+  Reader ports(node.node(), "metadata.outbound_tcp", value->struct_value());
+  for (const auto& [port, target] : value->struct_value().fields()) {
+    int number = 0;
+    const bool is_port = absl::SimpleAtoi(port, &number) && number >= 1 && number <= kMaxPort;
+    const std::string& text = target.string_value();
+    const size_t colon = text.rfind(':');
+    int target_port = 0;
+    const bool is_target = colon != std::string::npos && registry::is_dns_name(text.substr(0, colon)) &&
+                           absl::SimpleAtoi(text.substr(colon + 1), &target_port) && target_port >= 1 &&
+                           target_port <= kMaxPort;
+    if (!is_port) ports.fail(shown(port).c_str(), target, "at a port from 1 to 65535");
+    if (!is_target) ports.fail(shown(port).c_str(), target, "host:port of a service, as \"db.shop:5432\"");
+    if (is_port && is_target) {
+      out[static_cast<uint16_t>(number)] = {text.substr(0, colon), static_cast<uint16_t>(target_port)};
+    }
+  }
+  if (out.size() > kMaxTcpPorts) {
+    ports.fail("size", absl::StrCat(out.size(), " ports; expected at most ", kMaxTcpPorts));
+  }
+  node.fail(ports.status());
+  return out;
+}
+
 HealthProbe read_health(Reader& node) {
   HealthProbe probe;
   const Value* value = node.find("health");
@@ -186,6 +220,10 @@ std::optional<Inbound> read_inbound(Reader& node, const Audience& audience, cons
     node.fail("inbound_port",
               absl::StrCat(inbound.port, " on ", kLoopback, " is the application's own; expected another port"));
   }
+  if (on_loopback && audience.outbound_tcp.contains(inbound.port)) {
+    node.fail("inbound_port",
+              absl::StrCat(inbound.port, " on ", kLoopback, " is one of outbound_tcp, too; expected another port"));
+  }
   if (on_loopback && inbound.port == audience.outbound_port) {
     node.fail("inbound_port",
               absl::StrCat(inbound.port, " on ", kLoopback, " is outbound_port, too; expected another port"));
@@ -225,12 +263,22 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
   NodeClaims claims;
   claims.id = node.id();
   claims.audience.is_grpc_client = node.user_agent_name().starts_with(kGrpcAgent);
+  claims.audience.zone = node.locality().zone();
+  if (claims.audience.zone.size() > kMaxZoneBytes || !is_printable(claims.audience.zone)) {
+    return absl::InvalidArgumentError(absl::StrCat("node.locality.zone: ", shown(claims.audience.zone),
+                                                   "; expected at most ", kMaxZoneBytes, " printable bytes"));
+  }
   Reader reader(shown(node.id()), "metadata", node.metadata());
   claims.audience.namespace_name = reader.name("namespace");
   if (claims.audience.namespace_name.empty()) claims.audience.namespace_name = kDefaultNamespace;
   claims.service = reader.name("service");
   if (!claims.audience.is_grpc_client) {
     claims.audience.outbound_port = reader.port("outbound_port", 0);
+    claims.audience.outbound_tcp = read_outbound_tcp(reader);
+    const uint16_t outbound_port = claims.audience.outbound_port;
+    if (outbound_port != 0 && claims.audience.outbound_tcp.contains(outbound_port)) {
+      reader.fail("outbound_tcp", absl::StrCat("has ", outbound_port, ", which is outbound_port; expected another"));
+    }
     claims.inbound = read_inbound(reader, claims.audience, claims.service);
     claims.scope = read_scope(reader, claims.audience.namespace_name);
     if (claims.inbound.has_value() && claims.id.empty()) {

@@ -53,9 +53,10 @@ struct NodeClaims {
 
 // InvalidArgument with the field, what it is and what was expected.
 //
-// namespace ("default" if there is none), service, outbound_port (0 is none), inbound_address with inbound_port and
-// app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`;
-// scope: a list of "service", "namespace/service" and "namespace/*". Of gRPC's own clients only the namespace counts.
+// namespace ("default" if there is none), service, outbound_port (0 is none), outbound_tcp (a struct: port on loopback
+// to "host:port" of a service, as {"15432": "db.shop:5432"}), inbound_address with inbound_port and app_port; health: a
+// struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`; scope: a list of
+// "service", "namespace/service" and "namespace/*". Of gRPC's own clients only the namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::control::compile

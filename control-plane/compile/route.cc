@@ -4,11 +4,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "control-plane/compile/duration.h"
 #include "control-plane/compile/filter.h"
 #include "control-plane/compile/match.h"
 #include "control-plane/compile/names.h"
+#include "control-plane/compile/policy.h"
 #include "envoy/config/route/v3/route_components.pb.h"
 #include "gateway/v1/grpc_route.pb.h"
 #include "gateway/v1/http_route.pb.h"
@@ -28,7 +28,7 @@ struct Ranked {
   Route route;
 };
 
-const v1::TrafficPolicySpec* spec_of(const registry::EffectivePolicyPointer& policy) {
+const v1::TrafficPolicySpec* spec_of(const registry::EffectivePolicy* policy) {
   return policy == nullptr ? nullptr : policy->spec.get();
 }
 
@@ -37,20 +37,6 @@ void set_timeouts(const v1::Timeouts& timeouts, RouteAction& action) {
   if (!timeouts.idle().empty()) *action.mutable_idle_timeout() = duration(timeouts.idle());
   if (!timeouts.backend_request().empty()) {
     *action.mutable_retry_policy()->mutable_per_try_timeout() = duration(timeouts.backend_request());
-  }
-}
-
-void set_retry(const v1::Retry& retry, RouteAction& action) {
-  auto* policy = action.mutable_retry_policy();
-  policy->mutable_num_retries()->set_value(retry.has_attempts() ? retry.attempts() : 1);
-  std::vector<std::string> on(retry.on().begin(), retry.on().end());
-  on.insert(on.end(), retry.grpc_statuses().begin(), retry.grpc_statuses().end());
-  if (!retry.codes().empty()) on.push_back("retriable-status-codes");
-  policy->set_retry_on(absl::StrJoin(on, ","));
-  *policy->mutable_retriable_status_codes() = retry.codes();
-  if (!retry.backoff().empty()) *policy->mutable_retry_back_off()->mutable_base_interval() = duration(retry.backoff());
-  if (!retry.max_backoff().empty() && !retry.backoff().empty()) {
-    *policy->mutable_retry_back_off()->mutable_max_interval() = duration(retry.max_backoff());
   }
 }
 
@@ -80,8 +66,8 @@ void set_own_policies(const gateway::v1::HTTPRouteRule& rule, RouteAction& actio
   *retry.mutable_codes() = rule.retry().codes();
   if (rule.retry().has_attempts()) retry.set_attempts(rule.retry().attempts());
   retry.set_backoff(rule.retry().backoff());
-  // Gateway API: connection failures are retried where retries are asked for.
-  retry.add_on("connect-failure");
+  // Gateway API: what fails by its connection, or is not answered in time, is retried where retries are asked for.
+  for (const char* failure : {"connect-failure", "refused-stream", "reset"}) retry.add_on(failure);
   set_retry(retry, action);
 }
 void set_own_policies(const gateway::v1::GRPCRouteRule&, RouteAction&) {}
@@ -132,18 +118,24 @@ void set_mirrors(const Rule& spec, const registry::RouteRule& rule, RouteAction&
 }
 
 template <typename Spec>
-void add_rules(const Spec& spec, const registry::Route& route, const v1::TrafficPolicySpec* port_policy,
-               const Audience& audience, std::vector<Ranked>& out, std::set<std::string>& clusters) {
+void add_rules(const Spec& spec, const registry::Route& route, const registry::Model& model,
+               const v1::TrafficPolicySpec* port_policy, const Audience& audience, std::vector<Ranked>& out,
+               std::set<std::string>& clusters) {
   for (size_t i = 0; i < route.rules.size(); ++i) {
     const auto& rule = spec.rules(static_cast<int>(i));
     Route compiled;
-    compiled.set_name(absl::StrCat(route.origin.key.namespace_name, "/", route.origin.key.name, "/", i));
+    compiled.set_name(route_name(route.origin.key, i));
     for (const auto& filter : rule.filters()) apply_header_filter(filter, compiled);
     RouteAction action;
     const bool forwards = set_backends(rule, route.rules[i], action, clusters);
     set_mirrors(rule, route.rules[i], action, clusters);
-    set_policies(port_policy, spec_of(route.rules[i].policy), action);
+    set_policies(port_policy, spec_of(route.rules[i].policy.get()), action);
     set_own_policies(rule, action);
+    for (const registry::Backend& backend : route.rules[i].backends) {
+      if (const auto* spec_of_backend = spec_of(policy_of(model, backend.service, backend.port))) {
+        add_hash_policy(*spec_of_backend, action);
+      }
+    }
     const auto add = [&](const auto& match) {
       Ranked ranked;
       ranked.route = compiled;
@@ -167,20 +159,16 @@ void add_rules(const Spec& spec, const registry::Route& route, const v1::Traffic
 void compile_routes(const registry::Model& model, const registry::Service& service, uint16_t port,
                     const Audience& audience, envoy::config::route::v3::VirtualHost& host,
                     std::set<std::string>& clusters) {
-  const v1::TrafficPolicySpec* port_policy = nullptr;
-  const auto policies = model.policies.find(service.name);
-  for (size_t i = 0; policies != nullptr && i < service.ports.size() && i < policies->ports.size(); ++i) {
-    if (service.ports[i].port == port) port_policy = spec_of(policies->ports[i]);
-  }
+  const v1::TrafficPolicySpec* port_policy = spec_of(policy_of(model, service.name, port));
   std::vector<Ranked> ranked;
   bool has_routes = false;
   for (const auto& route : model.routes_for(service.name, port, audience.namespace_name)) {
     if (const auto* http = std::get_if<std::shared_ptr<const gateway::v1::HTTPRouteSpec>>(&route->spec)) {
       has_routes = true;
-      add_rules(**http, *route, port_policy, audience, ranked, clusters);
+      add_rules(**http, *route, model, port_policy, audience, ranked, clusters);
     } else if (const auto* grpc = std::get_if<std::shared_ptr<const gateway::v1::GRPCRouteSpec>>(&route->spec)) {
       has_routes = true;
-      add_rules(**grpc, *route, port_policy, audience, ranked, clusters);
+      add_rules(**grpc, *route, model, port_policy, audience, ranked, clusters);
     }
   }
   std::stable_sort(ranked.begin(), ranked.end(),
@@ -188,9 +176,11 @@ void compile_routes(const registry::Model& model, const registry::Service& servi
   for (Ranked& each : ranked) *host.add_routes() = std::move(each.route);
   if (has_routes) return;
   Route* straight = host.add_routes();
+  straight->set_name(straight_route_name(service.name, port));
   straight->mutable_match()->set_prefix("/");
   straight->mutable_route()->set_cluster(port_name(service.name, port));
   set_policies(port_policy, nullptr, *straight->mutable_route());
+  if (port_policy != nullptr) add_hash_policy(*port_policy, *straight->mutable_route());
   clusters.insert(port_name(service.name, port));
 }
 

@@ -47,6 +47,20 @@ void check_timeouts(const v1::Timeouts& timeouts, Check* check) {
   check->optional_duration(timeouts.connect(), "spec.timeouts.connect");
 }
 
+// What a connection without requests cannot have.
+void check_for_streams(const v1::TrafficPolicySpec& spec, Check* check) {
+  const auto requests_only = [&](bool set, std::string_view field) {
+    if (set) check->fail(at("spec", field), "a TCPRoute or TLSRoute cannot have it: its connections have no requests");
+  };
+  requests_only(!spec.timeouts().request().empty(), "timeouts.request");
+  requests_only(!spec.timeouts().backend_request().empty(), "timeouts.backendRequest");
+  requests_only(!spec.retry().codes().empty(), "retry.codes");
+  requests_only(!spec.retry().grpc_statuses().empty(), "retry.grpcStatuses");
+  requests_only(!spec.retry().on().empty(), "retry.on");
+  requests_only(!spec.retry().backoff().empty(), "retry.backoff");
+  requests_only(!spec.retry().max_backoff().empty(), "retry.maxBackoff");
+}
+
 void check_retry(const v1::Retry& retry, Check* check) {
   for (int i = 0; i < retry.codes_size(); ++i) check->range(retry.codes(i), at("spec.retry", "codes", i), 400, 599);
   for (int i = 0; i < retry.grpc_statuses_size(); ++i) {
@@ -118,9 +132,11 @@ void check(const v1::TrafficPolicy& policy, Check* check) {
   const auto& spec = policy.spec();
   if (spec.target_refs().empty()) check->fail("spec.targetRefs", "expected at least one target");
   bool for_routes = false;
+  bool for_streams = false;
   for (int i = 0; i < spec.target_refs_size(); ++i) {
     check_target(policy, spec.target_refs(i), at("spec", "targetRefs", i), check);
     for_routes = for_routes || is_route(spec.target_refs(i));
+    for_streams = for_streams || spec.target_refs(i).kind() == "TCPRoute" || spec.target_refs(i).kind() == "TLSRoute";
   }
   const auto services_only = [&](bool set, std::string_view field) {
     if (for_routes && set) check->fail(at("spec", field), "a route cannot have it; target the service instead");
@@ -132,6 +148,7 @@ void check(const v1::TrafficPolicy& policy, Check* check) {
   services_only(spec.has_health_check(), "healthCheck");
   services_only(spec.has_load_balancer(), "loadBalancer");
 
+  if (for_streams) check_for_streams(spec, check);
   check_timeouts(spec.timeouts(), check);
   check_retry(spec.retry(), check);
   if (spec.retry_budget().has_percent())

@@ -1,5 +1,7 @@
 #include <re2/re2.h>
 
+#include <set>
+
 #include "control-plane/registry/check.h"
 #include "gateway/v1/grpc_route.pb.h"
 #include "gateway/v1/http_route.pb.h"
@@ -265,9 +267,13 @@ void check(const gateway::v1::TCPRoute& route, Check* check) { check_stream_rout
 
 void check(const gateway::v1::TLSRoute& route, Check* check) {
   check_stream_route(route.spec(), check);
+  std::set<std::string> hostnames;
   for (int i = 0; i < route.spec().hostnames_size(); ++i) {
-    check->expect(is_host_pattern(route.spec().hostnames(i)), at("spec", "hostnames", i),
-                  "a DNS name, or one with *. before", route.spec().hostnames(i));
+    const std::string& hostname = route.spec().hostnames(i);
+    const std::string path = at("spec", "hostnames", i);
+    // RFC 6066, section 3: a server name is no address.
+    check->expect(is_host_pattern(hostname) && !is_ip(hostname), path, "a DNS name, or one with *. before", hostname);
+    if (!hostnames.insert(hostname).second) check->fail(path, "the name stands a second time");
   }
 }
 

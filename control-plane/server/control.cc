@@ -2,10 +2,12 @@
 
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
 #include "api/text/cat.h"
+#include "control-plane/base/log.h"
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/validate.h"
 
@@ -45,6 +47,11 @@ void add_warnings(const registry::Registry& registry, Applied* applied) {
 
 }  // namespace
 
+Control::Control(std::unique_ptr<source::Store> store, base::Clock* clock)
+    : store_(std::move(store)),
+      clock_(clock),
+      files_([](const source::Draft& draft) { return registry::validate(draft); }) {}
+
 absl::StatusOr<std::unique_ptr<Control>> Control::create(std::unique_ptr<source::Store> store, base::Clock* clock) {
   std::unique_ptr<Control> control(new Control(std::move(store), clock));
   if (absl::Status status = control->start(); !status.ok()) return status;
@@ -55,6 +62,9 @@ absl::Status Control::start() {
   absl::StatusOr<source::Listing> listing = store_->list();
   if (!listing.ok()) return listing.status();
   const Revision revision = listing->revision;
+  for (const source::Object& object : listing->objects) {
+    if (!source::origin_of(*object.content).empty()) files_.adopt(object);
+  }
   registry_.apply(revision, as_changes(*std::move(listing)), clock_->wall_ms());
   auto watch =
       store_->watch(revision, [this](Revision at, const std::vector<Change>& changes) { publish(at, changes); });
@@ -107,6 +117,10 @@ absl::StatusOr<Applied> Control::commit(const std::vector<Write>& writes, bool d
     const auto revision = store_->commit(writes, now_ms, author);
     if (!revision.ok()) return revision.status();
     applied.revision = *revision;
+    // A file may have waited for what is gone now.
+    if (!told_refusals_.empty()) {
+      if (absl::Status status = settle_files(); !status.ok()) base::log_error(std::string(status.message()));
+    }
     add_warnings(registry_, &applied);
     return applied;
   }
@@ -123,8 +137,53 @@ absl::StatusOr<Applied> Control::commit(const std::vector<Write>& writes, bool d
   return applied;
 }
 
-absl::StatusOr<Applied> Control::apply(const std::vector<source::Draft>& drafts, bool dry_run,
-                                       const std::string& author) {
+absl::Status Control::check_owners(const std::vector<Write>& writes) const {
+  std::string mistakes;
+  for (const Write& write : writes) {
+    const std::string origin = files_.origin(write.key);
+    if (origin.empty()) continue;
+    text::append(&mistakes, mistakes.empty() ? "" : "\n", to_string(write.key), " is from ", origin,
+                 "; change it in that file");
+  }
+  return mistakes.empty() ? absl::OkStatus() : absl::FailedPreconditionError(mistakes);
+}
+
+absl::Status Control::take_files(const source::directory::Scan& scan) {
+  const std::lock_guard lock(mutex_);
+  files_.update(scan);
+  return settle_files();
+}
+
+absl::Status Control::settle_files() {
+  const source::directory::Plan plan = files_.settle([this](const Key& key) -> std::string {
+    const auto object = store_->get(key);
+    if (!object.ok()) return "";
+    return cat("in the database already, since revision ", object->revision,
+               "; take it out of this file, or delete it there: weftctl delete ", source::kind_info(key.kind).plural,
+               " ", key.name, key.namespace_name.empty() ? "" : cat(" -n ", key.namespace_name));
+  });
+  std::vector<source::directory::Refusal> refusals = files_.refusals();
+  for (const auto& refusal : refusals) {
+    if (std::find(told_refusals_.begin(), told_refusals_.end(), refusal) != told_refusals_.end()) continue;
+    ++refusals_total_;
+    base::log_warning(cat("refused, what was good of it before stays in force: ", refusal.reason));
+  }
+  told_refusals_ = std::move(refusals);
+  if (!plan.writes.empty()) {
+    const auto revision = store_->commit(plan.writes, clock_->wall_ms(), plan.author);
+    if (!revision.ok()) return revision.status();
+    base::log_info(cat("revision ", *revision, ": ", plan.author));
+  }
+  files_.confirm();
+  return absl::OkStatus();
+}
+
+DirectoryStatus Control::directory_status() {
+  const std::lock_guard lock(mutex_);
+  return {files_.size(), files_.refusals(), refusals_total_};
+}
+
+absl::StatusOr<std::vector<Write>> Control::writes_of(const std::vector<source::Draft>& drafts) {
   std::string mistakes;
   std::map<Key, const source::Draft*> seen;
   std::vector<Write> writes;
@@ -142,14 +201,23 @@ absl::StatusOr<Applied> Control::apply(const std::vector<source::Draft>& drafts,
     writes.push_back(std::move(write));
   }
   if (!mistakes.empty()) return absl::InvalidArgumentError(mistakes);
+  return writes;
+}
+
+absl::StatusOr<Applied> Control::apply(const std::vector<source::Draft>& drafts, bool dry_run,
+                                       const std::string& author) {
+  const absl::StatusOr<std::vector<Write>> writes = writes_of(drafts);
+  if (!writes.ok()) return writes.status();
   const std::lock_guard lock(mutex_);
-  return commit(writes, dry_run, author);
+  if (absl::Status status = check_owners(*writes); !status.ok()) return status;
+  return commit(*writes, dry_run, author);
 }
 
 absl::StatusOr<Applied> Control::remove(const std::vector<Key>& keys, bool dry_run, const std::string& author) {
   std::vector<Write> writes;
   for (const Key& key : keys) writes.push_back({key, nullptr, std::nullopt});
   const std::lock_guard lock(mutex_);
+  if (absl::Status status = check_owners(writes); !status.ok()) return status;
   return commit(writes, dry_run, author);
 }
 
@@ -160,9 +228,15 @@ absl::StatusOr<Applied> Control::roll_back(Revision revision, bool dry_run) {
   const auto now = store_->list();
   if (!now.ok()) return now.status();
   std::map<Key, source::Content> wanted;
-  for (const source::Object& object : then->objects) wanted.emplace(object.key, object.content);
+  const auto is_from_file = [this](const source::Object& object) {
+    return !source::origin_of(*object.content).empty() || !files_.origin(object.key).empty();
+  };
+  for (const source::Object& object : then->objects) {
+    if (!is_from_file(object)) wanted.emplace(object.key, object.content);
+  }
   std::vector<Write> writes;
   for (const source::Object& object : now->objects) {
+    if (is_from_file(object)) continue;
     const auto found = wanted.find(object.key);
     if (found == wanted.end()) {
       writes.push_back({object.key, nullptr, object.revision});
@@ -177,6 +251,74 @@ absl::StatusOr<Applied> Control::roll_back(Revision revision, bool dry_run) {
   return commit(writes, dry_run, cat("rollback to ", revision));
 }
 
+analyze::Findings Control::findings(const registry::Registry& registry,
+                                    const std::map<Key, source::Object>& objects) const {
+  std::vector<analyze::Judged> judged;
+  judged.reserve(objects.size());
+  for (const auto& [key, object] : objects) judged.push_back({object, registry.status(key)});
+  const std::vector<source::directory::Refusal> refusals = files_.refusals();
+  return analyze::analyze({*registry.model(), judged, refusals});
+}
+
+absl::StatusOr<Control::Analysis> Control::analyze(const std::vector<source::Draft>& drafts) {
+  const absl::StatusOr<std::vector<Write>> writes = writes_of(drafts);
+  if (!writes.ok()) return writes.status();
+  const std::lock_guard lock(mutex_);
+  const auto listing = store_->list();
+  if (!listing.ok()) return listing.status();
+  std::map<Key, source::Object> objects;
+  for (const source::Object& object : listing->objects) objects.emplace(object.key, object);
+  analyze::Findings found = findings(registry_, objects);
+
+  std::map<Key, const source::Draft*> draft_of;
+  if (!drafts.empty()) {
+    std::vector<Change> changes;
+    std::vector<Key> keys;
+    for (const source::Draft& draft : drafts) {
+      keys.push_back(draft.key);
+      draft_of[draft.key] = &draft;
+      const auto known = objects.find(draft.key);
+      if (known != objects.end() && source::same_intent(*known->second.content, *draft.content)) continue;
+      // As old as what it takes the place of; a new one is the youngest.
+      const source::Content content = source::with_age(
+          *draft.content, known == objects.end() ? nullptr : known->second.content.get(), clock_->wall_ms());
+      changes.push_back({draft.key, listing->revision + 1, content});
+      objects[draft.key] = {draft.key, listing->revision + 1, content};
+    }
+    registry::Registry trial = registry_;
+    trial.apply(listing->revision + 1, changes, clock_->wall_ms());
+    found = analyze::of_change(found, findings(trial, objects), keys);
+  }
+
+  Analysis out;
+  out.revision = listing->revision;
+  for (analyze::Finding& finding : found) {
+    Located located;
+    const auto draft = draft_of.find(finding.key);
+    const auto object = objects.find(finding.key);
+    if (draft != draft_of.end()) {
+      const text::PositionMap& positions = draft->second->positions;
+      located.origin = cat(positions.file_name(), ":", positions.find(finding.path).line);
+    } else {
+      located.origin = files_.origin(finding.key);
+    }
+    if (object != objects.end() && object->second.revision <= out.revision) located.revision = object->second.revision;
+    located.finding = std::move(finding);
+    out.findings.push_back(std::move(located));
+  }
+  return out;
+}
+
+registry::ModelPointer Control::model() {
+  const std::lock_guard lock(mutex_);
+  return registry_.model();
+}
+
+std::string Control::origin(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  return files_.origin(key);
+}
+
 absl::StatusOr<std::vector<Found>> Control::get(const Selection& selection) {
   const std::lock_guard lock(mutex_);
   const auto listing = store_->list();
@@ -189,7 +331,10 @@ absl::StatusOr<std::vector<Found>> Control::get(const Selection& selection) {
     if (elsewhere && source::kind_info(key.kind).in_namespace) continue;
     if (!selection.name.empty() && key.name != selection.name) continue;
     const auto status = registry_.status(key);
-    out.push_back({object, registry::with_status(*object.content, status.get())});
+    auto shown = registry::with_status(*object.content, status.get());
+    std::string origin = files_.origin(key);
+    if (!origin.empty()) source::set_origin(origin, shown.get());
+    out.push_back({object, std::move(shown), std::move(origin)});
   }
   if (out.empty() && !selection.name.empty()) {
     const Key wanted{selection.kind.value_or(source::Kind::kNamespace), selection.namespace_name, selection.name};

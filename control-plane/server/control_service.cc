@@ -6,6 +6,7 @@
 
 #include "api/text/cat.h"
 #include "api/text/print.h"
+#include "control-plane/explain/explain.h"
 #include "control-plane/registry/format.h"
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/workloads.h"
@@ -157,6 +158,7 @@ grpc::Status ControlService::Get(grpc::ServerContext*, const v1::GetRequest* req
     *object->mutable_created() = source::metadata_of(*each.shown).creation_timestamp();
     object->set_summary(registry::summary_of(*each.shown));
     object->set_text(print(*each.shown, request->format()));
+    object->set_origin(each.origin);
   }
   return grpc::Status::OK;
 }
@@ -237,6 +239,36 @@ grpc::Status ControlService::ListTokens(grpc::ServerContext*, const v1::ListToke
 grpc::Status ControlService::RevokeToken(grpc::ServerContext*, const v1::RevokeTokenRequest* request,
                                          v1::RevokeTokenResponse*) {
   return to_grpc(access_.tokens->revoke(request->id()));
+}
+
+grpc::Status ControlService::Analyze(grpc::ServerContext*, const v1::AnalyzeRequest* request,
+                                     v1::AnalyzeResponse* response) {
+  const auto drafts = read(request->documents());
+  if (!drafts.ok()) return to_grpc(drafts.status());
+  const auto analysis = control_->analyze(*drafts);
+  if (!analysis.ok()) return to_grpc(analysis.status());
+  response->set_revision(analysis->revision);
+  for (const Control::Located& each : analysis->findings) {
+    v1::Finding* finding = response->add_findings();
+    finding->set_severity(static_cast<v1::Finding::Severity>(each.finding.severity));
+    finding->set_code(each.finding.code);
+    finding->set_path(each.finding.path);
+    finding->set_message(each.finding.message);
+    if (each.finding.key.name.empty()) continue;
+    show(each.finding.key, finding->mutable_source()->mutable_object());
+    finding->mutable_source()->set_revision(each.revision);
+    finding->mutable_source()->set_origin(each.origin);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::Explain(grpc::ServerContext*, const v1::ExplainRequest* request,
+                                     v1::ExplainResponse* response) {
+  const registry::ModelPointer model = control_->model();
+  auto explained = explain::explain(*model, *request, [this](const Key& key) { return control_->origin(key); });
+  if (!explained.ok()) return to_grpc(explained.status());
+  *response = *std::move(explained);
+  return grpc::Status::OK;
 }
 
 grpc::Status ControlService::Version(grpc::ServerContext*, const v1::VersionRequest*, v1::VersionResponse* response) {

@@ -22,6 +22,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
                "weft-control");
   app.set_version_flag("--version", "weft-control " + version());
   app.add_option("--data-dir", options.data_dir, "Folder of the database; made if it is missing")->required();
+  app.add_option("--config-dir", options.config_dir,
+                 "Folder of YAML and JSON, watched with all below it; its objects are for weftctl to read only");
   app.add_option("--control-socket", options.control_socket,
                  "Unix socket that weftctl calls (default: control.sock in the data folder)");
   const auto loopback = [](const std::string& address) {

@@ -11,6 +11,8 @@ namespace weft::control::server {
 struct Options {
   // Made if it is missing; for its owner only.
   std::string data_dir;
+  // A folder of YAML and JSON that is watched; empty for none.
+  std::string config_dir;
   // Where weftctl calls; DATA_DIR/control.sock if not given.
   std::string control_socket;
   // Where nodes connect: "host:port".

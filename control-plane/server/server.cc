@@ -20,6 +20,7 @@
 #include "control-plane/base/random.h"
 #include "control-plane/ca/server_certificate.h"
 #include "control-plane/ca/tokens.h"
+#include "control-plane/server/config_directory.h"
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
 #include "control-plane/server/proxies_service.h"
@@ -83,6 +84,30 @@ absl::StatusOr<ca::ServerCertificate> open_certificate(const Options& options) {
   return ca::load_or_make_certificate(options.data_dir, own_names(options.xds_address), base::system_clock().wall_ms());
 }
 
+// The directory's files in force, and its watcher; null without a directory, whose objects are then no more.
+absl::StatusOr<std::unique_ptr<ConfigDirectory>> open_directory(const Options& options, Control* control) {
+  if (options.config_dir.empty()) {
+    if (absl::Status status = control->take_files({}); !status.ok()) return status;
+    return nullptr;
+  }
+  auto directory = std::make_unique<ConfigDirectory>(options.config_dir, control, &base::system_clock());
+  if (absl::Status status = directory->start(); !status.ok()) return status;
+  return directory;
+}
+
+std::string directory_metrics(const DirectoryStatus& status) {
+  return cat(
+      "# HELP weft_control_directory_files Files of the watched directory.\n"
+      "# TYPE weft_control_directory_files gauge\nweft_control_directory_files ",
+      status.files,
+      "\n# HELP weft_control_directory_files_refused Those that are not in force as they stand.\n"
+      "# TYPE weft_control_directory_files_refused gauge\nweft_control_directory_files_refused ",
+      status.refusals.size(),
+      "\n# HELP weft_control_directory_refusals_total How often a file was refused.\n"
+      "# TYPE weft_control_directory_refusals_total counter\nweft_control_directory_refusals_total ",
+      status.refusals_total, "\n");
+}
+
 int fail(const absl::Status& status) {
   base::log_error(std::string(status.message()));
   return 1;
@@ -119,6 +144,10 @@ int run(const Options& options) {
   const auto known = xds.restore_workloads();
   if (!known.ok()) return fail(known.status());
   (*control)->apply_workloads(*known);
+  // Goes before the one whom its changes reach.
+  const auto directory = open_directory(options, control->get());
+  if (!directory.ok()) return fail(directory.status());
+  xds.set_more_metrics([&control] { return directory_metrics((*control)->directory_status()); });
   (*control)->set_on_model([&xds](const registry::ModelPointer& model, const registry::ChangeSet& changed) {
     xds.set_model(model, changed);
   });

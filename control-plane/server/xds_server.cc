@@ -61,7 +61,9 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
       admin_([this](const std::string& path, Admin::Answer answer) {
         loop_.post([this, path, answer = std::move(answer)] {
           const ca::Tokens* tokens = security_.has_value() ? security_->tokens : nullptr;
-          answer(status_page(path, hub_, mesh_, tokens));
+          std::optional<Page> page = status_page(path, hub_, mesh_, tokens);
+          if (path == "/metrics" && page.has_value() && more_metrics_) page->body += more_metrics_();
+          answer(std::move(page));
         });
       }) {
   if (!security_.has_value()) return;

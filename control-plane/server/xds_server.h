@@ -55,6 +55,8 @@ class XdsServer {
   // Those that the store knows; before start(). Their time of grace begins.
   absl::StatusOr<std::vector<registry::WorkloadChange>> restore_workloads();
   void set_on_workloads(OnWorkloads on_workloads) { on_workloads_ = std::move(on_workloads); }
+  // What /metrics has beside what is of nodes, in the same form; called on the thread of XdsServer. Before start().
+  void set_more_metrics(std::function<std::string()> metrics) { more_metrics_ = std::move(metrics); }
 
   // An error says which address could not be had. Afterwards addresses() has the ports.
   absl::Status start(const Addresses& addresses);
@@ -76,6 +78,7 @@ class XdsServer {
   WorkloadStore& workload_store_;
   OnWorkloads on_workloads_;
   Registration registration_;
+  std::function<std::string()> more_metrics_;
   xds::Hub hub_;
   const std::optional<Security> security_;
   // Null without security.

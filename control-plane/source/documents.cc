@@ -97,6 +97,7 @@ absl::Status settle(const KindInfo& info, Draft* draft) {
   metadata->clear_creation_timestamp();
   metadata->clear_uid();
   metadata->clear_managed_fields();
+  metadata->mutable_annotations()->erase(kOriginAnnotation);
   if (info.in_namespace && metadata->namespace_().empty()) metadata->set_namespace_("default");
   if (!info.in_namespace && !metadata->namespace_().empty()) {
     return at(draft->positions, "metadata.namespace", cat("a ", info.name, " lives in no namespace; leave it out"));

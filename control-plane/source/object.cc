@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/message_differencer.h>
+#include <google/protobuf/util/time_util.h>
 
 #include "kubernetes/meta/v1/meta.pb.h"
 
@@ -51,6 +52,25 @@ ObjectMeta* mutable_metadata_of(Message* content) {
 Key key_of(Kind kind, const Message& content) {
   const ObjectMeta& metadata = metadata_of(content);
   return {kind, metadata.namespace_(), metadata.name()};
+}
+
+std::string_view origin_of(const Message& content) {
+  const auto& annotations = metadata_of(content).annotations();
+  const auto found = annotations.find(kOriginAnnotation);
+  return found == annotations.end() ? std::string_view() : std::string_view(found->second);
+}
+
+void set_origin(const std::string& origin, Message* content) {
+  (*mutable_metadata_of(content)->mutable_annotations())[kOriginAnnotation] = origin;
+}
+
+Content with_age(const Message& content, const Message* before, int64_t now_ms) {
+  std::shared_ptr<Message> out(content.New());
+  out->CopyFrom(content);
+  *mutable_metadata_of(out.get())->mutable_creation_timestamp() =
+      before == nullptr ? google::protobuf::util::TimeUtil::MillisecondsToTimestamp(now_ms)
+                        : metadata_of(*before).creation_timestamp();
+  return out;
 }
 
 bool same_intent(const Message& a, const Message& b) {

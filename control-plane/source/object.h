@@ -54,6 +54,17 @@ kubernetes::meta::v1::ObjectMeta* mutable_metadata_of(google::protobuf::Message*
 // The key under which this content stands.
 Key key_of(Kind kind, const google::protobuf::Message& content);
 
+// The annotation that names the file of a watched directory from which an object is; only such objects have it, and
+// nobody else may write them. In the store it has the path; what people are shown has the line too.
+inline constexpr char kOriginAnnotation[] = "weft.mesh/origin";
+// Empty if the object is from no file.
+std::string_view origin_of(const google::protobuf::Message& content);
+void set_origin(const std::string& origin, google::protobuf::Message* content);
+
+// A copy with the creationTimestamp of `before`, or if that is null of `now_ms` since the epoch: as old as a store
+// would make it.
+Content with_age(const google::protobuf::Message& content, const google::protobuf::Message* before, int64_t now_ms);
+
 // Whether two contents of one kind ask for the same: equal but for status and what stores set in metadata.
 bool same_intent(const google::protobuf::Message& a, const google::protobuf::Message& b);
 

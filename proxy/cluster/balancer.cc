@@ -52,11 +52,11 @@ void Balancer::rebuild() {
       continue;
     }
     bool equal = std::all_of(level.usable.begin(), level.usable.end(), [&](const HostPtr* host) {
-      return (*host)->weight() == (*level.usable.front())->weight();
+      return (*host)->ramped_weight() == (*level.usable.front())->ramped_weight();
     });
     if (equal) continue;
     uint64_t sum = 0;
-    for (const HostPtr* host : level.usable) level.weight_sums.push_back(sum += (*host)->weight());
+    for (const HostPtr* host : level.usable) level.weight_sums.push_back(sum += (*host)->ramped_weight());
     level.credits.resize(level.usable.size());
   }
 }
@@ -93,7 +93,8 @@ size_t Balancer::choose_in(Level& level, uint64_t hash, uint32_t attempt) {
       for (uint32_t i = 0; i < std::max(cluster_.config().least_request_choices, 1u); ++i) {
         size_t at = static_cast<size_t>(random_.below(count));
         const Host& host = **level.usable[at];
-        double load = (host.active_requests.load(std::memory_order_relaxed) + 1.0) / host.weight();
+        double load =
+            (host.active_requests.load(std::memory_order_relaxed) + 1.0) / static_cast<double>(host.ramped_weight());
         if (i == 0 || load < best_load) {
           best = at;
           best_load = load;
@@ -110,7 +111,8 @@ size_t Balancer::choose_in(Level& level, uint64_t hash, uint32_t attempt) {
   if (count > kMaxSmoothHosts) return choose_weighted(level);
   size_t best = 0;
   for (size_t i = 0; i < count; ++i) {
-    level.credits[i] += (*level.usable[i])->weight();
+    // As it was when the sums were made: a ramp that moves makes them anew.
+    level.credits[i] += static_cast<int64_t>(level.weight_sums[i] - (i == 0 ? 0 : level.weight_sums[i - 1]));
     if (level.credits[i] > level.credits[best]) best = i;
   }
   level.credits[best] -= static_cast<int64_t>(level.weight_sums.back());

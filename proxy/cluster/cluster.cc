@@ -35,6 +35,7 @@ Cluster::Cluster(ClusterConfig config, std::shared_ptr<Stats> stats)
       stats_(std::move(stats)),
       hosts_(std::make_shared<HostSet>()) {
   if (config_.outlier) outlier_ = std::make_unique<OutlierDetector>(*config_.outlier);
+  if (config_.slow_start.window_ms > 0) slow_start_ = std::make_unique<SlowStart>(config_.slow_start);
 }
 
 Cluster::Cluster(ClusterConfig config, uint32_t workers)
@@ -47,6 +48,7 @@ HostSetPtr Cluster::hosts() const { return std::atomic_load(&hosts_); }
 
 void Cluster::set_hosts(std::vector<std::vector<HostPtr>> priorities) {
   if (!config_.health_checks.empty()) await_first_check(*hosts(), priorities);
+  if (slow_start_ != nullptr) slow_start_->begin(*hosts(), priorities);
   auto set = std::make_shared<HostSet>();
   set->priorities = std::move(priorities);
   set->version = hosts_version_.load(std::memory_order_relaxed) + 1;
@@ -87,6 +89,7 @@ void Cluster::report(Host& host, uint16_t status, http::Cause cause, int64_t now
 
 void Cluster::tick(int64_t now_ms) {
   if (outlier_ != nullptr && outlier_->sweep(*hosts(), now_ms, stats(0))) note_health_change();
+  if (slow_start_ != nullptr && slow_start_->sweep(*hosts(), now_ms)) note_health_change();
 }
 
 }  // namespace weft::cluster

@@ -9,6 +9,7 @@
 
 #include "proxy/base/callback.h"
 #include "proxy/cluster/host.h"
+#include "proxy/cluster/slow_start.h"
 #include "proxy/codec/codec.h"
 #include "proxy/http/cause.h"
 #include "proxy/observe/stats.h"
@@ -106,6 +107,7 @@ struct ClusterConfig {
 
   BalancerKind balancer = BalancerKind::kRoundRobin;
   uint32_t least_request_choices = 2;
+  SlowStartPolicy slow_start;  // Only of round robin and least request.
   uint64_t min_ring_points = 1024;
   uint64_t max_ring_points = 8 * 1024 * 1024;
   uint64_t maglev_table_size = 65'537;
@@ -203,7 +205,7 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
   void on_hosts_changed(base::Callback<void()> listener) { on_hosts_changed_ = listener; }
   // Some host's health changed: balancers look anew. Any thread.
   void note_health_change() { hosts_version_.fetch_add(1, std::memory_order_acq_rel); }
-  // Takes back ejected hosts whose time is over. Main thread, every config().outlier->interval_ms.
+  // Takes back ejected hosts whose time is over, and lets new ones take more. Main thread, twice a second.
   void tick(int64_t now_ms);
 
   // What became of an exchange with a host; feeds outlier ejection (config().outlier) and the host's counts. `status`
@@ -221,6 +223,7 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
   std::atomic<size_t> host_count_{0};  // Of hosts_: what each answer asks, without taking hosts_.
   std::atomic<uint64_t> hosts_version_{0};
   std::unique_ptr<OutlierDetector> outlier_;
+  std::unique_ptr<SlowStart> slow_start_;
 };
 using ClusterPtr = std::shared_ptr<Cluster>;
 

@@ -33,6 +33,15 @@ class Host {
   // Main thread, before Cluster::set_hosts(), which makes balancers look anew.
   void set_weight(uint32_t weight) { weight_.store(weight == 0 ? 1 : weight, std::memory_order_relaxed); }
 
+  // How far a host has come that begins slowly (slow_start.h), in percent of its weight. Main thread; true if it
+  // changed, and balancers then have to look anew.
+  static constexpr uint32_t kWholeRamp = 100;
+  bool set_ramp_percent(uint32_t percent) {
+    return ramp_percent_.exchange(percent, std::memory_order_relaxed) != percent;
+  }
+  // What balancers go by: the weight times the ramp.
+  uint64_t ramped_weight() const { return uint64_t{weight()} * ramp_percent_.load(std::memory_order_relaxed); }
+
   bool available() const { return (flags_.load(std::memory_order_relaxed) & kUnavailable) == 0; }
   uint32_t flags() const { return flags_.load(std::memory_order_relaxed); }
   // Returns true if the flag changed.
@@ -57,6 +66,7 @@ class Host {
   std::string address_text_;
   std::string hostname_;
   std::atomic<uint32_t> weight_;
+  std::atomic<uint32_t> ramp_percent_{kWholeRamp};
   std::atomic<uint32_t> flags_{0};
 };
 

@@ -46,6 +46,7 @@ CONTROL_PLANE_LAYERS = [
     ["registry"],
     ["ca", "snapshot"],
     ["compile"],
+    ["analyze", "explain"],
     ["xds"],
     ["server"],
     ["main"],

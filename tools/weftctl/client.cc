@@ -19,6 +19,7 @@ constexpr int kMaxAnswerBytes = 256 << 20;
 std::string refused_as(grpc::StatusCode code) {
   switch (code) {
     case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::FAILED_PRECONDITION:
       return "refused, nothing was changed";
     case grpc::StatusCode::NOT_FOUND:
       return "not found";

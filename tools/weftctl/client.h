@@ -13,9 +13,10 @@ namespace weft::weftctl {
 // What the process says when it ends.
 enum ExitCode {
   kDone = 0,
-  kDifferent = 1,  // only `diff`: applying would change something
-  kWrongUse = 2,   // the command line, or a file that cannot be read
-  kRefused = 3,    // the control plane says no, and why
+  // `diff`: applying would change something; `analyze`: warnings and no errors; `explain`: no route matches.
+  kDifferent = 1,
+  kWrongUse = 2,  // the command line, or a file that cannot be read
+  kRefused = 3,   // the control plane says no, and why; `analyze`: errors
   kUnreachable = 4,
   kNotApplied = 5,  // only with --wait: a proxy refused the change, or has not applied it in time
 };

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "tools/weftctl/analyze.h"
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/completion.h"
+#include "tools/weftctl/explain.h"
 #include "tools/weftctl/proxies.h"
 #include "tools/weftctl/proxies_text.h"
 #include "tools/weftctl/text.h"
@@ -42,6 +44,7 @@ struct Options {
   std::string timeout = "30s";
   std::string proxy;
   std::string proxy_types;
+  ExplainOptions explained;
 };
 
 using Stub = v1::Control::Stub;
@@ -234,6 +237,27 @@ class CommandLine {
     return command->add_option("-f,--filename", options_->files,
                                "Files and folders of YAML or JSON; - is standard input");
   }
+  void add_explain() {
+    CLI::App* command =
+        add("explain", "Which route a request takes and why, by the proxy's own matcher, and who serves it",
+            [](const Options& options, Stub* stub) {
+              ExplainOptions explained = options.explained;
+              explained.output = options.output;
+              return explain(explained, stub, options.socket);
+            });
+    ExplainOptions& explained = options_->explained;
+    command->add_option("URL", explained.url, "As the caller's: http://cart:80/items?id=1, cart/items")->required();
+    command->add_option("--from", explained.from,
+                        "The caller: NAMESPACE or NAMESPACE/SERVICE; \"default\" if not given");
+    command->add_option("-X,--method", explained.method, "Method")->capture_default_str();
+    command->add_option("-H,--header", explained.headers, "A header as \"name: value\"; may be given again")
+        ->allow_extra_args(false);
+    command->add_option(
+        "--config-dump", explained.config_dump,
+        "What a running proxy's admin port answers for /config_dump: by its routes instead of those that "
+        "it should have; - is standard input");
+    add_output(command);
+  }
   // What every command that changes something has.
   void add_change_options(CLI::App* command) {
     CLI::Option* dry_run =
@@ -333,7 +357,7 @@ class CommandLine {
     command->add_option("NAME", options_->name, "Name; all of the kind if not given");
     add_namespace(command);
     command->add_flag("-A,--all-namespaces", options_->all_namespaces, "Of every namespace");
-    command->add_option("-o,--output", options_->output, "Format")->check(CLI::IsMember({"yaml", "json"}));
+    add_output(command);
     command = add("history", "Revisions, the newest first", history);
     CLI::Option* kind = command->add_option("KIND", options_->kind, "Only of this object");
     CLI::Option* name = command->add_option("NAME", options_->name, "Its name");
@@ -341,6 +365,13 @@ class CommandLine {
     kind->needs(name);
     add_namespace(command);
     command->add_option("--limit", options_->limit, "At most so many; 20 if not given")->check(CLI::PositiveNumber);
+    command = add("analyze", "What is wrong with the mesh; ends with 3 for errors, 1 for warnings, else 0",
+                  [](const Options& options, Stub* stub) {
+                    return analyze(options.files, options.output, stub, options.socket);
+                  });
+    add_files(command)->description("Files and folders that would be applied: what they would bring with them");
+    add_output(command);
+    add_explain();
     add("version", "Versions of weftctl and of the control plane", version);
     command =
         add("completion", "Print a script that completes commands in the shell", [](const Options& options, Stub*) {

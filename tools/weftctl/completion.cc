@@ -9,14 +9,14 @@ std::string completion_script(const std::string& shell) {
 _weftctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local kinds="namespaces services endpointslices externalservices httproutes grpcroutes tcproutes tlsroutes
-    referencegrants trafficpolicies"
+    referencegrants trafficpolicies scopes"
   case $before in
     -f|--filename) COMPREPLY=($(compgen -f -- "$word")); return ;;
     -o|--output) COMPREPLY=($(compgen -W "yaml json" -- "$word")); return ;;
   esac
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "apply diff get delete history rollback proxy-status proxy-config token version
-      completion" -- "$word"))
+    COMPREPLY=($(compgen -W "apply diff get delete history rollback analyze explain proxy-status proxy-config token
+      version completion" -- "$word"))
   elif ((COMP_CWORD == 2)); then
     case $command in
       get) COMPREPLY=($(compgen -W "$kinds all workloads" -- "$word")) ;;
@@ -26,8 +26,9 @@ _weftctl() {
       proxy-status) COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;
       apply) COMPREPLY=($(compgen -W "-f --dry-run --wait --timeout" -- "$word")) ;;
-      diff) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
+      diff|analyze) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
       rollback) COMPREPLY=($(compgen -W "--dry-run --wait --timeout" -- "$word")) ;;
+      explain) COMPREPLY=($(compgen -W "--from --method --header --config-dump --output" -- "$word")) ;;
     esac
   elif ((COMP_CWORD == 3)) && [[ $command == proxy-config ]]; then
     COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word"))

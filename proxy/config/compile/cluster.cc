@@ -11,6 +11,7 @@
 #include "proxy/config/compile/config_source.h"
 #include "proxy/config/compile/endpoints.h"
 #include "proxy/config/compile/protocol.h"
+#include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/tls.h"
 
 namespace weft::config {
@@ -91,6 +92,22 @@ class ClusterCompiler {
     }
   }
 
+  void slow_start(const cluster_v3::Cluster::SlowStartConfig& proto, std::string_view field) {
+    const std::string here = field_path(field_path(path_, field), "slow_start_config");
+    cluster::SlowStartPolicy& policy = config_.slow_start;
+    policy.window_ms = to_ms(proto.slow_start_window());
+    if (policy.window_ms <= 0) context_.error(field_path(here, "slow_start_window"), "expected more than zero");
+    if (proto.has_aggression()) {
+      policy.aggression = runtime_number(context_.bootstrap(), proto.aggression().runtime_key())
+                              .value_or(proto.aggression().default_value());
+    }
+    if (!(policy.aggression > 0)) context_.error(field_path(here, "aggression"), "expected more than zero");
+    policy.min_weight_percent = WEFT_VALUE_OR(proto, min_weight_percent, policy.min_weight_percent);
+    if (!(policy.min_weight_percent >= 0 && policy.min_weight_percent <= 100)) {
+      context_.error(field_path(here, "min_weight_percent"), "a percentage is from 0 to 100");
+    }
+  }
+
   void balancer() {
     using Kind = cluster::BalancerKind;
     config_.balancer = proto_.lb_policy() == cluster_v3::Cluster::LEAST_REQUEST ? Kind::kLeastRequest
@@ -98,6 +115,12 @@ class ClusterCompiler {
                        : proto_.lb_policy() == cluster_v3::Cluster::RING_HASH   ? Kind::kRingHash
                        : proto_.lb_policy() == cluster_v3::Cluster::MAGLEV      ? Kind::kMaglev
                                                                                 : Kind::kRoundRobin;
+    if (config_.balancer == Kind::kRoundRobin && proto_.round_robin_lb_config().has_slow_start_config()) {
+      slow_start(proto_.round_robin_lb_config().slow_start_config(), "round_robin_lb_config");
+    }
+    if (config_.balancer == Kind::kLeastRequest && proto_.least_request_lb_config().has_slow_start_config()) {
+      slow_start(proto_.least_request_lb_config().slow_start_config(), "least_request_lb_config");
+    }
     if (proto_.has_least_request_lb_config()) {
       config_.least_request_choices = WEFT_VALUE_OR(proto_.least_request_lb_config(), choice_count, 2);
       if (config_.least_request_choices < 2) {

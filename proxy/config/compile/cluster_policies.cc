@@ -91,6 +91,10 @@ cluster::OutlierPolicy compile_outlier(Context& context, const cluster_v3::Outli
   result.max_ejection_time_ms =
       WEFT_MS_OR(outlier, max_ejection_time, std::max(result.max_ejection_time_ms, result.base_ejection_time_ms));
   result.max_ejection_percent = WEFT_VALUE_OR(outlier, max_ejection_percent, result.max_ejection_percent);
+  if (WEFT_VALUE_OR(outlier, enforcing_success_rate, 0) != 0) {
+    context.unsupported(field_path(path, "enforcing_success_rate"),
+                        "ejection by success rate is not supported; expected 0");
+  }
   std::pair<std::string_view, uint32_t> percents[] = {
       {"max_ejection_percent", result.max_ejection_percent},
       {"enforcing_consecutive_5xx", result.enforcing_consecutive_5xx_percent},

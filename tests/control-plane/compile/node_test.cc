@@ -38,6 +38,32 @@ TEST_CASE("a node's metadata says where it belongs and what stands behind it") {
   CHECK(*claims->inbound == Inbound{.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}});
 }
 
+TEST_CASE("ports of loopback for connections that are not HTTP lead to services by name") {
+  Node node = sidecar();
+  auto& ports = *fields(node)["outbound_tcp"].mutable_struct_value()->mutable_fields();
+  ports["15432"].set_string_value("db.shop:5432");
+  CHECK(read_node(node)->audience.outbound_tcp == std::map<uint16_t, TcpTarget>{{15432, {"db.shop", 5432}}});
+  ports["15432"].set_string_value("db.shop");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.outbound_tcp.\"15432\": \"db.shop\"; expected host:port"));
+  ports["15432"].set_string_value("db.shop:70000");
+  CHECK_THAT(mistake(node), Catch::Contains("expected host:port"));
+  ports.clear();
+  ports["web"].set_string_value("db.shop:5432");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.outbound_tcp.\"web\": \"db.shop:5432\"; expected at a port"));
+  ports.clear();
+  ports["15001"].set_string_value("db.shop:5432");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.outbound_tcp: has 15001, which is outbound_port"));
+  ports.clear();
+  ports["15006"].set_string_value("db.shop:5432");
+  CHECK(read_node(node).ok());
+  fields(node)["inbound_address"].set_string_value("127.0.0.1");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.inbound_port: 15006 on 127.0.0.1 is one of outbound_tcp, too"));
+  fields(node)["outbound_tcp"].set_string_value("15432");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.outbound_tcp: \"15432\"; expected a struct"));
+  node.set_user_agent_name("gRPC Go");
+  CHECK(read_node(node)->audience.outbound_tcp.empty());
+}
+
 TEST_CASE("a node without metadata belongs to the namespace default and has no listener") {
   const auto claims = read_node(Node());
   REQUIRE(claims.ok());

@@ -128,5 +128,31 @@ TEST_CASE("a policy's mistakes are told") {
   CHECK_TOLD(text, "spec.loadBalancer.hashKey: expected one of header");
 }
 
+TEST_CASE("what connections without requests cannot have is told") {
+  const std::string text = mistakes(R"({apiVersion: weft.mesh/v1, kind: TrafficPolicy, metadata: {name: a}, spec: {
+    targetRefs: [{group: gateway.networking.k8s.io, kind: TCPRoute, name: a}],
+    timeouts: {request: 5s, backendRequest: 1s, idle: 1h}, retry: {attempts: 2, codes: [503], on: [reset], backoff: 1s}}})");
+  CHECK_TOLD(text, "spec.timeouts.request: a TCPRoute or TLSRoute cannot have it");
+  CHECK_TOLD(text, "spec.timeouts.backendRequest: a TCPRoute or TLSRoute cannot have it");
+  CHECK_TOLD(text, "spec.retry.codes: a TCPRoute or TLSRoute cannot have it");
+  CHECK_TOLD(text, "spec.retry.on: a TCPRoute or TLSRoute cannot have it");
+  CHECK_TOLD(text, "spec.retry.backoff: a TCPRoute or TLSRoute cannot have it");
+  CHECK(text.find("idle") == std::string::npos);
+  CHECK(text.find("attempts") == std::string::npos);
+}
+
+TEST_CASE("a TLSRoute's mistakes are told") {
+  const std::string text =
+      mistakes(R"({apiVersion: gateway.networking.k8s.io/v1, kind: TLSRoute, metadata: {name: a}, spec: {
+    parentRefs: [{group: "", kind: Service, name: a}], hostnames: [10.0.0.1, a.example, a.example, "*", b.*.example],
+    rules: [{backendRefs: [{name: a, port: 1}]}, {backendRefs: []}]}})");
+  CHECK_TOLD(text, "spec.hostnames[0]: expected a DNS name, or one with *. before; got \"10.0.0.1\"");
+  CHECK_TOLD(text, "spec.hostnames[2]: the name stands a second time");
+  CHECK_TOLD(text, "spec.hostnames[3]: expected a DNS name");
+  CHECK_TOLD(text, "spec.hostnames[4]: expected a DNS name");
+  CHECK_TOLD(text, "spec.rules[1].backendRefs: expected at least one backend");
+  CHECK_TOLD(text, "spec.rules[1]: expected one rule");
+}
+
 }  // namespace
 }  // namespace weft::control::registry

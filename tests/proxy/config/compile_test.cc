@@ -237,6 +237,29 @@ TEST_CASE("what would have no effect is refused where it asks for something") {
     http_protocol_options: { override_stream_error_on_invalid_http_message: false })")) == "");
 }
 
+TEST_CASE(
+    "what asks for nothing is taken: weights of localities without balancing by them, success rates that never eject") {
+  const auto more = [](const std::string& share) {
+    return R"(
+  - name: more
+    type: STATIC
+    outlier_detection: { enforcing_success_rate: )" +
+           share + R"( }
+    load_assignment:
+      cluster_name: more
+      endpoints:
+      - load_balancing_weight: 3
+        lb_endpoints:
+        - endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 8080 } } }
+)";
+  };
+  CHECK(compile(bootstrap_of(" []", more("0"))).ok());
+  const auto compiled = compile(bootstrap_of(" []", more("50")));
+  REQUIRE_FALSE(compiled.ok());
+  CHECK(std::string(compiled.status().message()).find("enforcing_success_rate: ejection by success rate") !=
+        std::string::npos);
+}
+
 TEST_CASE("of the bootstrap's extensions only the one that makes internal listeners possible is accepted") {
   std::string text = bootstrap_of(kToBackend);
   auto with = [&](std::string_view config) {

@@ -92,6 +92,17 @@ bool same(const Endpoints& a, const Endpoints& b) {
   });
 }
 
+bool leads_to_any(const Routes& routes, const std::set<ServiceName>& services) {
+  for (const AttachedRoute& attached : routes.attached) {
+    for (const RouteRule& rule : attached.route->rules) {
+      const bool leads = std::any_of(rule.backends.begin(), rule.backends.end(),
+                                     [&](const Backend& backend) { return services.contains(backend.service); });
+      if (leads) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 const Object* Registry::find(const Key& key) const {
@@ -392,6 +403,11 @@ void Registry::apply_policies(Model* model, const Dirty& dirty, ChangeSet* chang
     }
     replace<Policies>(name, std::move(policies), &model->policies, &changes->policies);
   }
+  if (changes->policies.empty()) return;
+  // By what a request is hashed stands in the routes that lead to a service, not in its cluster.
+  model->routes.for_each([&](const ServiceName& name, const std::shared_ptr<const Routes>& routes) {
+    if (leads_to_any(*routes, changes->policies)) changes->routes.insert(name);
+  });
 }
 
 // What of the target is not there; empty if all is.

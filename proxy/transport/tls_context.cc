@@ -474,7 +474,7 @@ bssl::UniquePtr<SSL> ClientTlsContext::new_connection() const {
 }
 
 bssl::UniquePtr<SSL_SESSION> ClientTlsContext::take_session(const std::string& address) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   auto found = sessions_.find(address);
   if (found == sessions_.end() || found->second.empty()) return nullptr;
   SSL_SESSION* newest = found->second.back().get();
@@ -486,7 +486,7 @@ bssl::UniquePtr<SSL_SESSION> ClientTlsContext::take_session(const std::string& a
 }
 
 void ClientTlsContext::keep_session(const std::string& address, bssl::UniquePtr<SSL_SESSION> session) const {
-  absl::MutexLock lock(&mutex_);
+  std::lock_guard lock(mutex_);
   if (sessions_.size() >= kMaxSessionAddresses && !sessions_.contains(address)) sessions_.clear();
   auto& kept = sessions_[address];
   if (kept.size() >= config_.max_session_keys) kept.erase(kept.begin());

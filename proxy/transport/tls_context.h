@@ -4,13 +4,12 @@
 #include <openssl/ssl.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "proxy/transport/tls_certificate.h"
 #include "proxy/transport/tls_config.h"
 #include "proxy/transport/tls_verifier.h"
@@ -85,8 +84,8 @@ class ClientTlsContext final : public TlsContext {
  private:
   ClientTlsConfig config_;
   Entry entry_;
-  mutable absl::Mutex mutex_;  // Taken once or twice a handshake.
-  mutable absl::flat_hash_map<std::string, std::vector<bssl::UniquePtr<SSL_SESSION>>> sessions_ ABSL_GUARDED_BY(mutex_);
+  mutable std::mutex mutex_;  // Taken once or twice a handshake.
+  mutable absl::flat_hash_map<std::string, std::vector<bssl::UniquePtr<SSL_SESSION>>> sessions_;  // By mutex_.
 };
 
 }  // namespace weft::transport

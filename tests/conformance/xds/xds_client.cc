@@ -91,6 +91,7 @@ int main(int argc, char** argv) {
   auto upstreams = pool::make_worker_upstreams(loop, random, 0);
   pool::WorkerContext context{loop, random, *upstreams, 0};
   observe::ControlPlaneStats stats;
+  StreamStates states(stats);
   Printer printer;
   GrpcSourceOptions options;
   cluster::ClusterPtr cluster = control_plane_cluster(static_cast<uint16_t>(atoi(argv[1])));
@@ -103,7 +104,7 @@ int main(int argc, char** argv) {
   options.conversation.node.set_id("tester");
   options.backoff_base_ms = 50;
   options.backoff_max_ms = 200;
-  auto source = std::make_unique<GrpcSource>(context, printer, std::move(options), stats);
+  auto source = std::make_unique<GrpcSource>(context, printer, std::move(options), states);
   printer.source = source.get();
   source->subscribe(Type::kCluster, {});
   source->subscribe(Type::kListener, {});

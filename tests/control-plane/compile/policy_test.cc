@@ -38,7 +38,10 @@ Message resource(const MeshFixture& mesh, snapshot::Type type, const std::string
   Compiled compiled = compile_all(mesh.model(), {.namespace_name = "shop", .zone = zone}, cache);
   google::protobuf::Any any;
   Message message;
-  REQUIRE(any.ParseFromString(compiled[static_cast<size_t>(type)].at("shop/cart:80")->any));
+  const auto& resources = compiled[static_cast<size_t>(type)];
+  const auto found = resources.find("shop/cart:80");
+  REQUIRE(found != resources.end());
+  REQUIRE(any.ParseFromString((*found)->any));
   REQUIRE(any.UnpackTo(&message));
   return message;
 }

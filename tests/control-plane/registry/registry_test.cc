@@ -215,6 +215,15 @@ TEST_CASE("the most specific policy wins, section by section") {
   CHECK(request_timeout(fed, 0) == "2s");
 }
 
+TEST_CASE("a policy of a backend changes the routes that lead to it") {
+  Fed fed;
+  fed.put(std::string(kCartService) + "---" + kCartV2Service + "---" + kRoute);
+  const ChangeSet changes = fed.put(policy("hash", "{kind: Service, name: cart-v2}",
+                                           "loadBalancer: {algorithm: RingHash, hashKey: {header: x-user}}"));
+  CHECK(changes.policies == std::set<ServiceName>{kCartV2});
+  CHECK(changes.routes == kOnlyCart);
+}
+
 TEST_CASE("of two policies with one target the older holds, and the other when it goes") {
   Fed fed;
   fed.put(kCartService);

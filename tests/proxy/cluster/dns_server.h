@@ -54,10 +54,16 @@ class DnsServer final : private event::IoEvents {
  public:
   DnsServer(event::LibeventLoop& loop, std::function<DnsReply(const DnsQuestion&)> decide)
       : loop_(loop), decide_(std::move(decide)) {
-    udp_ = bound(SOCK_DGRAM, 0);
-    socklen_t size = sizeof(address_);
-    REQUIRE(getsockname(udp_, reinterpret_cast<sockaddr*>(&address_), &size) == 0);
-    tcp_ = bound(SOCK_STREAM, ntohs(address_.sin_port));
+    // A port that is free for datagrams may be taken for streams.
+    constexpr int kMostTries = 100;
+    for (int i = 0; i < kMostTries && tcp_ < 0; ++i) {
+      if (udp_ >= 0) close(udp_);
+      udp_ = bound(SOCK_DGRAM, 0);
+      socklen_t size = sizeof(address_);
+      REQUIRE(getsockname(udp_, reinterpret_cast<sockaddr*>(&address_), &size) == 0);
+      tcp_ = bound(SOCK_STREAM, ntohs(address_.sin_port));
+    }
+    REQUIRE(tcp_ >= 0);
     REQUIRE(listen(tcp_, 8) == 0);
     udp_watch_.start_level(loop_, udp_, *this, true, false);
     accepting_.watch.start_level(loop_, tcp_, accepting_, true, false);
@@ -103,14 +109,16 @@ class DnsServer final : private event::IoEvents {
     event::IoWatch watch;
   };
 
+  // -1: another has the port.
   static int bound(int type, uint16_t port) {
     int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     sockaddr_in to = {};
     to.sin_family = AF_INET;
     to.sin_port = htons(port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0);
-    return fd;
+    if (bind(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0) return fd;
+    close(fd);
+    return -1;
   }
   static uint16_t number(std::string_view bytes, size_t at) {
     return static_cast<uint16_t>(static_cast<uint8_t>(bytes[at]) << 8 | static_cast<uint8_t>(bytes[at + 1]));

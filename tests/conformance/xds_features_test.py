@@ -45,7 +45,7 @@ class FeatureCases:
         cls.addClassCleanup((folder := tempfile.TemporaryDirectory()).cleanup)
         cls.control = cls.enterClassContext(ControlPlane(folder.name, ("--debounce-ms", "10")))
         cls.port = free_port()
-        cls.proxy = cls.enterClassContext(Proxy(envoy_bootstrap(cls.control.xds, "DELTA_GRPC", cls.port), kind=cls.kind))
+        cls.proxy = cls.enterClassContext(Proxy(envoy_bootstrap(cls.control, "DELTA_GRPC", cls.port), kind=cls.kind))
 
     def setUp(self):
         self.cart = self.enterContext(Backend(says("cart")))

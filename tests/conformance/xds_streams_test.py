@@ -68,7 +68,7 @@ class StreamCases:
         folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
         self.control = self.enterContext(ControlPlane(str(folder / "data")))
         self.outbound, self.db = free_port(), free_port()
-        config = envoy_bootstrap(self.control.xds, "DELTA_GRPC", self.outbound)
+        config = envoy_bootstrap(self.control, "DELTA_GRPC", self.outbound)
         config["node"]["metadata"]["outbound_tcp"] = {str(self.db): "db.shop:5432"}
         self.proxy = self.enterContext(Proxy(config, kind=self.kind))
         authority = Authority(folder)

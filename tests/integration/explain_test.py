@@ -79,7 +79,7 @@ class Explain(Weftctl):
         port = free_port()
         self.control.apply(service("cart", 80), service("plain", 80))
         kind = os.environ.get("WEFT_EXPLAINED_PROXY", "envoy")
-        proxy = self.enterContext(Proxy(envoy_bootstrap(self.control.xds, "DELTA_GRPC", port), kind=kind))
+        proxy = self.enterContext(Proxy(envoy_bootstrap(self.control, "DELTA_GRPC", port), kind=kind))
         for round_number in range(8):
             mark = f"r{round_number}"
             self.control.apply(*[http_route(f"route-{i}", random_rules(draw, mark, i)) for i in range(4)],

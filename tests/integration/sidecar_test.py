@@ -14,6 +14,8 @@ from tests.integration.harness.control_plane import ControlPlane
 from tests.integration.harness.sidecar import Sidecar
 
 GRACE_MS = 400
+# For who must come back in time, however slow the machine.
+LONG_GRACE_MS = 30_000
 
 
 def answer(text, status="200 OK"):
@@ -60,8 +62,8 @@ class Case(unittest.TestCase):
         self.addCleanup(lambda: self.control.process.poll() is None and self.control.stop())
         self.tokens = {}
 
-    def start_control(self, **more):
-        self.control = ControlPlane(self.folder, secure=self.secure, arguments=["--workload-grace-ms", str(GRACE_MS), "--debounce-ms", "20"],
+    def start_control(self, grace_ms=GRACE_MS, **more):
+        self.control = ControlPlane(self.folder, secure=self.secure, arguments=["--workload-grace-ms", str(grace_ms), "--debounce-ms", "20"],
                                     **more)
 
     def app(self, text):
@@ -162,7 +164,7 @@ class Mesh(Case):
             for _ in range(2):
                 where = "%s:%d" % self.control.xds
                 self.control.stop(signal.SIGKILL)
-                self.start_control(xds=where)
+                self.start_control(LONG_GRACE_MS, xds=where)
                 self.assertTrue(self.control.workloads()[cart.name].startswith("ready"), self.control.workloads())
                 self.await_state(cart, "ready")
                 self.assertTrue(eventually(lambda: self.control.workloads() == {front.name: "ready", cart.name: "ready"}))

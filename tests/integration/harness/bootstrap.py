@@ -57,8 +57,8 @@ def route_configuration(name, routes, domains=("*",), virtual_hosts=None):
 
 
 def connection_manager(routes, codec="AUTO", domains=("*",), virtual_hosts=None, http_filters=(), **more):
-    """The HTTP connection manager filter over `routes`, or without them (None) where `more` says where they come from."""
-    fixed = {} if routes is None else {"route_config": route_configuration("local", routes, domains, virtual_hosts)}
+    """The HTTP connection manager filter over `routes` or virtual hosts, or without them (None) where `more` says where they come from."""
+    fixed = {} if routes is None and virtual_hosts is None else {"route_config": route_configuration("local", routes, domains, virtual_hosts)}
     config = {
         "@type": HCM,
         "stat_prefix": "ingress",

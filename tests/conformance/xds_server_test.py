@@ -19,6 +19,7 @@ from tests.integration.harness import bootstrap
 from tests.integration.harness.backend import Backend
 from tests.integration.harness.control_plane import ControlPlane
 from tests.integration.harness.http1 import Client
+from tests.integration.harness.mesh import service, split
 from tests.integration.harness.ports import free_port
 from tests.integration.harness.proxy import Proxy
 
@@ -37,22 +38,11 @@ def wait_until(condition, what):
 
 
 
-def service(name, port, protocol="http"):
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"ports": [{"name": "main", "port": port, "appProtocol": protocol}]}}
-
-
 def endpoint(name, port):
     """The one endpoint of a service, on a port of loopback."""
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
             "metadata": {"name": name, "namespace": "shop", "labels": {"kubernetes.io/service-name": name}},
             "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"name": "main", "port": port}]}
-
-
-def split(name, port, **weights):
-    backends = [{"name": backend.replace("_", "-"), "port": port, "weight": weight} for backend, weight in weights.items()]
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name, "namespace": "shop"},
-            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": name}], "rules": [{"backendRefs": backends}]}}
 
 
 def says(name):

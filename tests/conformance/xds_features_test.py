@@ -57,7 +57,7 @@ class FeatureCases:
     def use(self, *objects):
         """Applies these, and waits until the proxy has acknowledged what came of them."""
         before = self.sent()
-        self.control.apply(*objects)
+        self.control.apply(*objects, wait=True)
         wait_until(lambda: self.sent() > before and self.is_settled(), lambda: f"not all is acknowledged: {self.control.nodes()}")
 
     def sent(self):
@@ -239,6 +239,7 @@ class FeatureCases:
         bad["metadata"]["name"] = "cart-bad"
         self.use(slice_, bad, policy(CART, outlierDetection={"consecutiveErrors": 2, "interval": "100ms", "baseEjectionTime": "60s",
                                                              "maxEjectionPercent": 100}))
+        wait_until(lambda: self.body() != "cart" or len(second.requests) >= 2, "the one that fails takes no requests")
         wait_until(lambda: {self.body() for _ in range(12)} == {"cart"}, "the one that fails still takes requests")
         self.assertGreaterEqual(len(second.requests), 2)
 

@@ -37,11 +37,11 @@ class ControlPlane:
             raise AssertionError("weft-control did not start:\n" + self.output.text())
         self.xds, self.admin = map(split_address, LISTENING.search(self.output.text()).groups())
 
-    def apply(self, *objects):
-        """Applies objects, given as dictionaries, as one change."""
+    def apply(self, *objects, wait=False):
+        """Applies objects, given as dictionaries, as one change; with `wait` until every proxy that it concerns has it."""
         text = "\n---\n".join(json.dumps(each) for each in objects)
-        subprocess.run([binary("WEFTCTL_BINARY"), "--socket", self.socket, "apply", "-f", "-"], input=text, check=True, capture_output=True,
-                       text=True, timeout=LIMIT_S)
+        command = [binary("WEFTCTL_BINARY"), "--socket", self.socket, "apply", "-f", "-"] + (["--wait"] if wait else [])
+        subprocess.run(command, input=text, check=True, capture_output=True, text=True, timeout=LIMIT_S)
 
     def weftctl(self, *arguments):
         """What it prints; fails if it does not end well."""

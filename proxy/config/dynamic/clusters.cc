@@ -266,20 +266,11 @@ void Clusters::note_endpoints(const cluster::ClusterConfig& config) {
 }
 
 ResourceState Clusters::state(const ResourceKey& key) const {
-  ResourceState state;
   if (key.type == xds::Type::kEndpoints) {
     auto service = services_.find({key.source, key.name});
-    return service == services_.end() ? state : endpoints_state(service->second);
+    return service == services_.end() ? ResourceState() : endpoints_state(service->second);
   }
-  if (auto found = entries_.find(key.name); found != entries_.end()) {
-    const Entry& entry = found->second;
-    if (entry.active != nullptr) state.version = entry.active->held.version;
-    if (entry.warming != nullptr) state.warming_version = entry.warming->held.version;
-  }
-  if (auto found = ledger_.refused().find(key.name); found != ledger_.refused().end()) {
-    state.refused = refusal_of(&found->second);
-  }
-  return state;
+  return ledger_.state(entries_, key.name);
 }
 
 ResourceState Clusters::endpoints_state(const Service& service) const {

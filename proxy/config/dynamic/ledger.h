@@ -86,6 +86,18 @@ class Ledger {
     }
     return names;
   }
+  // Of the entry of this name, if there is one, and of what was refused under it.
+  template <typename Entries>
+  ResourceState state(const Entries& entries, const std::string& name) const {
+    ResourceState state;
+    if (auto found = entries.find(name); found != entries.end()) {
+      const auto& entry = found->second;
+      if (entry.active != nullptr) state.version = entry.active->held.version;
+      if (entry.warming != nullptr) state.warming_version = entry.warming->held.version;
+    }
+    if (auto found = refused_.find(name); found != refused_.end()) state.refused = refusal_of(&found->second);
+    return state;
+  }
   void timed_out() { updates_.timed_out(); }
   // What was taken turns out not to work.
   void refuse(const Held& held, const std::string& name, std::string reason, int64_t wall_ns) {

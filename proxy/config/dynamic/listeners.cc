@@ -319,18 +319,7 @@ void Listeners::note(const std::string& name) {
   if (watcher_ != nullptr) watcher_->on_resource_changed({xds::Type::kListener, "", name});
 }
 
-ResourceState Listeners::state(const ResourceKey& key) const {
-  ResourceState state;
-  if (auto found = entries_.find(key.name); found != entries_.end()) {
-    const Entry& entry = found->second;
-    if (entry.active != nullptr) state.version = entry.active->held.version;
-    if (entry.warming != nullptr) state.warming_version = entry.warming->held.version;
-  }
-  if (auto found = ledger_.refused().find(key.name); found != ledger_.refused().end()) {
-    state.refused = refusal_of(&found->second);
-  }
-  return state;
-}
+ResourceState Listeners::state(const ResourceKey& key) const { return ledger_.state(entries_, key.name); }
 
 void Listeners::visit(const std::function<void(const ResourceKey& key)>& each) const {
   for (const auto& [name, entry] : entries_) {

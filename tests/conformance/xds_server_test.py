@@ -20,8 +20,8 @@ from tests.integration.harness.backend import Backend
 from tests.integration.harness.control_plane import ControlPlane
 from tests.integration.harness.http1 import Client
 from tests.integration.harness.mesh import service, split
-from tests.integration.harness.ports import free_port
 from tests.integration.harness.proxy import Proxy
+from tools.demos.ports import free_port
 
 LIMIT_S = 30
 PROGRAMS = pathlib.Path(os.environ.get("WEFT_CACHE", pathlib.Path.home() / ".cache/weft")) / "bin"

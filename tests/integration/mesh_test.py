@@ -16,7 +16,7 @@ from tests.integration.harness import http1
 from tests.integration.harness.control_plane import ControlPlane, binary
 from tests.integration.harness.live import eventually
 from tests.integration.harness.mesh import Workload, service, split
-from tests.integration.harness.ports import free_port
+from tools.demos.ports import free_port
 
 CALLERS = 3
 CHANGES = 100

@@ -12,7 +12,8 @@ import time
 import urllib.error
 import urllib.request
 
-from stage import Process, Tour, free_port, programs, stay
+from ports import free_port
+from stage import Process, Tour, programs, stay
 
 SERVICE_PROGRAM = pathlib.Path(__file__).resolve().parent / "service.py"
 NAMESPACE = "shop"

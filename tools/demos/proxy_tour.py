@@ -6,7 +6,8 @@ import shlex
 import tempfile
 import threading
 
-from stage import Process, Tour, free_port, programs, stay
+from ports import free_port
+from stage import Process, Tour, programs, stay
 
 BOOTSTRAP = """\
 admin:

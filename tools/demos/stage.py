@@ -4,7 +4,6 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -28,11 +27,6 @@ def programs(variables):
         for variable in variables:
             found.setdefault(variable, info.stdout.strip() + "/" + TARGETS[variable][2:].replace(":", "/"))
     return [found[variable] for variable in variables]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 class Process:

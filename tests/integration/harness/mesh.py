@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 from tests.integration.harness import http1
-from tests.integration.harness.ports import free_port
 from tests.integration.harness.proxy import Output
 from tests.integration.harness.sidecar import Sidecar
+from tools.demos.ports import free_port
 
 SERVICE = pathlib.Path(__file__).resolve().parents[3] / "tools/demos/service.py"
 

@@ -1,8 +1,7 @@
-"""Ports for processes that must be told one, and where a process that says nothing listens."""
+"""Where a process listens that chooses a port and does not say it."""
 
 import os
 import pathlib
-import socket
 import threading
 import time
 
@@ -10,22 +9,8 @@ LIMIT_S = 20
 LISTEN = "0A"
 
 
-def free_ports(count):
-    """Different ports of loopback on which nobody listens."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in listeners]
-    finally:
-        for listener in listeners:
-            listener.close()
-
-
-def free_port():
-    return free_ports(1)[0]
-
-
 def process_ports(process):
-    """The TCP ports on which a process listens, once there is one; for programs that choose a port and do not say it."""
+    """The TCP ports on which a process listens, once there is one."""
     deadline = time.monotonic() + LIMIT_S
     pause = threading.Event()
     while time.monotonic() < deadline:

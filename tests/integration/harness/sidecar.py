@@ -5,8 +5,8 @@ import signal
 import subprocess
 
 from tests.integration.harness import http1
-from tests.integration.harness.ports import free_ports
 from tests.integration.harness.proxy import SANITIZER, Output, weft_binary
+from tools.demos.ports import free_ports
 
 STOP_LIMIT_S = 30
 

@@ -29,6 +29,16 @@ NETWORK_IPV6 = ipaddress.ip_network("fd77::/64")
 COMMAND_LIMIT_S = 30
 _libc = ctypes.CDLL(None, use_errno=True)
 
+# Ends when our end of its input is closed: by close(), or by the kernel once we are gone, and then with all that runs there.
+HOLDER = """
+mount --bind "$0" /etc/resolv.conf && ip link set lo up && echo ready || exit
+read -r word
+[ "$word" = closed ] && exit
+for process in /proc/[0-9]*; do
+  [ "$process" != /proc/$$ ] && [ "$process/ns/net" -ef /proc/$$/ns/net ] && kill -KILL "${process#/proc/}"
+done
+"""
+
 
 def needs_root(case):
     """For a TestCase or one test of it."""
@@ -44,9 +54,7 @@ class Namespace:
         self.resolv_conf = pathlib.Path(self._folder.name) / "resolv.conf"
         self.resolv_conf.write_text("")
         self._children = []
-        # `cat` ends when our end of the pipe is closed, by close() or by the kernel once we are gone.
-        script = 'mount --bind "$0" /etc/resolv.conf && ip link set lo up && echo ready && exec cat'
-        self._holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", script, str(self.resolv_conf)], stdin=subprocess.PIPE,
+        self._holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", HOLDER, str(self.resolv_conf)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if self._holder.stdout.readline() != b"ready\n":
             message = self._holder.stderr.read().decode()
@@ -60,9 +68,9 @@ class Namespace:
         return self._holder.pid
 
     def command(self, *arguments, uid=None):
-        """What runs a program in it, perhaps as another user and group. The program ends with the thread that starts it."""
-        switch = ["--reuid", str(uid), "--regid", str(uid), "--clear-groups"] if uid is not None else []
-        return ["nsenter", f"--target={self.pid}", "--net", "--mount", "setpriv", "--pdeathsig", "KILL", *switch, *map(str, arguments)]
+        """What runs a program in it, perhaps as another user and group."""
+        switch = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"] if uid is not None else []
+        return ["nsenter", f"--target={self.pid}", "--net", "--mount", *switch, *map(str, arguments)]
 
     def popen(self, *arguments, uid=None, **options):
         """Starts a program in it, which is killed when the namespace is closed if it runs then. The caller reads its pipes."""
@@ -115,6 +123,8 @@ class Namespace:
                 process.kill()
             process.wait()
         self._children.clear()
+        if self._holder.poll() is None:
+            self._holder.stdin.write(b"closed\n")
         for stream in (self._holder.stdin, self._holder.stdout, self._holder.stderr):
             stream.close()
         self._holder.wait()

@@ -7,7 +7,6 @@ namespace weft::token {
 
 namespace {
 
-constexpr std::string_view kPrefix = "weft1_";
 constexpr char kDigits[] = "0123456789abcdef";
 
 void append_hex(const uint8_t* bytes, size_t size, std::string* out) {

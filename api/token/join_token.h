@@ -15,7 +15,9 @@ namespace weft::token {
 inline constexpr size_t kIdBytes = 8;
 inline constexpr size_t kSecretBytes = 32;
 inline constexpr size_t kFingerprintBytes = 32;
-// "weft1_", the id, the secret and the fingerprint in hexadecimal digits, "_" between.
+// How its text begins.
+inline constexpr std::string_view kPrefix = "weft1_";
+// The prefix, the id, the secret and the fingerprint in hexadecimal digits, "_" between.
 inline constexpr size_t kTextBytes = 6 + 2 * (kIdBytes + kSecretBytes + kFingerprintBytes) + 2;
 
 struct JoinToken {

@@ -44,6 +44,14 @@ absl::Status check(const Tokens::Request& request) {
 
 }  // namespace
 
+std::optional<std::string_view> bearer_of(std::string_view authorization) {
+  const std::string_view scheme(kScheme);
+  const bool is_bearer = authorization.size() > scheme.size() &&
+                         absl::AsciiStrToLower(std::string(authorization.substr(0, scheme.size()))) == scheme;
+  if (!is_bearer) return std::nullopt;
+  return authorization.substr(scheme.size());
+}
+
 absl::StatusOr<std::unique_ptr<Tokens>> Tokens::create(std::unique_ptr<TokenStore> store, base::Clock& clock,
                                                        base::RandomBytes random) {
   std::unique_ptr<Tokens> tokens(new Tokens(std::move(store), clock, std::move(random)));
@@ -106,6 +114,12 @@ absl::Status Tokens::revoke(const std::string& id) {
   return absl::OkStatus();
 }
 
+bool Tokens::is_revoked(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto token = tokens_.find(id);
+  return token != tokens_.end() && token->second.record.revoked_ms != 0;
+}
+
 std::string_view Tokens::state_of(const Entry& entry) const {
   if (entry.record.revoked_ms != 0) return "revoked";
   if (clock_.wall_ms() >= entry.record.expires_ms) return "expired";
@@ -132,15 +146,13 @@ absl::StatusOr<std::string> Tokens::authenticate(std::string_view authorization)
   const auto unauthenticated = [this](Refusal refusal, const std::string& message) {
     return refuse(refusal, absl::StatusCode::kUnauthenticated, message);
   };
-  const std::string_view scheme(kScheme);
-  const bool is_bearer = authorization.size() > scheme.size() &&
-                         absl::AsciiStrToLower(std::string(authorization.substr(0, scheme.size()))) == scheme;
-  if (!is_bearer) {
+  const std::optional<std::string_view> bearer = bearer_of(authorization);
+  if (!bearer.has_value()) {
     return unauthenticated(Refusal::kNoToken,
                            "a join token is missing; expected the metadata authorization: Bearer TOKEN, with what "
-                           "`weftctl token create` printed");
+                           "`weftctl token create` printed, or a certificate of the mesh");
   }
-  const absl::StatusOr<token::JoinToken> shown = token::parse(authorization.substr(scheme.size()));
+  const absl::StatusOr<token::JoinToken> shown = token::parse(*bearer);
   if (!shown.ok()) return unauthenticated(Refusal::kNoSuchToken, std::string(shown.status().message()));
   const auto known = tokens_.find(shown->id);
   // Whether there is such an id takes as long to tell as whether the secret is right, and is not told apart.

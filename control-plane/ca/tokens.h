@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -32,6 +33,9 @@ namespace weft::control::ca {
 enum class Refusal : uint8_t { kNoToken, kNoSuchToken, kRevoked, kExpired, kUsedUp, kNamespace, kService };
 inline constexpr std::array<std::string_view, 7> kRefusalNames = {"no token", "no such token", "revoked", "expired",
                                                                   "used up",  "namespace",     "service"};
+
+// What stands after "Bearer " in an authorization header; nothing if it is of another scheme or empty.
+std::optional<std::string_view> bearer_of(std::string_view authorization);
 
 class Tokens {
  public:
@@ -72,6 +76,8 @@ class Tokens {
   absl::Status revoke(const std::string& id);
   // By the time at which they were made.
   std::vector<Listed> list() const;
+  // False also for one that is not known.
+  bool is_revoked(const std::string& id) const;
 
   // The id of the token that stands in an authorization header ("Bearer weft1_…"). Unauthenticated without one that is
   // good; whether the node may come in is for admit() to say.

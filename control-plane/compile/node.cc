@@ -80,6 +80,16 @@ class Reader {
     return text;
   }
 
+  // Empty if there is none. Kubernetes' service accounts may have dots.
+  std::string account(const char* field) {
+    const Value* value = find(field);
+    if (value == nullptr) return "";
+    const std::string& text = value->string_value();
+    const bool is_name = value->has_string_value() && (text.empty() || registry::is_dns_name(text));
+    if (!is_name) fail(field, *value, "the name of a service account: lower-case letters, digits, '-' and '.'");
+    return text;
+  }
+
   std::string address(const char* field) {
     const Value* value = find(field);
     if (value == nullptr) return "";
@@ -272,6 +282,8 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
   claims.audience.namespace_name = reader.name("namespace");
   if (claims.audience.namespace_name.empty()) claims.audience.namespace_name = kDefaultNamespace;
   claims.service = reader.name("service");
+  claims.service_account = reader.account("service_account");
+  if (claims.service_account.empty()) claims.service_account = claims.service;
   if (!claims.audience.is_grpc_client) {
     claims.audience.outbound_port = reader.port("outbound_port", 0);
     claims.audience.outbound_tcp = read_outbound_tcp(reader);

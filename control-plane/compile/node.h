@@ -44,6 +44,8 @@ struct NodeClaims {
   Audience audience;
   // Of the audience's namespace; empty if the node says none.
   std::string service;
+  // As whom the workload runs: what it says, or else its service's name; empty if it says neither.
+  std::string service_account;
   // Only with a service.
   std::optional<Inbound> inbound;
   // What it declares to call; unset for everything. Sorted, each once. The audience's scope is what of it the Scope
@@ -53,10 +55,10 @@ struct NodeClaims {
 
 // InvalidArgument with the field, what it is and what was expected.
 //
-// namespace ("default" if there is none), service, outbound_port (0 is none), outbound_tcp (a struct: port on loopback
-// to "host:port" of a service, as {"15432": "db.shop:5432"}), inbound_address with inbound_port and app_port; health: a
-// struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`; scope: a list of
-// "service", "namespace/service" and "namespace/*". Of gRPC's own clients only the namespace counts.
+// namespace ("default" if there is none), service, service_account, outbound_port (0 is none), outbound_tcp (a struct:
+// port on loopback to "host:port" of a service, as {"15432": "db.shop:5432"}), inbound_address with inbound_port and
+// app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`;
+// scope: a list of "service", "namespace/service" and "namespace/*". Of gRPC's own clients only the namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::control::compile

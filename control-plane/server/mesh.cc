@@ -168,8 +168,9 @@ void Mesh::apply(const registry::Model& after, const registry::ChangeSet& change
 
 void Mesh::compile_anew(const registry::Model& model, Audiences::iterator audience) {
   Audience& entry = audience->second;
-  const absl::Status applied =
-      entry.view.apply(snapshot::difference(entry.view, compile::compile_all(model, audience->first, cache_)));
+  compile::Compiled compiled = compile::compile_all(model, audience->first, cache_);
+  if (roots_ != nullptr) snapshot::put(roots_, compiled[static_cast<size_t>(snapshot::Type::kSecret)]);
+  const absl::Status applied = entry.view.apply(snapshot::difference(entry.view, compiled));
   if (!applied.ok()) tell_misfit(applied);
   std::set<registry::ServiceName> borrowed = compile::Reach(model, audience->first).borrowed();
   interest_.borrow(entry.id, entry.borrowed, borrowed);
@@ -208,8 +209,28 @@ void Mesh::apply_inbound(const registry::Model& model, Node& node) {
     snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
     snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }
+  if (node.secret != nullptr) snapshot::put(node.secret, compiled[static_cast<size_t>(snapshot::Type::kSecret)]);
   const absl::Status applied = node.view.apply(snapshot::difference(node.view, compiled));
   if (!applied.ok()) tell_misfit(applied);
+}
+
+void Mesh::set_roots(snapshot::ResourcePointer roots) {
+  roots_ = std::move(roots);
+  for (auto& [key, audience] : audiences_) {
+    const absl::Status applied = audience.view.apply({{roots_->type, roots_->name, roots_}});
+    if (!applied.ok()) tell_misfit(applied);
+    note_changed(audience);
+  }
+}
+
+void Mesh::set_secret(const snapshot::View& view, snapshot::ResourcePointer secret) {
+  const auto found = nodes_.find(&view);
+  if (found == nodes_.end()) return;
+  Node& node = *found->second;
+  node.secret = std::move(secret);
+  const absl::Status applied = node.view.apply({{node.secret->type, node.secret->name, node.secret}});
+  if (!applied.ok()) tell_misfit(applied);
+  changed_.insert(&view);
 }
 
 Mesh::Audiences::iterator Mesh::acquire_audience(const compile::Audience& audience) {

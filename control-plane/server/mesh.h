@@ -43,6 +43,11 @@ class Mesh : public xds::Views {
   // The views that have changed since it was last asked, each once.
   std::vector<const snapshot::View*> take_changed();
 
+  // A secret for all, in place of the one before.
+  void set_roots(snapshot::ResourcePointer roots);
+  // A secret for the node of this view alone; nothing for a view that nodes share.
+  void set_secret(const snapshot::View& view, snapshot::ResourcePointer secret);
+
   // What a node says of itself by its metadata is in compile/node.h.
   absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
   void release(const snapshot::View& view) override;
@@ -76,6 +81,8 @@ class Mesh : public xds::Views {
     bool is_limited = false;
     std::optional<compile::Hosts> declared;
     snapshot::View view;
+    // Its own; null if it has none.
+    snapshot::ResourcePointer secret = nullptr;
   };
 
   xds::Brought take_commits(bool all);
@@ -90,6 +97,8 @@ class Mesh : public xds::Views {
   void drop_audience(Audiences::iterator audience);
 
   compile::Cache cache_;
+  // Null until it is set.
+  snapshot::ResourcePointer roots_;
   Audiences audiences_;
   std::map<Interest::Id, Audiences::iterator> audience_of_id_;
   Interest interest_;

@@ -2,11 +2,65 @@
 
 #include <CLI/CLI.hpp>
 
+#include "control-plane/registry/format.h"
+
 namespace weft::control::server {
 
 namespace {
 
 constexpr int64_t kMaxMs = 600'000;
+constexpr int64_t kMinTtlMs = 1'000;
+
+// Of the certificate authority.
+void add_authority(Options& options, CLI::Option* insecure, CLI::App& app) {
+  app.add_option("--trust-domain", options.trust_domain, "Of the workloads' SPIFFE IDs")->capture_default_str();
+  const auto is_ttl = [](const std::string& text) {
+    const int64_t ms = registry::parse_duration_ms(text).value_or(0);
+    const bool is_one = ms >= kMinTtlMs && ms <= ca::Authority::kMaxTtlMs;
+    return is_one ? "" : "\"" + text + "\" is no time to live; expected such as 24h, from 1s to 2160h";
+  };
+  app.add_option_function<std::string>(
+         "--certificate-ttl",
+         [&options](const std::string& text) { options.certificate_ttl_ms = *registry::parse_duration_ms(text); },
+         "How long a workload's certificate lives; it is renewed at about half (default: "
+         "24h)")
+      ->check(CLI::Validator(is_ttl, "DURATION"));
+  auto* certificate = app.add_option("--ca-cert", options.ca_certificate,
+                                     "PEM with the certificate that signs workloads' and those up to its root; by "
+                                     "default a root and an intermediate are made in the data folder")
+                          ->type_name("FILE")
+                          ->excludes(insecure);
+  auto* key = app.add_option("--ca-key", options.ca_key, "PEM with its private key, of mode 0600")->type_name("FILE");
+  certificate->needs(key);
+  key->needs(certificate);
+  app.add_option("--ca-root", options.ca_root,
+                 "PEM with all roots that workloads are to trust, where --ca-cert does not end with its root or there "
+                 "are more")
+      ->type_name("FILE")
+      ->needs(certificate);
+}
+
+void add_kubernetes(KubernetesOptions& options, CLI::Option* insecure, CLI::App& app) {
+  auto* jwks = app.add_option("--kubernetes-jwks", options.jwks,
+                              "The keys that sign service accounts' tokens (JSON Web Key Set): a file, https://... or "
+                              "http://... on loopback; with it workloads come in by such tokens")
+                   ->type_name("FILE|URL")
+                   ->excludes(insecure);
+  auto* issuer = app.add_option("--kubernetes-issuer", options.issuer,
+                                "Who must have issued them (iss), such as https://kubernetes.default.svc")
+                     ->needs(jwks);
+  jwks->needs(issuer);
+  app.add_option("--kubernetes-audience", options.audience, "For whom they must be (aud)")
+      ->needs(jwks)
+      ->capture_default_str();
+  app.add_option("--kubernetes-jwks-ca", options.jwks_root,
+                 "PEM with the roots of the server of that URL; by default the system's")
+      ->type_name("FILE")
+      ->needs(jwks);
+  app.add_option("--kubernetes-jwks-token", options.jwks_token, "A file of the token to show there; none by default")
+      ->type_name("FILE")
+      ->needs(jwks);
+}
 
 }  // namespace
 
@@ -31,7 +85,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
     return address + " is not of loopback, and nothing there is encrypted; expected such as 127.0.0.1:15014";
   };
   app.add_option("--xds-address", options.xds_address,
-                 "Where proxies connect, by TLS and with a join token (weftctl token create); port 0 is any free one")
+                 "Where proxies connect, by TLS, and come in by a join token (weftctl token create) or a certificate "
+                 "of the mesh; port 0 is any free one")
       ->capture_default_str();
   auto* insecure = app.add_flag("--xds-insecure", options.xds_insecure,
                                 "Let anybody on this machine connect, without TLS and tokens; only on loopback");
@@ -43,6 +98,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   auto* key = app.add_option("--tls-key", options.tls_key, "PEM with its private key")->type_name("FILE");
   certificate->needs(key);
   key->needs(certificate);
+  add_authority(options, insecure, app);
+  add_kubernetes(options.kubernetes, insecure, app);
   app.add_option("--admin-address", options.admin_address, "Where /healthz, /metrics and /nodes are")
       ->capture_default_str()
       ->check(loopback);

@@ -4,9 +4,21 @@
 
 #include <string>
 
+#include "control-plane/ca/authority.h"
 #include "control-plane/server/mesh.h"
 
 namespace weft::control::server {
+
+// Kubernetes service accounts: whose tokens are taken.
+struct KubernetesOptions {
+  // A file or URL of the issuer's keys; empty: none is taken.
+  std::string jwks;
+  // For a URL: PEM of the roots of its server (the system's if empty), and a file of a token to show there.
+  std::string jwks_root;
+  std::string jwks_token;
+  std::string issuer;
+  std::string audience = "weft";
+};
 
 struct Options {
   // Made if it is missing; for its owner only.
@@ -22,6 +34,15 @@ struct Options {
   // Both or none: without them a certificate is made and kept in the data folder.
   std::string tls_certificate;
   std::string tls_key;
+  // Of the workloads' SPIFFE IDs.
+  std::string trust_domain = "cluster.local";
+  // How long their certificates live.
+  int64_t certificate_ttl_ms = ca::Authority::kDefaultTtlMs;
+  // What signs them, PEM; by default it is made and kept in the data folder.
+  std::string ca_certificate;
+  std::string ca_key;
+  std::string ca_root;
+  KubernetesOptions kubernetes;
   // Where /healthz, /metrics and /nodes are: "host:port" of loopback.
   std::string admin_address = "127.0.0.1:15014";
   Mesh::Limits limits;

@@ -18,8 +18,13 @@
 #include "control-plane/base/clock.h"
 #include "control-plane/base/log.h"
 #include "control-plane/base/random.h"
+#include "control-plane/ca/authority.h"
+#include "control-plane/ca/fetch.h"
+#include "control-plane/ca/files.h"
 #include "control-plane/ca/server_certificate.h"
+#include "control-plane/ca/service_accounts.h"
 #include "control-plane/ca/tokens.h"
+#include "control-plane/server/authority_service.h"
 #include "control-plane/server/config_directory.h"
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
@@ -38,6 +43,8 @@ constexpr int kMaxRequestBytes = 64 << 20;
 constexpr char kDatabase[] = "/weft.db";
 constexpr char kWorkloads[] = "/workloads.db";
 constexpr char kTokens[] = "/tokens.db";
+constexpr char kAuthority[] = "/ca.db";
+constexpr char kAuthorityFolder[] = "/ca";
 
 absl::StatusOr<std::unique_ptr<Control>> open(const Options& options) {
   std::error_code error;
@@ -68,6 +75,40 @@ absl::StatusOr<std::unique_ptr<ca::Tokens>> open_tokens(const Options& options) 
   auto store = ca::TokenStore::open(options.data_dir + kTokens);
   if (!store.ok()) return store.status();
   return ca::Tokens::create(*std::move(store), base::system_clock(), base::system_random());
+}
+
+absl::StatusOr<std::unique_ptr<ca::Authority>> open_authority(const Options& options) {
+  auto store = ca::AuthorityStore::open(options.data_dir + kAuthority);
+  if (!store.ok()) return store.status();
+  return ca::Authority::open({.folder = options.data_dir + kAuthorityFolder,
+                              .trust_domain = options.trust_domain,
+                              .ttl_ms = options.certificate_ttl_ms,
+                              .certificate_path = options.ca_certificate,
+                              .key_path = options.ca_key,
+                              .root_path = options.ca_root},
+                             *std::move(store), base::system_clock(), base::system_random());
+}
+
+absl::StatusOr<std::unique_ptr<ca::ServiceAccounts>> open_service_accounts(const Options& options) {
+  const std::string& where = options.kubernetes.jwks;
+  if (where.empty()) return nullptr;
+  ca::ServiceAccounts::Fetch read = [where] { return ca::read_file(where); };
+  const bool is_url = where.find("://") != std::string::npos;
+  if (is_url) {
+    if (absl::Status status = ca::check_url(where); !status.ok()) return status;
+    const ca::FetchOptions how{.root_path = options.kubernetes.jwks_root,
+                               .token_path = options.kubernetes.jwks_token,
+                               .max_bytes = ca::kMaxJwksBytes};
+    read = [where, how] { return ca::fetch(where, how); };
+  }
+  auto accounts = std::make_unique<ca::ServiceAccounts>(options.kubernetes.issuer, options.kubernetes.audience, where,
+                                                        std::move(read), base::system_clock());
+  const absl::Status loaded = accounts->load();
+  if (loaded.ok()) return accounts;
+  // A server may come later than we; a file that is wrong stays so.
+  if (!is_url) return loaded;
+  base::log_warning(cat("service accounts are not known yet: ", loaded.message()));
+  return accounts;
 }
 
 // By which clients may call this machine: the address's host, and the machine's own name.
@@ -132,10 +173,18 @@ int run(const Options& options) {
   const auto tokens = open_tokens(options);
   if (!tokens.ok()) return fail(tokens.status());
   std::optional<XdsServer::Security> security;
+  std::unique_ptr<ca::Authority> authority;
+  std::unique_ptr<ca::ServiceAccounts> accounts;
   if (!options.xds_insecure) {
+    absl::StatusOr<std::unique_ptr<ca::Authority>> opened = open_authority(options);
+    if (!opened.ok()) return fail(opened.status());
+    authority = *std::move(opened);
+    absl::StatusOr<std::unique_ptr<ca::ServiceAccounts>> known = open_service_accounts(options);
+    if (!known.ok()) return fail(known.status());
+    accounts = *std::move(known);
     absl::StatusOr<ca::ServerCertificate> certificate = open_certificate(options);
     if (!certificate.ok()) return fail(certificate.status());
-    security = XdsServer::Security{*std::move(certificate), tokens->get()};
+    security = XdsServer::Security{*std::move(certificate), tokens->get(), authority.get(), accounts.get()};
   }
   const std::optional<ca::Digest> fingerprint =
       security.has_value() ? std::optional(security->certificate.fingerprint) : std::nullopt;
@@ -156,15 +205,16 @@ int run(const Options& options) {
   ControlService service(control->get(), {tokens->get(), fingerprint}, version());
   ProxiesService proxies(xds, base::system_clock());
   ClientStatusService client_status(xds);
-  const auto server = serve(options.control_socket, {&service, &proxies, &client_status});
+  AuthorityService authority_service(authority.get(), xds, base::system_clock());
+  const auto server = serve(options.control_socket, {&service, &proxies, &client_status, &authority_service});
   if (!server.ok()) return fail(server.status());
   const absl::Status started = xds.start({options.xds_address, options.admin_address});
   if (!started.ok()) return fail(started);
   base::log_info(cat("xds listening on ", xds.addresses().xds, ", admin listening on ", xds.addresses().admin));
-  base::log_info(fingerprint.has_value()
-                     ? cat("streams are by TLS and with a join token; the certificate's SHA-256 is ",
-                           ca::to_hex(fingerprint->data(), fingerprint->size()))
-                     : "streams are neither encrypted nor asked for a token (--xds-insecure)");
+  base::log_info(fingerprint.has_value() ? cat("streams are by TLS, with a join token or a certificate of ",
+                                               options.trust_domain, "; the server certificate's SHA-256 is ",
+                                               ca::to_hex(fingerprint->data(), fingerprint->size()))
+                                         : "streams are neither encrypted nor asked for a token (--xds-insecure)");
   base::log_info(cat("weft-control ", version(), " serves weftctl on ", options.control_socket, " at revision ",
                      (*control)->revision()));
   int signal = 0;

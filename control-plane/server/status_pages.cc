@@ -28,16 +28,27 @@ void add_histogram(const char* name, const char* help, const xds::Histogram& his
                   seconds(histogram.sum_ms()), "\n", name, "_count ", histogram.count(), "\n");
 }
 
-void add_refused_streams(const ca::Tokens& tokens, std::string& out) {
-  add_metric("weft_control_refused_streams_total", "counter", "Streams that no token let in, by what was wrong.", out);
-  const auto refused = tokens.refused();
-  for (size_t i = 0; i < refused.size(); ++i) {
-    absl::StrAppend(&out, "weft_control_refused_streams_total{reason=\"", std::string(ca::kRefusalNames[i]), "\"} ",
-                    refused[i], "\n");
+void add_refused_streams(const Admission& admission, std::string& out) {
+  add_metric("weft_control_refused_streams_total", "counter",
+             "Streams and requests for certificates that were not let in, by what was wrong.", out);
+  for (const auto& [reason, count] : admission.refused()) {
+    absl::StrAppend(&out, "weft_control_refused_streams_total{reason=\"", std::string(reason), "\"} ", count, "\n");
   }
 }
 
-std::string metrics(const xds::Hub& hub, const Mesh& mesh, const ca::Tokens* tokens) {
+void add_authority(const ca::Authority& authority, std::string& out) {
+  const ca::Authority::Counts counts = authority.counts();
+  add_metric("weft_control_certificates_issued_total", "counter", "Certificates that were signed.", out);
+  absl::StrAppend(&out, "weft_control_certificates_issued_total ", counts.issued, "\n");
+  add_metric("weft_control_certificates_unlogged_total", "counter",
+             "Those of them that are not in the log, which could not be written.", out);
+  absl::StrAppend(&out, "weft_control_certificates_unlogged_total ", counts.unlogged, "\n");
+  add_metric("weft_control_ca_not_after_seconds", "gauge",
+             "When what new certificates hang from ends, in seconds since the epoch.", out);
+  absl::StrAppend(&out, "weft_control_ca_not_after_seconds ", counts.chain_not_after_ms / 1000, "\n");
+}
+
+std::string metrics(const xds::Hub& hub, const Mesh& mesh, const Admission* admission, const ca::Authority* authority) {
   std::string out;
   add_metric("weft_control_streams", "gauge", "Discovery streams that are open.", out);
   absl::StrAppend(&out, "weft_control_streams ", hub.session_count(), "\n");
@@ -77,7 +88,8 @@ std::string metrics(const xds::Hub& hub, const Mesh& mesh, const ca::Tokens* tok
     absl::StrAppend(&out, "weft_control_refused_resources{type=\"", std::string(snapshot::type_name(type)), "\"} ",
                     refused, "\n");
   }
-  if (tokens != nullptr) add_refused_streams(*tokens, out);
+  if (admission != nullptr) add_refused_streams(*admission, out);
+  if (authority != nullptr) add_authority(*authority, out);
   return out;
 }
 
@@ -121,9 +133,9 @@ std::string nodes(const xds::Hub& hub) {
 }  // namespace
 
 std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh,
-                                const ca::Tokens* tokens) {
+                                const Admission* admission, const ca::Authority* authority) {
   if (path == "/healthz") return Page{"text/plain", "ok\n"};
-  if (path == "/metrics") return Page{"text/plain; version=0.0.4", metrics(hub, mesh, tokens)};
+  if (path == "/metrics") return Page{"text/plain; version=0.0.4", metrics(hub, mesh, admission, authority)};
   if (path == "/nodes") return Page{"application/json", nodes(hub)};
   return std::nullopt;
 }

@@ -6,15 +6,16 @@
 #include <optional>
 #include <string>
 
-#include "control-plane/ca/tokens.h"
+#include "control-plane/ca/authority.h"
+#include "control-plane/server/admission.h"
 #include "control-plane/server/mesh.h"
 #include "control-plane/server/page.h"
 #include "control-plane/xds/hub.h"
 
 namespace weft::control::server {
 
-// Nothing if there is no such page. `tokens` may be null.
+// Nothing if there is no such page. Null: all may come in, and nobody signs.
 std::optional<Page> status_page(const std::string& path, const xds::Hub& hub, const Mesh& mesh,
-                                const ca::Tokens* tokens);
+                                const Admission* admission, const ca::Authority* authority);
 
 }  // namespace weft::control::server

@@ -8,6 +8,7 @@
 
 #include "api/text/cat.h"
 #include "control-plane/base/log.h"
+#include "control-plane/ca/origin.h"
 #include "control-plane/server/status_pages.h"
 
 namespace weft::control::server {
@@ -20,7 +21,9 @@ constexpr int kLeastPingMs = 5'000;
 
 std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<XdsServer::Security>& security) {
   if (!security.has_value()) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions options(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  // Asked for and not demanded: who has none yet comes by a token. Whose it is, the admission judges for each stream;
+  // that the caller has its key, the handshake has shown.
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_BUT_DONT_VERIFY);
   options.pem_key_cert_pairs.push_back({security->certificate.key_pem, security->certificate.certificate_pem});
   return grpc::SslServerCredentials(options);
 }
@@ -53,22 +56,31 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
       workloads_(workload_grace_ms),
       workload_store_(store),
       registration_(mesh_, workloads_, clock),
-      hub_(registration_, clock),
       security_(std::move(security)),
-      gate_(security_.has_value() ? std::make_unique<TokenGate>(*security_->tokens, clock) : nullptr),
+      secrets_(registration_, mesh_, security_.has_value() ? security_->authority : nullptr, clock),
+      hub_(secrets_, clock),
+      admission_(security_.has_value() ? std::make_unique<Admission>(*security_->tokens, *security_->authority,
+                                                                     security_->accounts, clock)
+                                       : nullptr),
+      identity_service_(security_.has_value() ? std::make_unique<IdentityService>(*admission_, *security_->authority)
+                                              : nullptr),
       service_(
-          hub_, [this](std::function<void()> task) { loop_.post(std::move(task)); }, gate_.get()),
+          hub_, [this](std::function<void()> task) { loop_.post(std::move(task)); }, admission_.get()),
       admin_([this](const std::string& path, Admin::Answer answer) {
         loop_.post([this, path, answer = std::move(answer)] {
-          const ca::Tokens* tokens = security_.has_value() ? security_->tokens : nullptr;
-          std::optional<Page> page = status_page(path, hub_, mesh_, tokens);
+          const ca::Authority* authority = security_.has_value() ? security_->authority : nullptr;
+          std::optional<Page> page = status_page(path, hub_, mesh_, admission_.get(), authority);
           if (path == "/metrics" && page.has_value() && more_metrics_) page->body += more_metrics_();
           answer(std::move(page));
         });
       }) {
   if (!security_.has_value()) return;
+  secrets_.set_roots(security_->authority->roots_pem());
+  security_->authority->set_on_roots(
+      [this](const std::string& roots_pem) { loop_.post([this, roots_pem] { secrets_.set_roots(roots_pem); }); });
   security_->tokens->set_on_revoked([this](const std::string& id) {
-    service_.end_streams_of(id, absl::UnauthenticatedError(text::cat("the join token ", id, " was revoked")));
+    service_.end_streams_of(ca::token_origin(id),
+                            absl::UnauthenticatedError(text::cat("the join token ", id, " was revoked")));
   });
 }
 
@@ -101,9 +113,9 @@ void XdsServer::tell_workloads() {
 
 void XdsServer::push(int64_t now_ms) {
   const std::optional<xds::Brought> brought = mesh_.advance(now_ms);
-  if (!brought.has_value()) return;
   const std::vector<const snapshot::View*> changed = mesh_.take_changed();
-  hub_.push(*brought, &changed);
+  // Secrets are of no commit.
+  if (brought.has_value() || !changed.empty()) hub_.push(brought.value_or(xds::Brought()), &changed);
 }
 
 void XdsServer::ask(const std::function<void(xds::Hub& hub)>& task) {
@@ -120,9 +132,10 @@ absl::Status XdsServer::start(const Addresses& addresses) {
     loop_.run([this](int64_t now_ms) {
       workloads_.advance(now_ms);
       tell_workloads();
+      secrets_.advance();
       push(now_ms);
       hub_.rollouts().tell();
-      return earlier(mesh_.due_ms(), workloads_.due_ms());
+      return earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms()));
     });
   });
   if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;
@@ -135,6 +148,7 @@ absl::Status XdsServer::start(const Addresses& addresses) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // Clients may look for us as often.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMs);
+  if (identity_service_ != nullptr) builder.RegisterService(identity_service_.get());
   builder.RegisterCallbackGenericService(&service_);
   set_limits(builder);
   server_ = builder.BuildAndStart();
@@ -144,7 +158,10 @@ absl::Status XdsServer::start(const Addresses& addresses) {
 }
 
 void XdsServer::stop() {
-  if (security_.has_value()) security_->tokens->set_on_revoked(nullptr);
+  if (security_.has_value()) {
+    security_->tokens->set_on_revoked(nullptr);
+    security_->authority->set_on_roots(nullptr);
+  }
   if (server_ != nullptr) server_->Shutdown(gpr_time_0(GPR_CLOCK_REALTIME));
   // Streams end on the loop's thread, which therefore ends last.
   server_.reset();

@@ -13,10 +13,12 @@
 #include "control-plane/ca/server_certificate.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/server/admin.h"
+#include "control-plane/server/admission.h"
+#include "control-plane/server/identity_service.h"
 #include "control-plane/server/loop.h"
 #include "control-plane/server/mesh.h"
+#include "control-plane/server/node_secrets.h"
 #include "control-plane/server/registration.h"
-#include "control-plane/server/token_gate.h"
 #include "control-plane/server/workload_store.h"
 #include "control-plane/xds/grpc_service.h"
 #include "control-plane/xds/hub.h"
@@ -38,12 +40,16 @@ class XdsServer {
   struct Security {
     ca::ServerCertificate certificate;
     ca::Tokens* tokens = nullptr;
+    ca::Authority* authority = nullptr;
+    // Null: no Kubernetes service accounts.
+    ca::ServiceAccounts* accounts = nullptr;
   };
 
   // What became of workloads that announced themselves; called on the thread that decides.
   using OnWorkloads = std::function<void(const std::vector<registry::WorkloadChange>& changes)>;
 
-  // The clock, the store and the tokens outlive it. Without `security` streams are not encrypted, and all may come in.
+  // The clock, the store, the tokens and the authority outlive it. Without `security` streams are not encrypted, and
+  // all may come in.
   XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store,
             std::optional<Security> security);
   ~XdsServer();
@@ -79,10 +85,12 @@ class XdsServer {
   OnWorkloads on_workloads_;
   Registration registration_;
   std::function<std::string()> more_metrics_;
-  xds::Hub hub_;
   const std::optional<Security> security_;
-  // Null without security.
-  const std::unique_ptr<TokenGate> gate_;
+  NodeSecrets secrets_;
+  xds::Hub hub_;
+  // Both null without security.
+  const std::unique_ptr<Admission> admission_;
+  const std::unique_ptr<IdentityService> identity_service_;
   xds::GrpcService service_;
   Admin admin_;
   Addresses addresses_;

@@ -2,6 +2,7 @@
 
 // Who may open a stream. Implementations are safe to call from any thread.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,14 +15,33 @@ class Node;
 
 namespace weft::control::xds {
 
+// What a caller shows of himself; what he does not is empty.
+struct Shown {
+  std::string_view authorization;
+  // The certificate of his end of the connection, which he has shown to have the key of, and those he sent after it;
+  // PEM.
+  std::string_view certificate_pem;
+  std::string_view chain_pem;
+};
+
+// What was found good of it.
+struct Credential {
+  enum class Kind : uint8_t { kNone, kToken, kCertificate, kServiceAccount };
+  Kind kind = Kind::kNone;
+  // By what the caller came in first (control-plane/ca/origin.h). Streams of one origin can be ended together.
+  std::string origin;
+  // Whom it names; of a join token both are empty, and what the node says of itself is checked against the token.
+  std::string namespace_name;
+  std::string service_account;
+};
+
 class Gate {
  public:
   virtual ~Gate() = default;
-  // The id of the credential that the stream's authorization header ("" if it has none) shows. On an error, which says
-  // what is wrong, the stream is ended with it.
-  virtual absl::StatusOr<std::string> authenticate(std::string_view authorization) = 0;
+  // On an error, which says what is wrong, the stream is ended with it.
+  virtual absl::StatusOr<Credential> authenticate(const Shown& shown) = 0;
   // Whether the node of the stream's first message may come in by it.
-  virtual absl::Status admit(const std::string& credential, const envoy::config::core::v3::Node& node) = 0;
+  virtual absl::Status admit(const Credential& credential, const envoy::config::core::v3::Node& node) = 0;
 };
 
 }  // namespace weft::control::xds

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "control-plane/xds/caller.h"
 #include "control-plane/xds/encode.h"
 #include "envoy/service/cluster/v3/cds.grpc.pb.h"
 #include "envoy/service/discovery/v3/ads.grpc.pb.h"
@@ -64,12 +65,6 @@ grpc::Status to_grpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
 
-std::string_view authorization_of(const grpc::GenericCallbackServerContext& context) {
-  const auto header = context.client_metadata().find("authorization");
-  if (header == context.client_metadata().end()) return {};
-  return {header->second.data(), header->second.size()};
-}
-
 // Requests that wait for the hub; further ones wait in the client's own connection.
 constexpr int kMaxQueuedRequests = 4;
 
@@ -78,17 +73,17 @@ constexpr int kMaxQueuedRequests = 4;
 // A stream that came in, by a credential where there is a gate.
 class GrpcService::Admitted {
  public:
-  Admitted(GrpcService& service, std::string credential) : service_(service), credential_(std::move(credential)) {}
+  Admitted(GrpcService& service, Credential credential) : service_(service), credential_(std::move(credential)) {}
   virtual void end(const absl::Status& status) = 0;
 
  protected:
   ~Admitted() = default;
-  // Both on the hub's thread; between them the stream can be ended by its credential.
-  void begin() { service_.of_credential_[credential_].insert(this); }
+  // Both on the hub's thread; between them the stream can be ended by its credential's origin.
+  void begin() { service_.of_origin_[credential_.origin].insert(this); }
   void forget() {
-    const auto siblings = service_.of_credential_.find(credential_);
+    const auto siblings = service_.of_origin_.find(credential_.origin);
     siblings->second.erase(this);
-    if (siblings->second.empty()) service_.of_credential_.erase(siblings);
+    if (siblings->second.empty()) service_.of_origin_.erase(siblings);
   }
   // The node of the first message decides. Only within a read, of which there is one at a time.
   absl::Status admit(const envoy::config::core::v3::Node& node) {
@@ -100,7 +95,7 @@ class GrpcService::Admitted {
 
  private:
   GrpcService& service_;
-  const std::string credential_;
+  const Credential credential_;
   bool is_admitted_ = false;
 };
 
@@ -109,7 +104,7 @@ class GrpcService::Admitted {
 // change costs.
 class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public Sink, public Admitted {
  public:
-  Conversation(GrpcService& service, const Method& method, std::string peer, std::string credential)
+  Conversation(GrpcService& service, const Method& method, std::string peer, Credential credential)
       : Admitted(service, std::move(credential)), hub_(service.hub_), post_(service.post_), form_(method.form) {
     post_([this, only = method.only, peer = std::move(peer)] {
       id_ = hub_.open(form_, only, peer, *this);
@@ -203,7 +198,7 @@ class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public 
 // A report stream. Members are the hub's thread's, but for what a read in progress fills.
 class GrpcService::ReportStream : public grpc::ServerGenericBidiReactor, public Admitted {
  public:
-  ReportStream(GrpcService& service, std::string credential)
+  ReportStream(GrpcService& service, Credential credential)
       : Admitted(service, std::move(credential)), hub_(service.hub_), post_(service.post_) {
     post_([this] {
       id_ = hub_.open_report();
@@ -268,17 +263,20 @@ class GrpcService::ReportStream : public grpc::ServerGenericBidiReactor, public 
   grpc::ByteBuffer outgoing_;
   bool finished_ = false;
 };
-void GrpcService::end_streams_of(const std::string& credential, const absl::Status& status) {
-  post_([this, credential, status] {
-    const auto open = of_credential_.find(credential);
-    if (open == of_credential_.end()) return;
+void GrpcService::end_streams_of(const std::string& origin, const absl::Status& status) {
+  post_([this, origin, status] {
+    const auto open = of_origin_.find(origin);
+    if (open == of_origin_.end()) return;
     for (Admitted* stream : open->second) stream->end(status);
   });
 }
 
 grpc::ServerGenericBidiReactor* GrpcService::CreateReactor(grpc::GenericCallbackServerContext* context) {
-  absl::StatusOr<std::string> credential = "";
-  if (gate_ != nullptr) credential = gate_->authenticate(authorization_of(*context));
+  absl::StatusOr<Credential> credential = Credential();
+  if (gate_ != nullptr) {
+    const Caller caller(*context);
+    credential = gate_->authenticate(caller.shown());
+  }
   if (!credential.ok()) return new Refusing(to_grpc(credential.status()));
   for (const Method& method : methods()) {
     if (context->method() == method.path) {

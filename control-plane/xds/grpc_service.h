@@ -26,8 +26,8 @@ class GrpcService : public grpc::CallbackGenericService {
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
 
-  // Ends all streams that came in by this credential. Any thread.
-  void end_streams_of(const std::string& credential, const absl::Status& status);
+  // Ends all streams whose credential is of this origin. Any thread.
+  void end_streams_of(const std::string& origin, const absl::Status& status);
 
  private:
   class Admitted;
@@ -38,7 +38,7 @@ class GrpcService : public grpc::CallbackGenericService {
   const Post post_;
   Gate* const gate_;
   // On the hub's thread.
-  absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_credential_;
+  absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_origin_;
 };
 
 }  // namespace weft::control::xds

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tools/weftctl/analyze.h"
+#include "tools/weftctl/authority.h"
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/completion.h"
 #include "tools/weftctl/explain.h"
@@ -40,6 +41,7 @@ struct Options {
   uint64_t revision = 0;
   std::string shell;
   TokenOptions token;
+  bool force = false;
   bool wait = false;
   std::string timeout = "30s";
   std::string proxy;
@@ -217,6 +219,7 @@ class CommandLine {
     add_changes();
     add_views();
     add_tokens();
+    add_authority();
     add_proxies();
   }
 
@@ -317,8 +320,8 @@ class CommandLine {
         ->check(CLI::IsMember({"yaml", "json"}));
   }
 
-  CLI::App* add_token(CLI::App* tokens, const std::string& name, const std::string& help, Run run) {
-    CLI::App* command = tokens->add_subcommand(name, help);
+  CLI::App* add_below(CLI::App* above, const std::string& name, const std::string& help, Run run) {
+    CLI::App* command = above->add_subcommand(name, help);
     command->fallthrough();
     command->callback([this, run = std::move(run)] { chosen_ = run; });
     return command;
@@ -329,7 +332,7 @@ class CommandLine {
     tokens->fallthrough();
     tokens->require_subcommand(1);
     CLI::App* create =
-        add_token(tokens, "create", "Make one and print it, the one time that it can be seen",
+        add_below(tokens, "create", "Make one and print it, the one time that it can be seen",
                   [](const Options& options, Stub* stub) { return create_token(options.token, stub, options.socket); });
     create->add_option("-n,--namespace", options_->token.namespace_name, "The namespace of those who come in by it")
         ->capture_default_str();
@@ -339,13 +342,35 @@ class CommandLine {
     create->add_option("--uses", options_->token.uses, "How many nodes may come in; 65536 if not given")
         ->check(CLI::PositiveNumber);
     CLI::App* list =
-        add_token(tokens, "list", "Show all, without what is secret",
+        add_below(tokens, "list", "Show all, without what is secret",
                   [](const Options& options, Stub* stub) { return list_tokens(options.output, stub, options.socket); });
     list->add_option("-o,--output", options_->output, "Format")->check(CLI::IsMember({"yaml", "json"}));
-    CLI::App* revoke = add_token(
+    CLI::App* revoke = add_below(
         tokens, "revoke", "Let nobody in by it any more, and end the streams of those who came in",
         [](const Options& options, Stub* stub) { return revoke_token(options.token.id, stub, options.socket); });
     revoke->add_option("ID", options_->token.id, "As list shows it")->required();
+  }
+
+  void add_authority() {
+    CLI::App* authority = app_.add_subcommand("ca", "The certificate authority, which says who each workload is");
+    authority->fallthrough();
+    authority->require_subcommand(1);
+    add_output(add_below(authority, "status", "Its roots, who trusts them, and how far a replacing of them has come",
+                         [](const Options& options, Stub*) { return ca_status(options.output, options.socket); }));
+    CLI::App* rotate =
+        add_below(authority, "rotate",
+                  "The next of three steps that replace the root: trust a new one, sign by it, drop the old one; "
+                  "refused until the "
+                  "step before has reached everybody",
+                  [](const Options& options, Stub*) { return ca_rotate(options.force, options.socket); });
+    rotate->add_flag("--force", options_->force, "Although something is in its way; what that breaks is told");
+    CLI::App* issued =
+        add_below(authority, "issued", "What it signed, the newest first", [](const Options& options, Stub*) {
+          return ca_issued(options.name, options.limit, options.output, options.socket);
+        });
+    issued->add_option("WHOSE", options_->name, "Only of this SPIFFE ID or node");
+    issued->add_option("--limit", options_->limit, "At most so many; 20 if not given")->check(CLI::PositiveNumber);
+    add_output(issued);
   }
 
   void add_views() {

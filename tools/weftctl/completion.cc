@@ -16,12 +16,13 @@ _weftctl() {
   esac
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W "apply diff get delete history rollback analyze explain proxy-status proxy-config token
-      version completion" -- "$word"))
+      ca version completion" -- "$word"))
   elif ((COMP_CWORD == 2)); then
     case $command in
       get) COMPREPLY=($(compgen -W "$kinds all workloads" -- "$word")) ;;
       delete|history) COMPREPLY=($(compgen -W "$kinds" -- "$word")) ;;
       token) COMPREPLY=($(compgen -W "create list revoke" -- "$word")) ;;
+      ca) COMPREPLY=($(compgen -W "status rotate issued" -- "$word")) ;;
       proxy-config) COMPREPLY=($(compgen -W "listeners routes clusters endpoints secrets" -- "$word")) ;;
       proxy-status) COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;

@@ -159,18 +159,21 @@ std::vector<Change> Subscription::changes_of(const std::vector<std::string>& nam
     const bool is_held = held != held_.end();
     ResourcePointer now = wants(name) ? view.find(type_, name) : nullptr;
     if (now == nullptr) {
-      refused_.erase(name);
+      // Of what it refused a client keeps what it had before this stream, until a state lacks the name.
+      const bool is_kept = is_whole() && refused_.contains(name);
       if (form_ == Form::kStateOfTheWorld && !is_whole()) {
         // This form has no words for it: such a resource goes with whatever named it.
         held_.erase(name);
         due_.erase(due);
-      } else if (is_held && !removals) {
+      } else if ((is_held || is_kept) && !removals) {
         continue;
       } else if (is_held || (must_answer && form_ == Form::kDelta)) {
         changes.push_back({type_, name, nullptr});
       } else {
+        must_respond_ = must_respond_ || is_kept;
         due_.erase(due);
       }
+      refused_.erase(name);
       continue;
     }
     const bool is_new = !is_held || (*held)->version != now->version;
@@ -237,8 +240,9 @@ bool Subscription::refuse(std::string_view nonce, std::string_view reason, int64
     if (!wants(change.name)) continue;
     if (change.resource == nullptr) {
       // Nothing can be wrong with what is gone; it goes with the next response that is accepted. Perhaps it has gone
-      // already: should it be there again before, it is sent whatever is held.
-      if (held_.contains(change.name)) due_[change.name] = true;
+      // already: should it be there again before, it is sent whatever is held. And perhaps it is held although nobody
+      // acknowledged it, from a response that was refused for another's sake.
+      if (form_ == Form::kDelta || held_.contains(change.name)) due_[change.name] = true;
       continue;
     }
     candidates.push_back(&change);

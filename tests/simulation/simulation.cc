@@ -21,7 +21,8 @@ constexpr int64_t kSecondUs = 1'000'000;
 // Backoff at its longest, an end that nobody has seen yet, time-outs of what never came, and a slow reader.
 constexpr int64_t kSettleWithinUs = 150 * kSecondUs;
 constexpr int64_t kIdleUs = 60 * kSecondUs;
-constexpr int64_t kLastWordsUs = 10 * kSecondUs;
+// Until the last end that nobody has seen yet is seen, and its stream is there again.
+constexpr int64_t kLastWordsUs = 40 * kSecondUs;
 // No requests gather at a proxy, whatever the network does: a few of each type.
 constexpr size_t kMaxUnsent = 64;
 
@@ -255,7 +256,7 @@ class Simulation {
   // What is at rest says nothing more.
   void stay_idle() {
     if (journal_.failed()) return;
-    // What is given up late is answered once more.
+    // What is given up late is answered once more, and who finds its stream ended comes back.
     world_.run_until(world_.now_us() + kLastWordsUs);
     const uint64_t responses = control_plane_.responses();
     const std::vector<uint64_t> before = fingerprints();

@@ -259,6 +259,47 @@ TEST_CASE("what went with a refused response and is there again is sent again") 
   CHECK(names_of(f.sent(Type::kRoute).resources) == Names{"r"});
 }
 
+TEST_CASE("a state of the world tells that what was refused is gone, for a client may have it from before") {
+  Fixture f(Form::kStateOfTheWorld);
+  f.set(Type::kCluster, "a");
+  f.set(Type::kCluster, "old", 2);
+  f.ask(Type::kCluster);
+  f.ask(Type::kCluster, {}, f.sent(Type::kCluster).nonce, "old: cannot be changed so");
+  const Response rest = f.sent(Type::kCluster);
+  REQUIRE(names_of(rest.resources) == Names{"a"});
+  f.ask(Type::kCluster, {}, rest.nonce);
+  f.set(Type::kCluster, "b");
+  const Response grown = f.sent(Type::kCluster);
+  f.remove(Type::kCluster, "old");
+  f.ask(Type::kCluster, {}, grown.nonce, "old is still there, and b is wrong");
+  const Response without = f.sent(Type::kCluster);
+  CHECK(names_of(without.resources) == Names{"a"});
+  f.ask(Type::kCluster, {}, without.nonce);
+  CHECK(f.is_silent());
+}
+
+TEST_CASE("a removal that was refused for another's sake is sent again, be it of what nobody acknowledged") {
+  Fixture f(Form::kDelta);
+  f.ask_delta(Type::kCluster, {"*"});
+  f.answer_delta(f.sent(Type::kCluster));
+  f.set(Type::kCluster, "taken");
+  f.set(Type::kCluster, "bad");
+  f.answer_delta(f.sent(Type::kCluster), "bad: no such policy");
+  f.remove(Type::kCluster, "taken");
+  f.set(Type::kCluster, "bad", 1);
+  // It may go with the next attempt or after it; in the end it was told in a response that was accepted.
+  Names accepted;
+  for (int i = 0; i < 10; ++i) {
+    const std::optional<Response> response = f.stream.next();
+    if (!response.has_value()) break;
+    const bool is_bad = !response->resources.empty();
+    if (!is_bad) accepted.insert(accepted.end(), response->removed.begin(), response->removed.end());
+    f.answer_delta(*response, is_bad ? "bad: no such policy" : "");
+  }
+  CHECK(accepted == Names{"taken"});
+  CHECK(f.is_silent());
+}
+
 TEST_CASE("after a reconnection only what is different is sent") {
   Fixture f(Form::kDelta);
   f.set(Type::kCluster, "same");

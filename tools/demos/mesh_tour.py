@@ -7,11 +7,10 @@ import pathlib
 import re
 import sys
 import tempfile
-import threading
 import time
-import urllib.error
 import urllib.request
 
+from load import Callers
 from ports import free_port
 from stage import Process, Tour, programs, stay
 
@@ -46,7 +45,7 @@ class Workload:
     def __init__(self, name, calls, proxy_binary, control, token, folder):
         self.name, self.calls = name, calls
         self.app_port, self.inbound_port, self.outbound_port = free_port(), free_port(), free_port()
-        command = [sys.executable, "-B", str(SERVICE_PROGRAM), name, str(self.app_port)]
+        command = [sys.executable, "-B", str(SERVICE_PROGRAM), name, f"127.0.0.1:{self.app_port}"]
         self._app = Process(command + ([calls, str(self.outbound_port)] if calls else []), [rf"({name}) listening on"])
         token_file = folder / f"{name}.token"
         token_file.write_text(token)
@@ -69,38 +68,6 @@ class Workload:
     def stop(self):
         self._sidecar.stop()
         self._app.stop()
-
-
-class Load:
-    """Callers that ask web without a pause, and what became of it."""
-
-    def __init__(self, url):
-        self._url = url
-        self._over = threading.Event()
-        self.answered = self.failed = 0
-        self.last_failure = ""
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _call(self):
-        while not self._over.is_set():
-            failure = ""
-            try:
-                with urllib.request.urlopen(self._url, timeout=10) as answer:
-                    answer.read()
-            except (OSError, urllib.error.HTTPError) as error:
-                failure = str(error)
-            with self._lock:
-                self.answered += not failure
-                self.failed += bool(failure)
-                self.last_failure = failure or self.last_failure
-
-    def stop(self):
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def hops(workloads):
@@ -141,8 +108,7 @@ def shift(tour, folder, workloads, load):
         watch(workloads)
     tour.say("While it shifted, and ever since the start:")
     load.stop()
-    print(f"  {load.answered} requests were answered, {load.failed} failed {load.last_failure}")
-    tour.failed += load.failed > 0 or load.answered == 0
+    tour.judge(load.result)
 
 
 def run(options):
@@ -170,7 +136,7 @@ def run(options):
         wait_for_answer(url)
         tour.step("A request goes from service to service, each hop through two sidecars.", f"curl -s {url}", ["^web > orders > prices-v1$"])
         tour.step("Who is connected, and whether it runs what it should:", "weftctl proxy-status", ["prices-v2"])
-        load = Load(url)
+        load = Callers(url, CALLERS)
         stack.callback(load.stop)
         shift(tour, folder, workloads, load)
         tour.step("Why a request goes where it goes:", f"weftctl explain --from {NAMESPACE}/orders http://prices/", ["prices-v2"])

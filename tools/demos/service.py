@@ -1,21 +1,23 @@
 """A little service: answers with its name, and with what the next service says if there is one; /healthz says that it is up.
 
-    service.py NAME PORT [NEXT OUTBOUND_PORT]
+    service.py NAME ADDRESS:PORT [NEXT [OUTBOUND_PORT]]
 
-It knows nothing of the mesh: it calls http://NEXT/ through the loopback port that its sidecar listens on.
+It knows nothing of the mesh: it calls http://NEXT/, by that name or through the loopback port that its sidecar listens on.
 """
 
 import http.server
 import sys
 import urllib.request
 
-NAME, PORT = sys.argv[1], int(sys.argv[2])
-NEXT, OUTBOUND_PORT = (sys.argv[3], int(sys.argv[4])) if len(sys.argv) > 3 else (None, None)
+NAME = sys.argv[1]
+ADDRESS, _, PORT = sys.argv[2].rpartition(":")
+NEXT, OUTBOUND_PORT = (sys.argv[3:] + [None, None])[:2]
 CALL_LIMIT_S = 5
 
 
 def ask_next():
-    request = urllib.request.Request(f"http://127.0.0.1:{OUTBOUND_PORT}/", headers={"Host": NEXT})
+    url = f"http://127.0.0.1:{OUTBOUND_PORT}/" if OUTBOUND_PORT else f"http://{NEXT}/"
+    request = urllib.request.Request(url, headers={"Host": NEXT})
     with urllib.request.urlopen(request, timeout=CALL_LIMIT_S) as answer:
         return answer.read().decode().strip()
 
@@ -42,6 +44,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
-print(f"{NAME} listening on 127.0.0.1:{PORT}", flush=True)
+server = http.server.ThreadingHTTPServer((ADDRESS, int(PORT)), Handler)
+print(f"{NAME} listening on {ADDRESS}:{PORT}", flush=True)
 server.serve_forever()

@@ -92,6 +92,11 @@ class Tour:
         self.failed += len(wrong)
         return run.stdout
 
+    def judge(self, load):
+        """Prints what became of the requests of a load (load.py); none may have failed."""
+        print(f"  {load['answered']} requests were answered, {load['failed']} failed {load['last_failure']}", flush=True)
+        self.failed += load["failed"] > 0 or load["answered"] == 0
+
 
 def stay(options, text, process):
     """Unless once is enough: everything stays up until Ctrl-C, or until this process ends."""

@@ -29,7 +29,7 @@ class App:
     """tools/demos/service.py: says its name, and what the service answers that it calls through its sidecar's outbound port."""
 
     def __init__(self, name, port, calls=None, outbound_port=0):
-        command = [sys.executable, "-B", str(SERVICE), name, str(port)] + ([calls, str(outbound_port)] if calls else [])
+        command = [sys.executable, "-B", str(SERVICE), name, f"127.0.0.1:{port}"] + ([calls, str(outbound_port)] if calls else [])
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.output = Output(self.process.stdout)
         if not self.output.wait_for(lambda lines: any("listening on" in line for line in lines)):

@@ -20,7 +20,7 @@
 #include "absl/strings/str_format.h"
 #include "api/text/cat.h"
 #include "api/text/document.h"
-#include "api/text/scalar.h"
+#include "api/text/print_node.h"
 
 namespace weft::text {
 
@@ -261,128 +261,6 @@ class TreeMaker {
   const PrintOptions& options_;
   Document document_;
 };
-
-// The inside of a JSON string. Valid YAML within double quotes too.
-void append_quoted(std::string_view text, std::string* out) {
-  out->push_back('"');
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out->append("\\\"");
-        break;
-      case '\\':
-        out->append("\\\\");
-        break;
-      case '\n':
-        out->append("\\n");
-        break;
-      case '\r':
-        out->append("\\r");
-        break;
-      case '\t':
-        out->append("\\t");
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-          absl::StrAppendFormat(out, "\\u%04x", static_cast<unsigned char>(c));
-        } else {
-          out->push_back(c);
-        }
-    }
-  }
-  out->push_back('"');
-}
-
-void append_json_scalar(const Node& node, std::string* out) {
-  if (node.kind == Node::Kind::kNull) {
-    out->append("null");
-  } else if (node.style == Node::Style::kPlainJson) {
-    out->append(node.scalar);
-  } else {
-    append_quoted(node.scalar, out);
-  }
-}
-
-void append_json(const Node& node, bool indent, int level, std::string* out) {
-  const bool map = node.kind == Node::Kind::kMap;
-  if (!map && node.kind != Node::Kind::kList) return append_json_scalar(node, out);
-  const size_t count = map ? node.members.size() : node.items.size();
-  const auto newline = [&](int depth) {
-    if (!indent || count == 0) return;
-    out->push_back('\n');
-    out->append(static_cast<size_t>(depth), ' ');
-  };
-  out->push_back(map ? '{' : '[');
-  for (size_t i = 0; i < count; ++i) {
-    if (i > 0) out->push_back(',');
-    newline(level + 1);
-    if (map) {
-      append_quoted(node.members[i].key, out);
-      out->append(indent ? ": " : ":");
-    }
-    append_json(map ? *node.members[i].value : *node.items[i], indent, level + 1, out);
-  }
-  newline(level);
-  out->push_back(map ? '}' : ']');
-}
-
-// Whether YAML reads the text as that same string without quotes. Only plain words; all else is quoted.
-bool needs_no_quotes(const std::string& text) {
-  constexpr size_t kMaxBare = 200;
-  if (text.empty() || text.size() > kMaxBare || text == "null" || text == "Null" || text == "NULL") return false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '/';
-    const bool inner = (c >= '0' && c <= '9') || c == '.' || c == '-';
-    if (!letter && (i == 0 || !inner)) return false;
-  }
-  Node node;
-  node.kind = Node::Kind::kScalar;
-  node.scalar = text;
-  return plain_type(node) == PlainType::kString;
-}
-
-void append_word(const std::string& text, std::string* out) {
-  if (needs_no_quotes(text)) {
-    out->append(text);
-  } else {
-    append_quoted(text, out);
-  }
-}
-
-// `inline_first`: the cursor already stands where the first line belongs, after "- ".
-void append_yaml(const Node& node, int level, bool inline_first, std::string* out) {
-  const auto start_line = [&](size_t i) {
-    if (i > 0 || !inline_first) out->append(static_cast<size_t>(level) * 2, ' ');
-  };
-  const auto is_block = [](const Node& child) { return !child.members.empty() || !child.items.empty(); };
-  const auto append_leaf = [&](const Node& child) {
-    if (child.kind == Node::Kind::kMap) {
-      out->append("{}");
-    } else if (child.kind == Node::Kind::kList) {
-      out->append("[]");
-    } else if (child.kind == Node::Kind::kScalar && child.style == Node::Style::kQuoted) {
-      append_word(child.scalar, out);
-    } else {
-      append_json_scalar(child, out);
-    }
-    out->push_back('\n');
-  };
-  if (!is_block(node)) return append_leaf(node);
-  for (size_t i = 0; i < node.members.size(); ++i) {
-    start_line(i);
-    append_word(node.members[i].key, out);
-    out->push_back(':');
-    const Node& child = *node.members[i].value;
-    out->append(is_block(child) ? "\n" : " ");
-    is_block(child) ? append_yaml(child, level + 1, false, out) : append_leaf(child);
-  }
-  for (size_t i = 0; i < node.items.size(); ++i) {
-    start_line(i);
-    out->append("- ");
-    append_yaml(*node.items[i], level + 1, true, out);
-  }
-}
 
 }  // namespace
 

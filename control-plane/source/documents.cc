@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "api/text/cat.h"
 #include "api/text/parse.h"
+#include "api/text/parts.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::control::source {
@@ -20,44 +21,6 @@ using text::cat;
 
 constexpr size_t kMaxInputBytes = 16 << 20;
 constexpr int kMaxDepth = 64;
-
-struct Part {
-  std::string_view text;
-  int first_line = 1;
-};
-
-bool is_separator(std::string_view line) {
-  return line == "---" || line.starts_with("--- ") || line.starts_with("---\t") || line == "---\r";
-}
-
-bool says_nothing(std::string_view text) {
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(line.size() + 1, text.size()));
-    const size_t first = line.find_first_not_of(" \t\r");
-    if (first != std::string_view::npos && line[first] != '#' && !is_separator(line)) return false;
-  }
-  return true;
-}
-
-// Each document with its separator, so that what stands behind "---" on the line is read too.
-std::vector<Part> split(std::string_view text) {
-  std::vector<Part> parts;
-  size_t begin = 0;
-  int first_line = 1;
-  int line_number = 1;
-  for (size_t at = 0; at < text.size(); ++line_number) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    if (at > begin && is_separator(text.substr(at, end - at))) {
-      parts.push_back({text.substr(begin, at - begin), first_line});
-      begin = at;
-      first_line = line_number;
-    }
-    at = end + 1;
-  }
-  parts.push_back({text.substr(begin), first_line});
-  return parts;
-}
 
 std::string known_kinds() {
   std::string out;
@@ -107,7 +70,7 @@ absl::Status settle(const KindInfo& info, Draft* draft) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Draft> read_part(const Part& part, std::string_view file_name) {
+absl::StatusOr<Draft> read_part(const text::Part& part, std::string_view file_name) {
   text::ParseOptions options;
   options.json_names = true;
   options.first_line = part.first_line;
@@ -154,8 +117,8 @@ absl::StatusOr<std::vector<Draft>> read_documents(std::string_view text, std::st
   std::vector<Draft> drafts;
   std::map<Key, std::string> seen;
   std::string mistakes;
-  for (const Part& part : json ? std::vector<Part>{{text, 1}} : split(text)) {
-    if (!json && says_nothing(part.text)) continue;
+  for (const text::Part& part : json ? std::vector<text::Part>{{text, 1}} : text::split_documents(text)) {
+    if (!json && text::says_nothing(part.text)) continue;
     absl::StatusOr<Draft> draft = read_part(part, file_name);
     if (!draft.ok()) {
       add_mistake(draft.status(), &mistakes);

@@ -75,6 +75,12 @@ absl::StatusOr<ServerCertificate> load_certificate(const std::string& certificat
   return check(*std::move(certificate), *std::move(key), certificate_path, key_path);
 }
 
+absl::StatusOr<ServerCertificate> make_certificate(const std::vector<std::string>& names, int64_t now_ms) {
+  absl::StatusOr<std::pair<std::string, std::string>> made = make(names, now_ms);
+  if (!made.ok()) return made.status();
+  return check(std::move(made->first), std::move(made->second), "the certificate", "its key");
+}
+
 absl::StatusOr<ServerCertificate> load_or_make_certificate(const std::string& folder,
                                                            const std::vector<std::string>& names, int64_t now_ms) {
   const std::string certificate_path = folder + "/xds.crt";

@@ -27,4 +27,7 @@ absl::StatusOr<ServerCertificate> load_certificate(const std::string& certificat
 absl::StatusOr<ServerCertificate> load_or_make_certificate(const std::string& folder,
                                                            const std::vector<std::string>& names, int64_t now_ms);
 
+// The same for these names, kept nowhere.
+absl::StatusOr<ServerCertificate> make_certificate(const std::vector<std::string>& names, int64_t now_ms);
+
 }  // namespace weft::control::ca

@@ -14,6 +14,8 @@
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/completion.h"
 #include "tools/weftctl/explain.h"
+#include "tools/weftctl/inject.h"
+#include "tools/weftctl/install.h"
 #include "tools/weftctl/proxies.h"
 #include "tools/weftctl/proxies_text.h"
 #include "tools/weftctl/text.h"
@@ -47,6 +49,8 @@ struct Options {
   std::string proxy;
   std::string proxy_types;
   ExplainOptions explained;
+  InjectOptions inject;
+  InstallCommand install;
 };
 
 using Stub = v1::Control::Stub;
@@ -221,6 +225,8 @@ class CommandLine {
     add_tokens();
     add_authority();
     add_proxies();
+    add_injection();
+    add_install();
   }
 
   CLI::App& app() { return app_; }
@@ -313,6 +319,72 @@ class CommandLine {
         ->check(CLI::IsMember({"listeners", "routes", "clusters", "endpoints", "secrets"}));
     command->add_option("PROXY", options_->proxy, "Its id, as proxy-status shows it")->required();
     add_output(command);
+  }
+
+  void add_injection() {
+    const auto with_files = [](const Options& options) {
+      InjectOptions inject = options.inject;
+      inject.files = options.files;
+      return inject;
+    };
+    CLI::App* command = add("inject", "Write manifests anew with a sidecar in each pod, for kubectl to apply",
+                            [with_files](const Options& options, Stub*) { return inject(with_files(options)); });
+    add_files(command)->required();
+    InjectOptions& chosen = options_->inject;
+    command->add_option("--config", chosen.config, "What holds for all sidecars (weft.v1.InjectConfig), YAML or JSON")
+        ->type_name("FILE");
+    command->add_option("--image", chosen.image, "Image of weft-proxy");
+    command->add_option("--control", chosen.control, "Where weft-control serves proxies")->type_name("HOST:PORT");
+    command->add_option("--ca-file", chosen.ca_file, "PEM by which proxies know weft-control; it is written into pods")
+        ->type_name("FILE");
+    command->add_option("--form", chosen.form, "native: an init container that stays; classic: a container")
+        ->check(CLI::IsMember({"native", "classic"}));
+    command->add_option("--log-level", chosen.log_level, "Of weft-proxy");
+    add_files(add("uninject", "Write manifests anew without the sidecars that inject put in",
+                  [with_files](const Options& options, Stub*) { return uninject(with_files(options)); }))
+        ->required();
+  }
+
+  void add_install() {
+    CLI::App* command =
+        add("install", "Put the mesh into a Kubernetes cluster, by kubectl; --dry-run prints what it takes",
+            [](const Options& options, Stub*) {
+              InstallCommand install = options.install;
+              install.dry_run = options.dry_run;
+              install.output = options.output;
+              return weftctl::install(install);
+            });
+    control::install::InstallOptions& chosen = options_->install.options;
+    command->add_flag("--dry-run", options_->dry_run,
+                      "Print the manifests, the private key of weft-control among them");
+    command->add_option("-o,--output", options_->output, "Format, with --dry-run; yaml if not given")
+        ->check(CLI::IsMember({"yaml", "json"}));
+    command->add_option("-n,--namespace", chosen.namespace_name, "Namespace of weft-control")->capture_default_str();
+    command->add_option("--image", chosen.image, "Image of weft-control")->capture_default_str();
+    command->add_option("--proxy-image", chosen.proxy_image, "Image of weft-proxy")->capture_default_str();
+    command->add_option("--image-pull-policy", chosen.image_pull_policy, "Of both")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"Always", "IfNotPresent", "Never"}));
+    command->add_option("--replicas", chosen.replicas, "Of weft-control; at most 1")->capture_default_str();
+    command->add_option("--storage", chosen.storage, "Size of its volume; none for one that goes with the pod")
+        ->capture_default_str();
+    command
+        ->add_option("--failure-policy", chosen.failure_policy,
+                     "What becomes of new pods while weft-control does not answer: Fail, they are not made; Ignore, "
+                     "they have no sidecar")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"Fail", "Ignore"}));
+    command
+        ->add_option("--tls-cert", options_->install.certificate_file,
+                     "PEM with the certificate of weft-control; by default one is made")
+        ->type_name("FILE");
+    command->add_option("--tls-key", options_->install.key_file, "PEM with its private key")->type_name("FILE");
+    command
+        ->add_option("--webhook-url", chosen.webhook_url,
+                     "Where weft-control serves its webhook, if it runs outside of the cluster")
+        ->type_name("https://HOST:PORT/inject");
+    command->add_option("--control", chosen.control_address, "Where proxies reach it, if that is not the Service")
+        ->type_name("HOST:PORT");
   }
 
   void add_output(CLI::App* command) {

@@ -8,13 +8,11 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "absl/status/status.h"
+#include "control-plane/server/http_thread.h"
 #include "control-plane/server/page.h"
 
-struct event_base;
-struct evhttp;
 struct evhttp_request;
 
 namespace weft::control::server {
@@ -26,24 +24,19 @@ class Admin {
   using Ask = std::function<void(const std::string& path, Answer answer)>;
 
   explicit Admin(Ask ask);
-  ~Admin();
 
   // `address` is "host:port"; port 0 is any free one.
   absl::Status start(const std::string& address);
-  void stop();
+  void stop() { thread_.stop(); }
 
   // "127.0.0.1:15014", once started.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return thread_.address(); }
 
  private:
   static void on_request(evhttp_request* request, void* self);
 
   Ask ask_;
-  event_base* base_ = nullptr;
-  evhttp* http_ = nullptr;
-  int wake_ = -1;
-  std::string address_;
-  std::thread thread_;
+  HttpThread thread_;
 };
 
 }  // namespace weft::control::server

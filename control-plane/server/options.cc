@@ -62,6 +62,24 @@ void add_kubernetes(KubernetesOptions& options, CLI::Option* insecure, CLI::App&
       ->needs(jwks);
 }
 
+void add_webhook(Options& options, CLI::App& app) {
+  auto* webhook =
+      app.add_option("--webhook-address", options.webhook_address,
+                     "Where Kubernetes' API server asks about pods, by HTTPS: POST /inject; none by default");
+  auto* webhook_certificate =
+      app.add_option("--webhook-cert", options.webhook_certificate,
+                     "PEM with the certificate shown to it; by default the one that proxies are shown")
+          ->type_name("FILE")
+          ->needs(webhook);
+  auto* webhook_key =
+      app.add_option("--webhook-key", options.webhook_key, "PEM with its private key")->type_name("FILE");
+  webhook_certificate->needs(webhook_key);
+  webhook_key->needs(webhook_certificate);
+  app.add_option("--inject-config", options.inject_config, "What holds for all sidecars (weft.v1.InjectConfig)")
+      ->type_name("FILE")
+      ->needs(webhook);
+}
+
 }  // namespace
 
 bool is_loopback(const std::string& address) {
@@ -100,6 +118,7 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   key->needs(certificate);
   add_authority(options, insecure, app);
   add_kubernetes(options.kubernetes, insecure, app);
+  add_webhook(options, app);
   app.add_option("--admin-address", options.admin_address, "Where /healthz, /metrics and /nodes are")
       ->capture_default_str()
       ->check(loopback);

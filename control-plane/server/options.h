@@ -43,6 +43,13 @@ struct Options {
   std::string ca_key;
   std::string ca_root;
   KubernetesOptions kubernetes;
+  // Where Kubernetes' API server asks about pods, by HTTPS: "host:port"; empty for nowhere.
+  std::string webhook_address;
+  // Both or none: without them the certificate is the one shown to proxies.
+  std::string webhook_certificate;
+  std::string webhook_key;
+  // What holds for all sidecars (weft.v1.InjectConfig); empty: nothing is set.
+  std::string inject_config;
   // Where /healthz, /metrics and /nodes are: "host:port" of loopback.
   std::string admin_address = "127.0.0.1:15014";
   Mesh::Limits limits;

@@ -29,6 +29,7 @@
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
 #include "control-plane/server/proxies_service.h"
+#include "control-plane/server/webhook.h"
 #include "control-plane/server/xds_server.h"
 #include "control-plane/source/sqlite/sqlite_store.h"
 
@@ -193,10 +194,14 @@ int run(const Options& options) {
   const auto known = xds.restore_workloads();
   if (!known.ok()) return fail(known.status());
   (*control)->apply_workloads(*known);
+  const auto webhook = start_webhook(options, [&options] { return open_certificate(options); });
+  if (!webhook.ok()) return fail(webhook.status());
   // Goes before the one whom its changes reach.
   const auto directory = open_directory(options, control->get());
   if (!directory.ok()) return fail(directory.status());
-  xds.set_more_metrics([&control] { return directory_metrics((*control)->directory_status()); });
+  xds.set_more_metrics([&control, &webhook] {
+    return cat(directory_metrics((*control)->directory_status()), *webhook == nullptr ? "" : (*webhook)->metrics());
+  });
   (*control)->set_on_model([&xds](const registry::ModelPointer& model, const registry::ChangeSet& changed) {
     xds.set_model(model, changed);
   });
@@ -211,6 +216,7 @@ int run(const Options& options) {
   const absl::Status started = xds.start({options.xds_address, options.admin_address});
   if (!started.ok()) return fail(started);
   base::log_info(cat("xds listening on ", xds.addresses().xds, ", admin listening on ", xds.addresses().admin));
+  if (*webhook != nullptr) base::log_info(cat("webhook listening on ", (*webhook)->address()));
   base::log_info(fingerprint.has_value() ? cat("streams are by TLS, with a join token or a certificate of ",
                                                options.trust_domain, "; the server certificate's SHA-256 is ",
                                                ca::to_hex(fingerprint->data(), fingerprint->size()))

@@ -15,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 CACHE = pathlib.Path(os.environ.get("WEFT_CACHE", pathlib.Path.home() / ".cache/weft"))
 PYTHON = CACHE / "venv/bin/python"
 SUITES = ["tests/integration", "tests/conformance"]
+KUBERNETES_SUITES = ["tests/kubernetes"]
 MODULE_TIME_LIMIT_S = 600
 # Where the suites find each program, by environment variable.
 PROGRAMS = {
@@ -142,8 +143,8 @@ def run_module(tally, path, environment, label):
     tally.add(f"{module}{label}", counts["passed"], counts["failed"], time.monotonic() - start, output)
 
 
-def run_suites(tally, programs, label, pattern=""):
-    modules = [m for suite in SUITES for m in sorted((ROOT / suite).rglob("*_test.py")) if pattern in str(m.relative_to(ROOT))]
+def run_suites(tally, programs, label, pattern="", suites=SUITES):
+    modules = [m for suite in suites for m in sorted((ROOT / suite).rglob("*_test.py")) if pattern in str(m.relative_to(ROOT))]
     environment = {variable: str(path) for variable, path in programs.items()}
     # A process that shares its core with another needs no longer for the waits, which are most of the time.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -165,11 +166,11 @@ def tidy(tally, headers):
               "\n".join(f"{name}: not formatted; run tools/format" for name in files) or run.stderr)
 
 
-def suites_against(tally, config, pattern=""):
+def suites_against(tally, config, pattern="", suites=SUITES):
     programs = build_programs(tally, config)
     if programs:
         try:
-            run_suites(tally, programs, f" [{config or 'fastbuild'}]", pattern)
+            run_suites(tally, programs, f" [{config or 'fastbuild'}]", pattern, suites)
         finally:
             for path in programs.values():
                 path.unlink()
@@ -186,6 +187,9 @@ def main(arguments):
         suites_against(tally, mode)
     elif mode == "suites":
         suites_against(tally, None, arguments[1] if len(arguments) > 1 else "")
+    elif mode == "kubernetes":
+        subprocess.run([ROOT / "tools/setup", "kubernetes"], stdin=subprocess.DEVNULL, check=True)
+        suites_against(tally, None, suites=KUBERNETES_SUITES)
     elif mode == "all" and not arguments:
         bazel_tests(tally, "asan")
         # After the build, which makes the generated headers that our headers include.
@@ -193,7 +197,7 @@ def main(arguments):
         suites_against(tally, "asan")
         suites_against(tally, "release")
     else:
-        print(f"tools/test: {' '.join(arguments)}: write fast, asan, tsan, suites or nothing", file=sys.stderr)
+        print(f"tools/test: {' '.join(arguments)}: write fast, asan, tsan, suites, kubernetes or nothing", file=sys.stderr)
         return 2
     return tally.close()
 

@@ -147,8 +147,8 @@ class Webhook(unittest.TestCase):
         connection.close()
         held.append(self.trust.wrap_socket(socket.create_connection(("127.0.0.1", self.port), 30), server_hostname="localhost"))
         late = socket.create_connection(("127.0.0.1", self.port), 30)
-        self.addCleanup(late.close)
         late = self.trust.wrap_socket(late, server_hostname="localhost", do_handshake_on_connect=False)
+        self.addCleanup(late.close)
         late.settimeout(0.5)
         with self.assertRaises(TimeoutError):
             late.do_handshake()

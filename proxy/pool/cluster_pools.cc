@@ -31,6 +31,8 @@ ClusterPools::ClusterPools(Upstreams& owner, cluster::ClusterPtr cluster)
 
 ClusterPools::~ClusterPools() {
   while (!tcp_connects_.empty()) tcp_connects_.front().give_up(http::Cause::kDraining, "the cluster was removed");
+  // A connection that ends with its pool still asks for attention.
+  pools_.clear();
   while (!unattended_.empty()) unattended_.pop_front();
 }
 

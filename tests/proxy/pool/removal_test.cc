@@ -67,6 +67,16 @@ TEST_CASE("a request that began before may still come to a removed cluster; noth
   CHECK(cluster.expired());
 }
 
+TEST_CASE("a worker may end while a removed cluster has an exchange open") {
+  Fixture fixture;
+  Request& busy = fixture.request();
+  fixture.accept(0);
+  fixture.upstreams->assign(*fixture.slot, nullptr);
+  fixture.upstreams.reset();
+  CHECK(busy.answer.closed);
+  CHECK_FALSE(fixture.wire(0).alive);
+}
+
 TEST_CASE("the pools hold their cluster while they have connections, and let a removed one go") {
   Fixture fixture;
   fixture.request();

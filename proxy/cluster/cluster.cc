@@ -7,16 +7,32 @@
 
 namespace weft::cluster {
 
-Host::Host(transport::Address address, std::string hostname, uint32_t weight)
+Host::Host(transport::Address address, std::string hostname, uint32_t weight, TransportCriteria transport)
     : address_(std::move(address)),
       address_text_(address_.to_string()),
       hostname_(std::move(hostname)),
+      transport_(std::move(transport)),
       weight_(std::max(weight, 1u)) {}
 
 bool Host::set_flag(HealthFlag flag, bool on) {
   uint32_t before = on ? flags_.fetch_or(flag, std::memory_order_relaxed)
                        : flags_.fetch_and(~static_cast<uint32_t>(flag), std::memory_order_relaxed);
   return ((before & flag) != 0) != on;
+}
+
+transport::Connector& ClusterConfig::connector_of(const Host& host) const {
+  for (const TransportMatch& match : transport_matches) {
+    const TransportCriteria& has = host.transport();
+    if (std::includes(has.begin(), has.end(), match.criteria.begin(), match.criteria.end())) return *match.connector;
+  }
+  return *connector;
+}
+
+std::vector<std::shared_ptr<transport::Connector>> ClusterConfig::connectors() const {
+  std::vector<std::shared_ptr<transport::Connector>> all;
+  if (connector != nullptr) all.push_back(connector);
+  for (const TransportMatch& match : transport_matches) all.push_back(match.connector);
+  return all;
 }
 
 bool Breakers::try_retry() {

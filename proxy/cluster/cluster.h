@@ -133,6 +133,17 @@ struct ClusterConfig {
   std::string transport_identity;
   std::shared_ptr<transport::Connector> connector;  // Stateless, shared by all workers.
   bool tls = false;
+  // In place of `connector` for endpoints of which all the criteria hold: the first that fits
+  // (transport_socket_matches).
+  struct TransportMatch {
+    std::string name;
+    TransportCriteria criteria;
+    std::shared_ptr<transport::Connector> connector;
+  };
+  std::vector<TransportMatch> transport_matches;
+  transport::Connector& connector_of(const Host& host) const;
+  // All that connections of this cluster are made by.
+  std::vector<std::shared_ptr<transport::Connector>> connectors() const;
   // The request's host is the server's name: it is sent as SNI, its certificate must be for it.
   bool auto_sni = false;
   bool auto_san_validation = false;

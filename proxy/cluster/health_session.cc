@@ -89,7 +89,7 @@ void HealthSession::on_interval() {
 void HealthSession::connect() {
   reused_ = false;
   answer_.clear();
-  stream_ = owner_.cluster_->config().connector->connect(owner_.loop_, host_->address());
+  stream_ = owner_.cluster_->config().connector_of(*host_).connect(owner_.loop_, host_->address());
   stream_->attach(*this);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxy/transport/byte_stream.h"
@@ -11,6 +12,10 @@
 // One endpoint of a cluster, shared by all workers: its identity never changes, its health and load are atomics.
 
 namespace weft::cluster {
+
+// Fields of an endpoint's metadata "envoy.transport_socket_match", or what is asked of them: by name, each value
+// serialised. Sorted.
+using TransportCriteria = std::vector<std::pair<std::string, std::string>>;
 
 class Host {
  public:
@@ -23,11 +28,12 @@ class Host {
   };
   static constexpr uint32_t kUnavailable = kFailedActiveCheck | kEjectedAsOutlier | kUnhealthyByConfig;
 
-  Host(transport::Address address, std::string hostname, uint32_t weight);
+  Host(transport::Address address, std::string hostname, uint32_t weight, TransportCriteria transport = {});
 
   const transport::Address& address() const { return address_; }
   const std::string& address_text() const { return address_text_; }  // "10.0.0.1:80"
   const std::string& hostname() const { return hostname_; }          // As configured: the DNS name, or empty.
+  const TransportCriteria& transport() const { return transport_; }
   // ≥ 1
   uint32_t weight() const { return weight_.load(std::memory_order_relaxed); }
   // Main thread, before Cluster::set_hosts(), which makes balancers look anew.
@@ -65,6 +71,7 @@ class Host {
   transport::Address address_;
   std::string address_text_;
   std::string hostname_;
+  TransportCriteria transport_;
   std::atomic<uint32_t> weight_;
   std::atomic<uint32_t> ramp_percent_{kWholeRamp};
   std::atomic<uint32_t> flags_{0};

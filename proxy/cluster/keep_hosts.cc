@@ -23,7 +23,8 @@ bool keep_known_hosts(const HostSet& before, std::vector<std::vector<HostPtr>>& 
   for (auto& hosts : now) {
     for (HostPtr& host : hosts) {
       auto found = known.find({host->address_text(), host->hostname()});
-      if (found == known.end()) continue;
+      // Connections of another kind are those of another host.
+      if (found == known.end() || found->second->transport() != host->transport()) continue;
       Host& same = *found->second;
       changed |= take_over_flag(same, *host, Host::kUnhealthyByConfig);
       changed |= take_over_flag(same, *host, Host::kDegraded);

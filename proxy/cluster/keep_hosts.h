@@ -9,8 +9,8 @@
 
 namespace weft::cluster {
 
-// Puts hosts of `before` in the place of those of `now` that have the same address and host name, with their new weight
-// and configured health. False if then nothing differs from `before`.
+// Puts hosts of `before` in the place of those of `now` that have the same address, host name and criteria of
+// transport, with their new weight and configured health. False if then nothing differs from `before`.
 bool keep_known_hosts(const HostSet& before, std::vector<std::vector<HostPtr>>& now);
 
 }  // namespace weft::cluster

@@ -53,8 +53,9 @@ void Connection::connect() {
   timer_.arm(config.connect_timeout_ms);
   transport::ServerName server{pool_.server_name(), config.auto_sni, config.auto_san_validation};
   event::Loop& loop = pool_.owner().owner().loop();
-  io_.stream = config.names_servers() ? config.connector->connect_to(loop, pool_.host().address(), server)
-                                      : config.connector->connect(loop, pool_.host().address());
+  transport::Connector& connector = config.connector_of(pool_.host());
+  io_.stream = config.names_servers() ? connector.connect_to(loop, pool_.host().address(), server)
+                                      : connector.connect(loop, pool_.host().address());
   io_.stream->attach(*this);
 }
 

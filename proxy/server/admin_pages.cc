@@ -243,7 +243,7 @@ AdminAnswer certs(Server& server, const AdminRequest&) {
     });
   }
   for (const auto& cluster : running_clusters(server)) {
-    if (cluster->config().connector != nullptr) add(cluster->config().connector->certificates());
+    for (const auto& connector : cluster->config().connectors()) add(connector->certificates());
   }
   return as_json({{"certificates", certificates}});
 }

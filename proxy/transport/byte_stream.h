@@ -131,6 +131,8 @@ class ByteStream {
   virtual const ConnectionInfo& info() const = 0;
   // The protocol that ALPN chose; empty if none.
   virtual std::string_view alpn() const = 0;
+  // The certificate that the peer showed, or all that it showed, the leaf first; PEM. Empty if it showed none.
+  virtual std::string peer_certificates_pem(bool /*all*/) const { return {}; }
   // After kError or on_connect_failed(): what went wrong, for logs and causes ("connection refused",
   // "TLS: certificate verify failed: ..."). `kind` lets callers choose a Cause.
   enum class ErrorKind : uint8_t { kNone, kRefused, kTimedOut, kReset, kTls, kNoSecret, kOther };
@@ -169,6 +171,8 @@ class Connector {
   virtual std::unique_ptr<ByteStream> connect_to(event::Loop& loop, const Address& to, const ServerName&) {
     return connect(loop, to);
   }
+  // The same for a connection that does not carry HTTP.
+  virtual std::unique_ptr<ByteStream> connect_stream(event::Loop& loop, const Address& to) { return connect(loop, to); }
   // Of what it is made, if that comes and changes while it is used; nullptr otherwise.
   virtual SecretUse* secret_use() { return nullptr; }
   // Certificates and trusted CAs it uses, for /certs.

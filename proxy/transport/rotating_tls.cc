@@ -63,6 +63,11 @@ class RotatingConnector final : public Connector {
     if (current == nullptr) return std::make_unique<NoSecretStream>(loop);
     return current->connect_to(loop, to, server);
   }
+  std::unique_ptr<ByteStream> connect_stream(event::Loop& loop, const Address& to) override {
+    ConnectorPtr current = rotation_.current();
+    if (current == nullptr) return std::make_unique<NoSecretStream>(loop);
+    return current->connect_stream(loop, to);
+  }
   std::vector<CertificateInfo> certificates() const override {
     ConnectorPtr current = rotation_.current();
     return current == nullptr ? std::vector<CertificateInfo>() : current->certificates();

@@ -282,6 +282,15 @@ std::string public_key_sha256(const X509* certificate) {
   return std::string(reinterpret_cast<char*>(digest), sizeof(digest));
 }
 
+std::string certificate_pem(const X509* certificate) {
+  bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509(bio.get(), const_cast<X509*>(certificate));
+  const uint8_t* bytes = nullptr;
+  size_t size = 0;
+  BIO_mem_contents(bio.get(), &bytes, &size);
+  return std::string(reinterpret_cast<const char*>(bytes), size);
+}
+
 CertificateInfo certificate_info(const X509* certificate, std::string name, bool is_ca) {
   CertificateInfo info;
   info.path = std::move(name);

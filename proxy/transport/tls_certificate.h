@@ -45,6 +45,7 @@ std::string issuer_text(const X509* certificate);   // RFC 2253
 std::string common_name(const X509* certificate);   // Empty if it has none.
 std::string serial_text(const X509* certificate);   // hex
 std::string hex_text(std::string_view bytes);
+std::string certificate_pem(const X509* certificate);
 std::string certificate_sha256(const X509* certificate);  // 32 bytes
 std::string public_key_sha256(const X509* certificate);   // 32 bytes, of the SubjectPublicKeyInfo
 CertificateInfo certificate_info(const X509* certificate, std::string name, bool is_ca);

@@ -95,7 +95,8 @@ struct ClientTlsConfig {
   // The certificate must have a DNS SAN that matches `sni`, in place of validation.san_matchers.
   bool auto_sni_san_validation = false;
   std::vector<std::string> alpn;
-  uint32_t max_session_keys = 1;  // Sessions kept for resumption, for each address; 0: none.
+  std::vector<std::string> stream_alpn;  // In its place for connections that are not HTTP; empty: the same.
+  uint32_t max_session_keys = 1;         // Sessions kept for resumption, for each address; 0: none.
 };
 
 // Checks what does not depend on secrets that are yet to come: parameters, and the certificates, keys and CAs that are

@@ -140,6 +140,16 @@ void TlsContext::describe_trusted() {
 
 namespace {
 
+// RFC 7301, 3.1: each with its length in front.
+std::string alpn_on_wire(const std::vector<std::string>& protocols) {
+  std::string wire;
+  for (const std::string& protocol : protocols) {
+    wire += static_cast<char>(protocol.size());
+    wire += protocol;
+  }
+  return wire;
+}
+
 absl::Status check_alpn(const std::vector<std::string>& protocols) {
   for (const std::string& protocol : protocols) {
     if (protocol.empty() || protocol.size() > 255) {
@@ -410,6 +420,12 @@ int on_new_session(SSL* ssl, SSL_SESSION* session) {
 
 }  // namespace
 
+void ClientTlsContext::offer_stream_alpn(SSL* ssl) const {
+  if (config_.stream_alpn.empty()) return;
+  std::string protocols = alpn_on_wire(config_.stream_alpn);
+  SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t*>(protocols.data()), static_cast<unsigned>(protocols.size()));
+}
+
 absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(ClientTlsConfig config) {
   auto self = std::make_shared<ClientTlsContext>();
   if (config.auto_sni_san_validation && !config.sni.empty()) {
@@ -440,11 +456,8 @@ absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(C
   SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, TlsStream::on_verify);
   absl::Status alpn = check_alpn(config.alpn);
   if (!alpn.ok()) return alpn;
-  std::string protocols;
-  for (const std::string& protocol : config.alpn) {
-    protocols += static_cast<char>(protocol.size());
-    protocols += protocol;
-  }
+  if (absl::Status stream_alpn = check_alpn(config.stream_alpn); !stream_alpn.ok()) return stream_alpn;
+  std::string protocols = alpn_on_wire(config.alpn);
   // This one call of the library says 0 for success.
   if (SSL_CTX_set_alpn_protos(ctx, reinterpret_cast<const uint8_t*>(protocols.data()),
                               static_cast<unsigned>(protocols.size())) != 0) {

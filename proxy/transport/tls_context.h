@@ -77,6 +77,8 @@ class ClientTlsContext final : public TlsContext {
  public:
   static absl::StatusOr<std::shared_ptr<const ClientTlsContext>> make(ClientTlsConfig config);
   bssl::UniquePtr<SSL> new_connection() const override;
+  // Of a connection that is not HTTP.
+  void offer_stream_alpn(SSL* ssl) const;
   // Sessions by the address they were made with.
   bssl::UniquePtr<SSL_SESSION> take_session(const std::string& address) const;
   void keep_session(const std::string& address, bssl::UniquePtr<SSL_SESSION> session) const;

@@ -79,10 +79,11 @@ TlsStream::TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<
 }
 
 TlsStream::TlsStream(std::shared_ptr<const ClientTlsContext> context, std::unique_ptr<ByteStream> plain,
-                     std::string session_key, ServerName server)
+                     std::string session_key, ServerName server, bool is_http)
     : context_(context), plain_(std::move(plain)), session_key_(std::move(session_key)), server_(std::move(server)) {
   set_up(false);
   if (ssl_ == nullptr) return;
+  if (!is_http) context->offer_stream_alpn(ssl_.get());
   bool named = server_.send && !server_.name.empty();
   if (named && Address::parse_ip(server_.name, 0).family == Address::Family::kNone) {
     SSL_set_tlsext_host_name(ssl_.get(), server_.name.c_str());
@@ -428,6 +429,16 @@ std::string_view TlsStream::alpn() const {
   return {reinterpret_cast<const char*>(protocol), size};
 }
 
+std::string TlsStream::peer_certificates_pem(bool all) const {
+  const STACK_OF(X509)* chain = ssl_ == nullptr ? nullptr : SSL_get_peer_full_cert_chain(ssl_.get());
+  std::string pem;
+  for (size_t i = 0; chain != nullptr && i < (all ? sk_X509_num(chain) : std::min<size_t>(sk_X509_num(chain), 1));
+       ++i) {
+    pem += certificate_pem(sk_X509_value(chain, i));
+  }
+  return pem;
+}
+
 namespace {
 
 class BoringServerTls final : public ServerTls {
@@ -448,6 +459,9 @@ class TlsConnector final : public Connector {
       : context_(std::move(context)), plain_(make_plain_connector(std::move(options))) {}
   std::unique_ptr<ByteStream> connect(event::Loop& loop, const Address& to) override {
     return std::make_unique<TlsStream>(context_, plain_->connect(loop, to), to.to_string());
+  }
+  std::unique_ptr<ByteStream> connect_stream(event::Loop& loop, const Address& to) override {
+    return std::make_unique<TlsStream>(context_, plain_->connect(loop, to), to.to_string(), ServerName(), false);
   }
   std::unique_ptr<ByteStream> connect_to(event::Loop& loop, const Address& to, const ServerName& server) override {
     // A session is resumed only with the server that was verified by that name.

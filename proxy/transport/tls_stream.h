@@ -21,7 +21,7 @@ class TlsStream final : public ByteStream, private ByteStream::Events {
   TlsStream(std::shared_ptr<const TlsContext> context, std::unique_ptr<ByteStream> plain, base::Buffer early);
   // Client side: `plain` is being connected; `session_key` names the sessions that may be resumed.
   TlsStream(std::shared_ptr<const ClientTlsContext> context, std::unique_ptr<ByteStream> plain, std::string session_key,
-            ServerName server = {});
+            ServerName server = {}, bool is_http = true);
   ~TlsStream() override;
 
   void attach(Events& events) override;
@@ -34,6 +34,7 @@ class TlsStream final : public ByteStream, private ByteStream::Events {
   void close(CloseKind kind) override;
   const ConnectionInfo& info() const override;
   std::string_view alpn() const override;
+  std::string peer_certificates_pem(bool all) const override;
   ErrorKind error_kind() const override { return error_kind_; }
   std::string_view error() const override { return error_; }
   TlsFailure tls_failure() const override { return failure_; }

@@ -14,8 +14,8 @@ from tests.integration.harness.proxy import Proxy
 class TlsBackend(Backend):
     """A recording HTTP/1 backend behind TLS; peers has what each client showed."""
 
-    def __init__(self, context):
-        super().__init__()
+    def __init__(self, context, *default):
+        super().__init__(*default)
         self._context = context
         self.peers = []
 

@@ -13,6 +13,7 @@
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/tls.h"
+#include "proxy/config/compile/transport_matches.h"
 
 namespace weft::config {
 namespace {
@@ -285,6 +286,7 @@ class ClusterCompiler {
                                  field_path(path_, "transport_socket"), options, alpn);
     config_.connector = std::move(made.connector);
     config_.transport_identity = std::move(made.identity);
+    compile_transport_matches(context_, proto_, path_, options, alpn, config_);
     config_.tls = made.tls;
     if (config_.protocol == cluster::UpstreamProtocol::kAuto && !config_.tls) {
       context_.error(path_, "auto_config chooses the protocol by ALPN and needs a TLS transport_socket");

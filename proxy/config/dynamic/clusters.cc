@@ -82,14 +82,19 @@ void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
 }
 
 void Clusters::need_secrets(Version& version) {
-  const auto& connector = version.cluster->config().connector;
-  transport::SecretUse* use = connector == nullptr ? nullptr : connector->secret_use();
-  if (use != nullptr) {
+  Secrets::Uses uses;
+  for (const auto& connector : version.cluster->config().connectors()) {
+    transport::SecretUse* use = connector->secret_use();
+    if (use != nullptr) uses.emplace_back(connector, use);
+  }
+  // What has a context without them does not wait.
+  bool waits = std::any_of(uses.begin(), uses.end(), [](const auto& use) { return !use->has_context(); });
+  if (!uses.empty()) {
     version.secrets = secrets_.need(
-        absl::StrCat("cluster \"", version.cluster->name(), "\""), {{connector, use}},
+        absl::StrCat("cluster \"", version.cluster->name(), "\""), std::move(uses),
         [&version] { version.upkeep->secrets_settled(); }, [this, &version] { renew_connections(version); });
   }
-  if (version.secrets == nullptr || version.secrets->settled()) version.upkeep->secrets_settled();
+  if (!waits || version.secrets->settled()) version.upkeep->secrets_settled();
 }
 
 void Clusters::renew_connections(Version& version) {

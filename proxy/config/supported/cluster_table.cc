@@ -58,6 +58,8 @@ constexpr std::string_view kEntries[] = {
     CORE "BindConfig.source_address",
     CORE "BindConfig.freebind",
     CLUSTER "Cluster.transport_socket",
+    CLUSTER "Cluster.transport_socket_matches",
+    CLUSTER "Cluster.TransportSocketMatch.*",
     CLUSTER "Cluster.metadata",
     CLUSTER "Cluster.protocol_selection",
     CLUSTER "Cluster.upstream_connection_options",

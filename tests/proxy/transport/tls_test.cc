@@ -70,9 +70,10 @@ struct Sides {
   struct Connection {
     StreamOwner client, server;
   };
-  std::unique_ptr<Connection> handshake() {
+  std::unique_ptr<Connection> handshake(bool is_http = true) {
     auto c = std::make_unique<Connection>();
-    c->client.own(connector->connect(driver.loop(), local_address(listener.get())));
+    Address to = local_address(listener.get());
+    c->client.own(is_http ? connector->connect(driver.loop(), to) : connector->connect_stream(driver.loop(), to));
     REQUIRE(driver.run_until([&] {
       if (c->server.stream == nullptr) {
         Address peer;
@@ -141,6 +142,29 @@ TEST_CASE("a TLS 1.3 handshake tells both sides who is there, and bytes flow") {
   CHECK(c->client.stream->info().tls->peer_verified);
   CHECK(c->client.stream->info().tls->peer_dns_sans.size() == 2);
   CHECK(c->client.stream->sent_bytes() > 4);
+}
+
+TEST_CASE("what is not HTTP may be offered by another protocol than HTTP is") {
+  ServerTlsConfig server_side = server_config();
+  server_side.alpn.push_back("stream");
+  ClientTlsConfig client_side = client_config();
+  client_side.alpn = {"h2"};
+  client_side.stream_alpn = {"stream"};
+  Sides sides(std::move(server_side), std::move(client_side));
+  CHECK(sides.handshake()->server.stream->alpn() == "h2");
+  CHECK(sides.handshake(false)->server.stream->alpn() == "stream");
+}
+
+TEST_CASE("the certificates that a peer showed are there as PEM") {
+  ServerTlsConfig server_side = server_config();
+  server_side.validation.trusted_ca = inline_bytes(authority().ca.pem());
+  ClientTlsConfig client_side = client_config();
+  client_side.certificate = shown(authority().client);
+  client_side.certificate.chain.bytes += authority().ca.pem();
+  Sides sides(std::move(server_side), std::move(client_side));
+  auto c = sides.handshake();
+  CHECK(c->server.stream->peer_certificates_pem(false) == authority().client.pem());
+  CHECK(c->server.stream->peer_certificates_pem(true) == authority().client.pem() + authority().ca.pem());
 }
 
 TEST_CASE("bulk goes through TLS whole, with flat memory when the reader is slow") {

@@ -62,7 +62,7 @@ struct HttpConnectionManager {
   bool preserve_external_request_id = false;
   bool always_set_request_id_in_response = false;
   ForwardClientCert forward_client_cert = ForwardClientCert::kSanitize;
-  bool xfcc_subject = false, xfcc_dns = false, xfcc_uri = false;
+  bool xfcc_cert = false, xfcc_chain = false, xfcc_subject = false, xfcc_dns = false, xfcc_uri = false;
   std::string via;
   bool normalize_path = false;
   bool merge_slashes = false;

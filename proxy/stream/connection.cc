@@ -1,5 +1,7 @@
 #include "proxy/stream/connection.h"
 
+#include "proxy/stream/client_certificate.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -43,6 +45,7 @@ void Connection::start() {
     stats_.downstream_cx_ssl_active.add();
   }
   render_peer();
+  client_certificate_ = stream::client_certificate(http(), *io_.stream);
   if (http().idle_timeout_ms != 0) idle_timer_.arm(http().idle_timeout_ms);
   if (http().max_connection_duration_ms != 0) lifetime_timer_.arm(http().max_connection_duration_ms);
   io_.stream->attach(*this);

@@ -46,6 +46,7 @@ class Connection final : public transport::ByteStream::Events,
   const transport::ConnectionInfo& info() const { return io_.stream->info(); }
   bool is_tls() const { return chain_.tls != nullptr; }
   const observe::PeerTexts& peer() const { return peer_; }
+  std::string_view client_certificate() const { return client_certificate_; }
   http::Version version() const { return codec_->version(); }
   // An exchange ended (for the idle timer and max_requests_per_connection).
   void on_exchange_closed();
@@ -91,6 +92,7 @@ class Connection final : public transport::ByteStream::Events,
   bool ended_ = false;
   observe::PeerTexts peer_;
   std::string peer_texts_;  // What peer_ points into.
+  std::string client_certificate_;
 };
 
 }  // namespace weft::stream

@@ -94,7 +94,8 @@ void Exchange::on_request_head(bool end) {
     handle_->send_informational(interim);
     connection_->schedule_flush();
   }
-  PrepareInput input{http, connection_->peer(), connection_->is_tls(), worker_.context().random};
+  PrepareInput input{http, connection_->peer(), connection_->is_tls(), worker_.context().random,
+                     connection_->client_certificate()};
   Prepared prepared = prepare_request(input, request);
   record_.downstream.remote_ip = prepared.remote_ip;
   if (prepared.refused != Cause::kNone) return answer_with(prepared.refused, prepared.detail);

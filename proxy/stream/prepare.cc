@@ -131,41 +131,16 @@ void sanitize(const snapshot::HttpConnectionManager& http, bool internal, http::
   if (!http.respect_expected_rq_timeout) headers.remove(HeaderId::kXEnvoyExpectedRqTimeoutMs);
 }
 
-std::string_view client_certificate(const snapshot::HttpConnectionManager& http, const observe::PeerTexts& peer,
-                                    base::Arena& arena) {
-  std::string_view text;
-  auto add = [&](std::string_view key, std::string_view value, bool quoted) {
-    if (value.empty()) return;
-    if (!text.empty()) text = arena.concat(text, ";");
-    text = arena.concat(text, key, quoted ? "=\"" : "=", value);
-    if (quoted) text = arena.concat(text, "\"");
-  };
-  add("By", peer.local_uri_san.substr(0, peer.local_uri_san.find(',')), false);
-  add("Hash", peer.peer_fingerprint_256, false);
-  if (http.xfcc_subject) add("Subject", peer.peer_subject, true);
-  if (http.xfcc_uri) add("URI", peer.peer_uri_san.substr(0, peer.peer_uri_san.find(',')), false);
-  if (http.xfcc_dns) {
-    std::string_view names = peer.peer_dns_san;
-    while (!names.empty()) {
-      size_t comma = names.find(',');
-      add("DNS", names.substr(0, comma), false);
-      names = comma == std::string_view::npos ? std::string_view() : names.substr(comma + 1);
-    }
-  }
-  return text;
-}
-
 void forward_client_certificate(const PrepareInput& input, http::HeaderMap& headers) {
   using Mode = snapshot::ForwardClientCert;
   Mode mode = input.http.forward_client_cert;
   if (mode == Mode::kAlwaysForwardOnly) return;
-  bool mutual = !input.peer.peer_fingerprint_256.empty();
-  if (mode == Mode::kSanitize || !mutual) {
+  if (mode == Mode::kSanitize || input.peer.peer_fingerprint_256.empty()) {
     headers.remove(HeaderId::kXForwardedClientCert);
     return;
   }
   if (mode == Mode::kForwardOnly) return;
-  std::string_view element = client_certificate(input.http, input.peer, headers.arena());
+  std::string_view element = input.client_certificate;
   std::string_view before = headers.value(HeaderId::kXForwardedClientCert);
   if (mode == Mode::kAppendForward && !before.empty()) element = headers.arena().concat(before, ",", element);
   headers.set(HeaderId::kXForwardedClientCert, element);

@@ -18,6 +18,7 @@ struct PrepareInput {
   const observe::PeerTexts& peer;
   bool is_tls = false;
   base::Random& random;
+  std::string_view client_certificate = {};  // What x-forwarded-client-cert says of the peer (client_certificate.h).
 };
 
 struct Prepared {

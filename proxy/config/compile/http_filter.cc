@@ -143,6 +143,8 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
   result->always_set_request_id_in_response = proto.always_set_request_id_in_response();
   result->forward_client_cert = static_cast<snapshot::ForwardClientCert>(proto.forward_client_cert_details());
   const auto& details = proto.set_current_client_cert_details();
+  result->xfcc_cert = details.cert();
+  result->xfcc_chain = details.chain();
   result->xfcc_subject = WEFT_VALUE_OR(details, subject, false);
   result->xfcc_dns = details.dns();
   result->xfcc_uri = details.uri();

@@ -98,6 +98,8 @@ constexpr std::string_view kEntries[] = {
     MANAGER "forward_client_cert_details",
     MANAGER "set_current_client_cert_details",
     MANAGER "SetCurrentClientCertDetails.subject",
+    MANAGER "SetCurrentClientCertDetails.cert",
+    MANAGER "SetCurrentClientCertDetails.chain",
     MANAGER "SetCurrentClientCertDetails.dns",
     MANAGER "SetCurrentClientCertDetails.uri",
     MANAGER "proxy_100_continue",

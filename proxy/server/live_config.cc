@@ -31,6 +31,13 @@ config::Secrets::Files files(config::FileWatch& watch) {
           [&watch](uint64_t id) { watch.unwatch(id); }};
 }
 
+auto find_in(const config::CompiledBootstrap& config) {
+  return [&config](const std::string& name) {
+    auto found = config.snapshot->clusters.find(name);
+    return found == config.snapshot->clusters.end() ? nullptr : found->second;
+  };
+}
+
 }  // namespace
 
 LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
@@ -42,13 +49,9 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       context_{loop, random, *upstreams_, 0},
       control_plane_stats_("control_plane.", "", "", 1),
       reporter_(context_, *this, {std::move(options.version), loop.wall_ns(), false}),
-      grpc_sources_(
-          context_, config.bootstrap,
-          [&config](const std::string& name) {
-            auto found = config.snapshot->clusters.find(name);
-            return found == config.snapshot->clusters.end() ? nullptr : found->second;
-          },
-          control_plane_stats_.of_worker(0), &reporter_),
+      identity_(make_identity(std::move(options.read_token))),
+      grpc_sources_(context_, config.bootstrap, find_in(config), control_plane_stats_.of_worker(0), &reporter_,
+                    identity_.get()),
       watch_(loop),
       resolvers_(loop),
       sources_(
@@ -67,6 +70,7 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
                   std::make_shared<listener::ConnectionLimit>(config.max_connections)}),
       say_(std::move(options.say)),
       known_access_logs_(config.parts->access_logs.size()) {
+  if (identity_ != nullptr) secrets_.make_own(config.parts->options.own_secret);
   config.parts->has_cluster = [this](const std::string& name) { return clusters_.contains(name); };
   for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
   clusters_.watch(&reporter_);
@@ -82,18 +86,49 @@ LiveConfig::~LiveConfig() {
   secrets_.watch(nullptr);
   reporter_.on_disconnected();
   sources_.stop();
+  if (identity_ != nullptr) identity_->stop();
   loop_.run_until_quiet();
   upstreams_->drain();
   loop_.run_until_quiet();
 }
 
+std::unique_ptr<config::identity::IdentityClient> LiveConfig::make_identity(
+    std::function<absl::StatusOr<std::string>()> read_token) {
+  if (config_.parts->options.own_secret.empty()) return nullptr;
+  auto source = config::xds::aggregated_options(config_.bootstrap, find_in(config_));
+  if (!source) return nullptr;
+  config::identity::IdentityClient::Options options;
+  options.control_planes = std::move(source->control_planes);
+  options.node = std::move(source->conversation.node);
+  options.read_token = std::move(read_token);
+  options.withheld = config_.parts->own_secret_withheld;
+  options.take = [this](const std::string& secret) { return secrets_.give(secret); };
+  options.reconnect = [this] { renew_control_connections(); };
+  return std::make_unique<config::identity::IdentityClient>(context_, std::move(options));
+}
+
+void LiveConfig::renew_control_connections() {
+  for (const std::string& name : config_.parts->control_plane_clusters) {
+    auto found = config_.snapshot->clusters.find(name);
+    if (found != config_.snapshot->clusters.end()) assign(config_.parts->slots.slot(name), found->second);
+  }
+}
+
 void LiveConfig::start(std::function<void()> on_ready) {
+  on_ready_ = std::move(on_ready);
+  if (identity_ == nullptr) return begin();
+  // What follows is asked for by the certificate, and TLS of the mesh has one from the start.
+  identity_->start([this] { begin(); });
+}
+
+void LiveConfig::begin() {
+  begun_ = true;
   if (!config_.clusters_source.empty()) {
     clusters_.await(config_.clusters_source);
     sources_.want_all(config_.clusters_source, Type::kCluster);
   }
-  on_ready_ = std::move(on_ready);
   clusters_.start([this] { start_listeners(); });
+  if (identity_ != nullptr && identity_->certified()) renew_control_connections();
 }
 
 absl::Status LiveConfig::open_listeners() {
@@ -114,6 +149,7 @@ void LiveConfig::start_listeners() {
 
 std::string LiveConfig::awaited() const {
   if (workers_started_) return {};
+  if (!begun_) return "the workload's certificate";
   if (!listeners_begun_) return "clusters";
   std::vector<std::string> names = listeners_.awaited();
   if (names.empty()) return "listeners";
@@ -129,6 +165,7 @@ std::vector<const config::UpdateCount*> LiveConfig::update_counts() const {
 std::vector<const observe::FamilyBase*> LiveConfig::families() const {
   std::set<const observe::FamilyBase*> all = {&control_plane_stats_};
   if (kept_) all.insert(&kept_->family());
+  if (identity_ != nullptr) all.insert(&identity_->family());
   for (const auto& some : {clusters_.families(), listeners_.families(), routes_.families(), secrets_.families()}) {
     all.insert(some.begin(), some.end());
   }
@@ -239,7 +276,8 @@ void LiveConfig::tick() {
   for (const auto& [name, entry] : clusters_.entries()) {
     if (entry.active != nullptr) entry.active->cluster->tick(loop_.now_ms());
   }
-  app_health_.tick();
+  if (identity_ != nullptr) identity_->tick();
+  app_health_.tick(identity_ == nullptr || identity_->holds());
 }
 
 }  // namespace weft::server

@@ -12,6 +12,7 @@
 #include "proxy/config/dynamic/listeners.h"
 #include "proxy/config/dynamic/routes.h"
 #include "proxy/config/files/file_watch.h"
+#include "proxy/config/identity/identity_client.h"
 #include "proxy/config/kept/kept_config.h"
 #include "proxy/config/report/reporter.h"
 #include "proxy/config/xds/grpc_sources.h"
@@ -35,6 +36,8 @@ class LiveConfig final : private config::Intake,
     int64_t drain_time_ms = 0;
     std::function<void(const std::string& line)> say;  // Told where one can connect.
     std::optional<config::KeptConfig::Options> kept;   // Where configuration is kept on disk, if it is.
+    // Of the process's own certificate (CompileOptions::own_secret), where it changes; may be nullptr.
+    std::function<absl::StatusOr<std::string>()> read_token;
   };
   // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
@@ -46,7 +49,7 @@ class LiveConfig final : private config::Intake,
   // Looks for what clusters, then listeners, must find before the workers may serve; then calls `on_ready`, once.
   void start(std::function<void()> on_ready);
   // True if start() waits for sources, whose own time-outs bound it.
-  bool has_sources() const { return sources_.any(); }
+  bool has_sources() const { return identity_ != nullptr || sources_.any(); }
   // Clusters took too long: listeners are looked for now.
   void go_on_without_clusters() { start_listeners(); }
   // The workers serve: from now on it is said at once where a new listener listens.
@@ -84,6 +87,12 @@ class LiveConfig final : private config::Intake,
               std::shared_ptr<snapshot::RetiredChains> retired) override;
   void stop_listener(const std::string& name, std::shared_ptr<snapshot::RetiredChains> retired) override;
   void close_retired(std::shared_ptr<snapshot::RetiredChains> retired) override;
+  // nullptr where the process has no certificate of its own.
+  std::unique_ptr<config::identity::IdentityClient> make_identity(
+      std::function<absl::StatusOr<std::string>()> read_token);
+  void begin();
+  // Calls to control planes go over connections that are made from now on.
+  void renew_control_connections();
   void start_listeners();
   std::vector<config::xds::Type> types() const override;
   config::ResourceState state(const config::ResourceKey& key) const override;
@@ -99,6 +108,7 @@ class LiveConfig final : private config::Intake,
   pool::WorkerContext context_;
   observe::Family<observe::ControlPlaneStats> control_plane_stats_;
   config::report::Reporter reporter_;
+  std::unique_ptr<config::identity::IdentityClient> identity_;
   config::xds::GrpcSources grpc_sources_;
   config::FileWatch watch_;
   config::Resolvers resolvers_;
@@ -111,6 +121,7 @@ class LiveConfig final : private config::Intake,
   config::Listeners listeners_;
   std::function<void(const std::string& line)> say_;
   std::function<void()> on_ready_;
+  bool begun_ = false;
   bool listeners_begun_ = false;
   bool workers_started_ = false;
   size_t known_access_logs_ = 0;

@@ -97,6 +97,7 @@ absl::Status Server::load(uint32_t workers) {
   compile.workers = workers;
   compile.allow_unsupported = options_.allow_unsupported;
   compile.open_files = !options_.validate;
+  if (options_.sidecar && config::has_identity(options_.sidecar->options)) compile.own_secret = "default";
   absl::StatusOr<config::CompiledBootstrap> config = config::compile_bootstrap(*text, source_name(), compile);
   if (!config.ok()) return config.status();
   config_ = *std::move(config);
@@ -137,9 +138,13 @@ int Server::run() {
   for (uint32_t i = 1; i <= workers; ++i) {
     workers_.push_back(std::make_unique<WorkerThread>(i, base::system_clock(), base::system_seed()));
   }
+  std::function<absl::StatusOr<std::string>()> read_token;
+  if (options_.sidecar && !options_.sidecar->token_file.empty()) {
+    read_token = [file = options_.sidecar->token_file] { return read_token_file(file); };
+  }
   live_ = std::make_unique<LiveConfig>(
       loop_, random_, config_, workers_,
-      LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, std::move(kept)});
+      LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, std::move(kept), std::move(read_token)});
   if (!start()) return 1;
   loop_.run();
 

@@ -112,7 +112,8 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
   auto* token_file =
       sidecar
           ->add_option("--token-file", command.token_file,
-                       "The join token, as `weftctl token create` printed it; by default $WEFT_TOKEN has it")
+                       "The join token, as `weftctl token create` printed it, or a Kubernetes service account's, with "
+                       "--ca-file; read again for each call; by default $WEFT_TOKEN has it")
           ->type_name("FILE");
   auto* ca_file = sidecar
                       ->add_option("--ca-file", options.access.ca_file,
@@ -132,6 +133,11 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
                        ->check(CLI::Range(1, kMaxPort));
   service->needs(app_port);
   app_port->needs(service);
+  sidecar
+      ->add_option("--service-account", options.service_account,
+                   "By which the workload is known to others, in its certificate; by default its service's name")
+      ->type_name("NAME")
+      ->check(check_label);
   sidecar
       ->add_option("--inbound-address", options.inbound_address,
                    "Where others reach this workload; by default this host's address towards the control plane")
@@ -174,20 +180,29 @@ bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || (host.starts_with("127.") && check_ip(host).empty());
 }
 
+// Header, payload and signature of a JWT; which signature counts is for the control plane to know.
+bool is_jwt(const std::string& text) {
+  return text.starts_with("ey") && std::count(text.begin(), text.end(), '.') == 2;
+}
+
 absl::Status read_token(const std::string& file, config::ControlAccess& access) {
   std::string where = "$WEFT_TOKEN";
   if (!file.empty()) {
     where = file;
-    std::ifstream in(file, std::ios::binary);
-    std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-    if (!in) return absl::NotFoundError(cat("--token-file ", file, ": cannot be read: ", strerror(errno)));
-    access.token = std::move(text);
+    absl::StatusOr<std::string> text = read_token_file(file);
+    if (!text.ok()) return text.status();
+    access.token = *std::move(text);
   } else if (const char* given = std::getenv("WEFT_TOKEN"); given != nullptr) {
     access.token = given;
   } else {
     return absl::InvalidArgumentError(
         "a join token is missing: --token-file FILE or $WEFT_TOKEN, with what `weftctl token create` printed; or "
         "--insecure, for a control plane on this machine that runs with --xds-insecure");
+  }
+  if (is_jwt(access.token)) {
+    if (!access.ca_file.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        cat(where, ": a service account's token does not say how the control plane is known; expected --ca-file, too"));
   }
   absl::StatusOr<token::JoinToken> read = token::parse(access.token);
   if (!read.ok()) return absl::InvalidArgumentError(cat(where, ": ", read.status().message()));
@@ -208,6 +223,16 @@ absl::Status complete_access(SidecarCommand& command) {
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> read_token_file(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (!in) return absl::NotFoundError(cat("--token-file ", file, ": cannot be read: ", strerror(errno)));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
+  bool fits = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (fits) return text;
+  return absl::InvalidArgumentError(cat("--token-file ", file, ": expected a token, and nothing else"));
+}
 
 absl::Status complete(SidecarCommand& command) {
   config::SidecarOptions& options = command.options;

@@ -66,6 +66,9 @@ void set_node(const SidecarOptions& options, core_v3::Node& node) {
   auto& fields = *node.mutable_metadata()->mutable_fields();
   fields["namespace"] = text_value(options.namespace_name);
   if (!options.service.empty()) fields["service"] = text_value(options.service);
+  if (!options.service_account.empty()) fields["service_account"] = text_value(options.service_account);
+  // It gets a certificate, and speaks the mesh's TLS.
+  if (has_identity(options)) fields["mtls"].set_bool_value(true);
   if (options.outbound_port != 0) fields["outbound_port"] = number_value(options.outbound_port);
   if (options.app_port != 0) {
     fields["app_port"] = number_value(options.app_port);
@@ -141,6 +144,10 @@ bool parse_host_port(const std::string& text, HostPort* result) {
   if (error != std::errc() || at != end) return false;
   *result = {std::move(host), port};
   return true;
+}
+
+bool has_identity(const SidecarOptions& options) {
+  return !options.access.insecure && !(options.service.empty() && options.service_account.empty());
 }
 
 std::string sidecar_bootstrap(const SidecarOptions& options, bool for_people) {

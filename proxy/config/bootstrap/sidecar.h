@@ -36,7 +36,8 @@ struct ControlAccess {
 struct SidecarOptions {
   std::vector<HostPort> control_planes;  // At least one; the next one is tried when one does not answer.
   std::string namespace_name = "default";
-  std::string service;  // Empty: the workload only calls others.
+  std::string service;          // Empty: the workload only calls others.
+  std::string service_account;  // By which the workload is known; empty: its service's name.
   uint16_t app_port = 0;
   std::string inbound_address;  // An IP address; where others reach this workload.
   uint16_t inbound_port = 15006;
@@ -47,6 +48,9 @@ struct SidecarOptions {
   HostPort admin{"127.0.0.1", 15000};
   std::string node_id;
 };
+
+// It is known by whom it runs as, and so has a certificate made out to that.
+bool has_identity(const SidecarOptions& options);
 
 // An Envoy v3 bootstrap as YAML: clusters and listeners by one aggregated delta stream from the control planes, and the
 // node's metadata as control-plane/README.md lists them. `for_people`: without the join token.

@@ -281,9 +281,14 @@ class ClusterCompiler {
     std::vector<std::string> alpn;
     if (config_.protocol == cluster::UpstreamProtocol::kHttp2) alpn = {"h2"};
     if (config_.protocol == cluster::UpstreamProtocol::kAuto) alpn = {"h2", "http/1.1"};
-    ClientTransport made =
-        compile_client_transport(context_, proto_.has_transport_socket() ? &proto_.transport_socket() : nullptr,
-                                 field_path(path_, "transport_socket"), options, alpn);
+    std::string here = field_path(path_, "transport_socket");
+    const core_v3::TransportSocket* socket = proto_.has_transport_socket() ? &proto_.transport_socket() : nullptr;
+    const SharedParts& parts = context_.parts();
+    bool is_control_plane = !context_.of_resource() && !parts.options.own_secret.empty() &&
+                            parts.control_plane_clusters.contains(proto_.name());
+    ClientTransport made = is_control_plane && socket != nullptr
+                               ? compile_control_plane_transport(context_, *socket, here, options, alpn)
+                               : compile_client_transport(context_, socket, here, options, alpn);
     config_.connector = std::move(made.connector);
     config_.transport_identity = std::move(made.identity);
     compile_transport_matches(context_, proto_, path_, options, alpn, config_);

@@ -23,6 +23,8 @@ struct CompileOptions {
   uint32_t workers = 1;            // How many threads count metrics: the main thread is 0, workers follow.
   bool allow_unsupported = false;  // Fields that are known but not supported are warned of and left out of account.
   bool open_files = true;          // False (validation): access logs are checked but not opened.
+  // The process makes itself this secret of the aggregated source, and shows it to its control planes. Empty: none.
+  std::string own_secret;
 };
 
 struct CompiledBootstrap {

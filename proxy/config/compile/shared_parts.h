@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -31,6 +32,8 @@ class SharedParts {
   envoy::config::bootstrap::v3::Bootstrap bootstrap;
   // Of the bootstrap, those by which control planes can be called.
   std::set<std::string, std::less<>> control_plane_clusters;
+  // Set while the own secret (CompileOptions) is not shown to them.
+  std::shared_ptr<std::atomic<bool>> own_secret_withheld = std::make_shared<std::atomic<bool>>(false);
   cluster::ClusterSlots slots;
   route::RouteSlots route_slots;
   // Whether there is such a cluster now, for what is compiled while the proxy runs. Not set: none is missed.

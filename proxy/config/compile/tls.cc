@@ -7,12 +7,17 @@
 #include "envoy/extensions/transport_sockets/tls/v3/tls.pb.h"
 #include "proxy/config/compile/data_source.h"
 #include "proxy/config/compile/secret.h"
+#include "proxy/transport/passing_identity.h"
 #include "proxy/transport/rotating_tls.h"
 
 namespace weft::config {
 namespace {
 
 namespace raw_v3 = envoy::extensions::transport_sockets::raw_buffer::v3;
+
+// By what members of the mesh know one another's TLS.
+constexpr char kMeshHttp[] = "weft";
+constexpr char kMeshTcp[] = "weft-tcp";
 
 transport::TlsParameters compile_parameters(const tls_v3::TlsParameters& parameters) {
   transport::TlsParameters result;
@@ -196,6 +201,8 @@ transport::ClientTlsConfig client_config(Context& context, const tls_v3::Upstrea
   config.auto_sni_san_validation = tls.auto_sni_san_validation();
   config.alpn.assign(common.alpn_protocols().begin(), common.alpn_protocols().end());
   if (config.alpn.empty()) config.alpn = alpn;
+  // As control-plane/compile/mtls.h has it: a port whose protocol nobody declared is told what comes.
+  if (!config.alpn.empty() && config.alpn[0] == kMeshHttp) config.stream_alpn = {kMeshTcp};
   config.max_session_keys = WEFT_VALUE_OR(tls, max_session_keys, 1);
   return config;
 }
@@ -313,6 +320,38 @@ ClientTransport compile_client_transport(Context& context, const core_v3::Transp
     auto make = later<transport::ConnectorPtr>(context.parts(), names, compile, connect);
     result.connector = transport::make_rotating_connector(std::move(names), std::move(make), *std::move(first));
   }
+  return result;
+}
+
+ClientTransport compile_control_plane_transport(Context& context, const core_v3::TransportSocket& socket,
+                                                std::string_view path, const transport::SocketOptions& options,
+                                                const std::vector<std::string>& alpn) {
+  ClientTransport result = compile_client_transport(context, &socket, path, options, alpn);
+  std::string here = field_path(path, "typed_config");
+  tls_v3::UpstreamTlsContext tls;
+  if (!result.tls || !socket.typed_config().UnpackTo(&tls)) return result;
+  if (result.connector == nullptr || result.connector->secret_use() != nullptr ||
+      certificate_count(tls.common_tls_context()) != 0) {
+    context.error(here, "a control plane is shown the workload's own certificate; expected none here, nor any secret");
+    return result;
+  }
+  core_v3::ConfigSource ads;
+  ads.mutable_ads();
+  ads.set_resource_api_version(core_v3::V3);
+  const transport::SecretName own{ads.SerializeAsString(), context.parts().options.own_secret};
+  auto compile = [tls, here, alpn, own](Context& later) {
+    transport::ClientTlsConfig config = client_config(later, tls, here, alpn);
+    config.certificate = compile_certificate(later, later.secrets->secrets.at(own).tls_certificate(), here);
+    return config;
+  };
+  auto connect = [options, without = result.connector, withheld = context.parts().own_secret_withheld](
+                     transport::ClientTlsConfig made) -> absl::StatusOr<transport::ConnectorPtr> {
+    absl::StatusOr<transport::ConnectorPtr> with = transport::make_tls_connector(std::move(made), options);
+    if (!with.ok()) return with.status();
+    return transport::make_passing_identity(*std::move(with), without, withheld);
+  };
+  auto make = later<transport::ConnectorPtr>(context.parts(), {own}, compile, connect);
+  result.connector = transport::make_rotating_connector({own}, std::move(make), result.connector);
   return result;
 }
 

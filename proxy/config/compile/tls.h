@@ -28,6 +28,10 @@ struct ClientTransport {
 ClientTransport compile_client_transport(Context& context, const core_v3::TransportSocket* socket,
                                          std::string_view path, const transport::SocketOptions& options,
                                          const std::vector<std::string>& alpn);
+// The same of a control plane, to which the own secret is shown as long as there is one that holds.
+ClientTransport compile_control_plane_transport(Context& context, const core_v3::TransportSocket& socket,
+                                                std::string_view path, const transport::SocketOptions& options,
+                                                const std::vector<std::string>& alpn);
 
 // A certificate with its key, and what is asked of a peer's; not yet looked into.
 transport::TlsCertificateConfig compile_certificate(Context& context, const tls_v3::TlsCertificate& certificate,

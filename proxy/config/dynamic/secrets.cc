@@ -4,9 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "envoy/config/core/v3/config_source.pb.h"
+#include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "proxy/base/log.h"
 #include "proxy/config/compile/resource.h"
 #include "proxy/config/files/file_watch.h"
+#include "proxy/transport/signing_request.h"
 
 namespace weft::config {
 namespace {
@@ -68,6 +71,7 @@ Secrets::Secrets(SharedParts& parts, event::Loop& loop, Sources& sources, Files 
       loop_(loop),
       sources_(sources),
       files_(std::move(files)),
+      own_timer_(loop.timers(), base::bind<&Secrets::on_own_timeout>(this)),
       files_timer_(loop.timers(), base::bind<&Secrets::read_changed_files>(this)) {}
 
 Secrets::~Secrets() = default;
@@ -113,6 +117,12 @@ Secrets::Entry& Secrets::want(const transport::SecretName& name, Need& need) {
   if (is_new) entry = std::make_unique<Entry>(*this, name);
   entry->needs_.insert(&need);
   if (!is_new) return *entry;
+  if (is_own(name)) {
+    entry->text_ = own_;
+    if (own_) hold_own(*entry);
+    if (!own_ && !own_timer_.armed()) own_timer_.arm(kOwnTimeoutMs);
+    return *entry;
+  }
   if (!name.is_local()) {
     sources_.want(name.source, xds::Type::kSecret, name.name);
     return *entry;
@@ -138,7 +148,7 @@ void Secrets::unwant(const transport::SecretName& name, Need& need) {
   files_changed_.erase(&entry);
   note(name);
   entries_.erase(found);
-  if (!name.is_local()) sources_.unwant(name.source, xds::Type::kSecret, name.name);
+  if (!name.is_local() && !is_own(name)) sources_.unwant(name.source, xds::Type::kSecret, name.name);
 }
 
 std::vector<xds::Refusal> Secrets::on_update(const std::string& source, const xds::Update& update) {
@@ -169,6 +179,61 @@ std::vector<xds::Refusal> Secrets::on_update(const std::string& source, const xd
   }
   // A secret that the server takes away stays in force: what is made of it cannot do without.
   return refusals;
+}
+
+bool Secrets::is_own(const transport::SecretName& name) const {
+  if (own_name_.empty() || name.name != own_name_) return false;
+  envoy::config::core::v3::ConfigSource source;
+  return source.ParseFromString(name.source) && source.has_ads();
+}
+
+absl::Status Secrets::give(const std::string& secret) {
+  transport::SecretText text{secret, {}};
+  absl::Status checked = check_secret_resource(parts_, own_name_, text);
+  if (!checked.ok()) return checked;
+  std::vector<transport::SecretName> names;
+  for (const auto& [name, entry] : entries_) {
+    if (is_own(name)) names.push_back(name);
+  }
+  for (const transport::SecretName& name : names) {
+    // Who is told may let go of it.
+    auto found = entries_.find(name);
+    if (found == entries_.end()) continue;
+    found->second->stats().update_attempt.add();
+    std::string reason = apply(*found->second, text);
+    found = entries_.find(name);
+    if (found == entries_.end()) continue;
+    if (!reason.empty()) {
+      found->second->stats().update_rejected.add();
+      return absl::InvalidArgumentError(reason);
+    }
+    found->second->stats().update_success.add();
+    own_ = text;
+    hold_own(*found->second);
+  }
+  own_ = std::move(text);
+  own_timer_.disarm();
+  return absl::OkStatus();
+}
+
+// As it is shown to people: without its key.
+void Secrets::hold_own(Entry& entry) const {
+  envoy::extensions::transport_sockets::tls::v3::Secret secret;
+  secret.ParseFromString(own_->secret);
+  transport::wipe(*secret.mutable_tls_certificate()->mutable_private_key()->mutable_inline_bytes());
+  secret.mutable_tls_certificate()->clear_private_key();
+  xds::Resource resource;
+  resource.name = own_name_;
+  resource.body.PackFrom(secret);
+  entry.held_ = hold(resource, loop_.wall_ns());
+}
+
+void Secrets::on_own_timeout() {
+  std::vector<std::pair<std::string, std::string>> late;
+  for (const auto& [name, entry] : entries_) {
+    if (is_own(name) && !entry->settled()) late.emplace_back(name.source, name.name);
+  }
+  for (const auto& [source, name] : late) on_fetch_timeout(source, {name});
 }
 
 std::string Secrets::apply(Entry& entry, transport::SecretText text) {
@@ -271,7 +336,8 @@ void Secrets::read_changed_files() {
 }
 
 void Secrets::note(const transport::SecretName& name) {
-  if (watcher_ != nullptr && !name.is_local()) {
+  // A control plane is told of what is its own.
+  if (watcher_ != nullptr && !name.is_local() && !is_own(name)) {
     watcher_->on_resource_changed({xds::Type::kSecret, name.source, name.name});
   }
 }
@@ -287,7 +353,7 @@ ResourceState Secrets::state(const ResourceKey& key) const {
 
 void Secrets::visit(const std::function<void(const ResourceKey& key)>& each) const {
   for (const auto& [name, entry] : entries_) {
-    if (!name.is_local()) each({xds::Type::kSecret, name.source, name.name});
+    if (!name.is_local() && !is_own(name)) each({xds::Type::kSecret, name.source, name.name});
   }
 }
 

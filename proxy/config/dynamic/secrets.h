@@ -40,6 +40,14 @@ class Secrets final : public ListenerNeeds {
   Secrets(const Secrets&) = delete;
   Secrets& operator=(const Secrets&) = delete;
 
+  // The process makes the secret itself that the aggregated source has under this name: it comes by give() and the
+  // source is not asked. Before anything is needed.
+  void make_own(std::string name) { own_name_ = std::move(name); }
+  // The own secret, serialised, for all who need it now or later; without it they wait for kOwnTimeoutMs. An error says
+  // what is wrong with it, or whom it does not fit; what was in force stays.
+  absl::Status give(const std::string& secret);
+  static constexpr int64_t kOwnTimeoutMs = 15'000;
+
   // Of a listener, the secrets of its filter chains; their changes are counted as the listener's.
   std::unique_ptr<ListenerNeed> need(const snapshot::Listener& listener, std::function<void()> on_settled) override;
 
@@ -63,6 +71,9 @@ class Secrets final : public ListenerNeeds {
 
  private:
   Entry& want(const transport::SecretName& name, Need& need);
+  bool is_own(const transport::SecretName& name) const;
+  void hold_own(Entry& entry) const;
+  void on_own_timeout();
   void unwant(const transport::SecretName& name, Need& need);
   // Puts the text in force, in every context of which all secrets are there; or says why not.
   std::string apply(Entry& entry, transport::SecretText text);
@@ -80,6 +91,9 @@ class Secrets final : public ListenerNeeds {
   ResourceWatcher* watcher_ = nullptr;
   std::map<transport::SecretName, std::unique_ptr<Entry>> entries_;
   std::set<Need*> needs_;
+  std::string own_name_;                      // Empty: there is none.
+  std::optional<transport::SecretText> own_;  // The newest that was given.
+  event::Timer own_timer_;
   std::set<Entry*> files_changed_;
   event::Timer files_timer_;  // Several changes at once are one.
 };

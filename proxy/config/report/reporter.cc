@@ -29,7 +29,6 @@ void Reporter::on_connected(const xds::ControlPlane& control_plane, const envoy:
   disconnect();
   if (server_name != kServerName) return;
   control_plane_ = control_plane;
-  control_plane_->call.path = kPath;
   node_ = node;
   backoff_.reset();
   connect();
@@ -38,7 +37,7 @@ void Reporter::on_connected(const xds::ControlPlane& control_plane, const envoy:
 void Reporter::on_disconnected() { disconnect(); }
 
 void Reporter::connect() {
-  stream_ = xds::GrpcStream::start(context_, control_plane_->cluster, control_plane_->call, *this);
+  stream_ = xds::GrpcStream::start(context_, control_plane_->cluster, xds::call_to(*control_plane_, kPath), *this);
 }
 
 void Reporter::disconnect() {

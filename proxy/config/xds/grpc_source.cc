@@ -9,6 +9,22 @@
 
 namespace weft::config::xds {
 
+GrpcCall call_to(const ControlPlane& control_plane, std::string_view path) {
+  GrpcCall call = control_plane.call;
+  call.path = std::string(path);
+  const Credentials* credentials = control_plane.credentials;
+  if (credentials == nullptr) return call;
+  constexpr std::string_view kAuthorization = "authorization";
+  std::string token = credentials->token();
+  if (credentials->certified() || !token.empty()) {
+    std::erase_if(call.metadata, [&](const auto& each) { return each.first == kAuthorization; });
+  }
+  if (!credentials->certified() && !token.empty()) {
+    call.metadata.emplace_back(kAuthorization, text::cat("Bearer ", token));
+  }
+  return call;
+}
+
 // One stream, and those that follow it.
 class GrpcSource::Channel final : private GrpcStream::Events, private event::TurnEndTask {
  public:
@@ -43,12 +59,11 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
  private:
   observe::ControlPlaneStats& stats() { return owner_.states_.stats(); }
   const ControlPlane& control_plane() const { return owner_.options_.control_planes[at_]; }
+  Credentials* credentials() const { return control_plane().credentials; }
 
   void connect() {
-    GrpcCall call = control_plane().call;
-    call.path = path_;
     conversation_->name_peer(text::cat("control plane \"", control_plane().cluster->name(), "\""));
-    stream_ = GrpcStream::start(owner_.context_, control_plane().cluster, call, *this);
+    stream_ = GrpcStream::start(owner_.context_, control_plane().cluster, call_to(control_plane(), path_), *this);
   }
 
   void on_grpc_open() override {
@@ -68,6 +83,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
     if (!heard_) {
       heard_ = true;
       backoff_.reset();
+      if (credentials() != nullptr) credentials()->answered();
       const std::string& name = conversation_->server_name();
       base::log_info(text::cat("xds: connected to control plane \"", control_plane().cluster->name(), "\"",
                                name.empty() ? "" : ", which calls itself ", name));
@@ -78,7 +94,10 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
     owner_.context_.loop.at_turn_end(*this);
   }
 
-  void on_grpc_end(const GrpcEnd& end) override { ended(end.reason); }
+  void on_grpc_end(const GrpcEnd& end) override {
+    if (credentials() != nullptr && !heard_) credentials()->failed(end.status);
+    ended(end.reason);
+  }
 
   void ended(std::string_view reason) {
     stream_ = nullptr;

@@ -7,6 +7,7 @@
 
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/xds/conversation.h"
+#include "proxy/config/xds/credentials.h"
 #include "proxy/config/xds/duration.h"
 #include "proxy/config/xds/grpc_stream.h"
 #include "proxy/config/xds/pace.h"
@@ -22,8 +23,12 @@ namespace weft::config::xds {
 
 struct ControlPlane {
   cluster::ClusterPtr cluster;
-  GrpcCall call;  // But for its path.
+  GrpcCall call;                       // But for its path; start() is given call_to() of it.
+  Credentials* credentials = nullptr;  // Outlives it; nullptr: the call's metadata say who calls, if anything does.
 };
+
+// The call as it is to be made now.
+GrpcCall call_to(const ControlPlane& control_plane, std::string_view path);
 
 // Of the requests on one stream; RateLimitSettings.
 struct RateLimit {

@@ -6,23 +6,41 @@
 
 namespace weft::config::xds {
 
-GrpcSources::GrpcSources(pool::WorkerContext& context, const std::string& bootstrap,
-                         std::function<cluster::ClusterPtr(const std::string& name)> find_cluster,
-                         observe::ControlPlaneStats& stats, ConnectionWatcher* watcher)
+namespace {
+
+using FindCluster = std::function<cluster::ClusterPtr(const std::string& name)>;
+
+GrpcSourceOptions read_options(const envoy::config::core::v3::Node& node, const FindCluster& find_cluster,
+                               const envoy::config::core::v3::ApiConfigSource& source) {
+  ApiConfigContext compiled{node, find_cluster,
+                            [](std::string_view, std::string_view) { WEFT_ASSERT(!"refused by the compiler before"); }};
+  return read_api_config_source(compiled, source, "");
+}
+
+}  // namespace
+
+std::optional<GrpcSourceOptions> aggregated_options(const std::string& bootstrap, const FindCluster& find_cluster) {
+  envoy::config::bootstrap::v3::Bootstrap parsed;
+  WEFT_ASSERT(parsed.ParseFromString(bootstrap));
+  if (!parsed.dynamic_resources().has_ads_config()) return std::nullopt;
+  return read_options(parsed.node(), find_cluster, parsed.dynamic_resources().ads_config());
+}
+
+GrpcSources::GrpcSources(pool::WorkerContext& context, const std::string& bootstrap, FindCluster find_cluster,
+                         observe::ControlPlaneStats& stats, ConnectionWatcher* watcher, Credentials* credentials)
     : context_(context), find_cluster_(std::move(find_cluster)), states_(stats) {
   envoy::config::bootstrap::v3::Bootstrap parsed;
   WEFT_ASSERT(parsed.ParseFromString(bootstrap));
   node_ = parsed.node();
-  if (!parsed.dynamic_resources().has_ads_config()) return;
-  GrpcSourceOptions options = read(parsed.dynamic_resources().ads_config());
-  options.watcher = watcher;
-  ads_ = std::make_unique<SharedSource>(context, std::move(options), states_);
+  std::optional<GrpcSourceOptions> options = aggregated_options(bootstrap, find_cluster_);
+  if (!options) return;
+  options->watcher = watcher;
+  for (ControlPlane& each : options->control_planes) each.credentials = credentials;
+  ads_ = std::make_unique<SharedSource>(context, *std::move(options), states_);
 }
 
 GrpcSourceOptions GrpcSources::read(const envoy::config::core::v3::ApiConfigSource& source) const {
-  ApiConfigContext compiled{node_, find_cluster_,
-                            [](std::string_view, std::string_view) { WEFT_ASSERT(!"refused by the compiler before"); }};
-  return read_api_config_source(compiled, source, "");
+  return read_options(node_, find_cluster_, source);
 }
 
 std::unique_ptr<Source> GrpcSources::make(const std::string& config_source, Type type, Consumer& consumer) {

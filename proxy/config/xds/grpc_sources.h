@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "envoy/config/core/v3/base.pb.h"
@@ -13,14 +14,18 @@
 
 namespace weft::config::xds {
 
+// Of the aggregated source that a serialised Bootstrap names, if it names one.
+std::optional<GrpcSourceOptions> aggregated_options(
+    const std::string& bootstrap, const std::function<cluster::ClusterPtr(const std::string& name)>& find_cluster);
+
 class GrpcSources {
  public:
   // `bootstrap` is a serialised Bootstrap that the compiler has accepted; its control planes, as those of sources that
   // come later, are among the clusters that `find_cluster` knows. `watcher`, of the aggregated source, outlives it, and
-  // may be nullptr.
+  // may be nullptr; so with `credentials`, by which its control planes are called.
   GrpcSources(pool::WorkerContext& context, const std::string& bootstrap,
               std::function<cluster::ClusterPtr(const std::string& name)> find_cluster,
-              observe::ControlPlaneStats& stats, ConnectionWatcher* watcher);
+              observe::ControlPlaneStats& stats, ConnectionWatcher* watcher, Credentials* credentials = nullptr);
 
   // The share that a serialised ConfigSource with `ads` or `api_config_source` describes; nullptr for other kinds. It
   // must go before this object.

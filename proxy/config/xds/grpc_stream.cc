@@ -96,11 +96,11 @@ void GrpcStream::send_head() {
   connection_->schedule_flush();
 }
 
-void GrpcStream::send(std::string_view message) {
+void GrpcStream::send_message(std::string_view message, bool last) {
   if (stream_ == nullptr || over_) return;
   base::Buffer body;
   body.append(grpc_frame(message));
-  stream_->send_body(body, false);
+  stream_->send_body(body, last);
   connection_->schedule_flush();
 }
 

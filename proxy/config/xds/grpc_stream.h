@@ -52,7 +52,9 @@ class GrpcStream final : public event::Deferred,
   static GrpcStream* start(pool::WorkerContext& context, const cluster::ClusterPtr& cluster, const GrpcCall& call,
                            Events& events);
   // One message. After on_grpc_open().
-  void send(std::string_view message);
+  void send(std::string_view message) { send_message(message, false); }
+  // The only or last message, as a call ends whose request is one message.
+  void send_last(std::string_view message) { send_message(message, true); }
   // While held no message comes; the server is stopped by flow control. After on_grpc_open().
   void hold(bool held);
   // Resets the stream; no event follows.
@@ -69,6 +71,7 @@ class GrpcStream final : public event::Deferred,
   void release();
   void destroy();
   void send_head();
+  void send_message(std::string_view message, bool last);
   void update_pause();
 
   // codec::ResponseEvents

@@ -3,9 +3,10 @@
 import os
 import signal
 import subprocess
+import urllib.request
 
 from tests.integration.harness import http1
-from tests.integration.harness.proxy import SANITIZER, Output, weft_binary
+from tests.integration.harness.proxy import ADMIN_LISTENING, SANITIZER, Output, weft_binary
 from tools.demos.ports import free_ports
 
 STOP_LIMIT_S = 30
@@ -27,15 +28,24 @@ class Sidecar:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
         self.output = Output(self.process.stdout)
 
-    def get(self, host, path="/"):
+    def get(self, host, path="/", fields=""):
         """(status, body) of a GET that the application sends through its sidecar; None if there was no answer."""
         try:
             with http1.Client(("127.0.0.1", self.outbound_port)) as client:
-                client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                client.send(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode())
                 response = client.response()
                 return response.status, response.body.decode()
         except (OSError, http1.Malformed, http1.Truncated):
             return None
+
+    def metric(self, name):
+        """The value of one in /stats; 0 when it is not there yet."""
+        if not self.output.wait_for(lambda lines: ADMIN_LISTENING.search("\n".join(lines))):
+            raise AssertionError("the sidecar does not say where its administration listens:\n" + self.output.text())
+        admin = ADMIN_LISTENING.search(self.output.text()).group(1)
+        with urllib.request.urlopen(f"http://{admin}/stats?filter=^{name}$", timeout=10) as response:
+            lines = response.read().decode().split()
+        return int(lines[1]) if lines else 0
 
     def stop(self, how=signal.SIGTERM):
         """Its exit code."""

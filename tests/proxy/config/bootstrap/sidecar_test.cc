@@ -50,12 +50,15 @@ TEST_CASE("a host and a port are read, an IPv6 address in brackets") {
 TEST_CASE("a sidecar says by its node's metadata where it stands and what it wants") {
   SidecarOptions options = cart();
   options.scope = {"orders", "pay/cards"};
+  options.service_account = "till";
   options.health = {HealthProbe::Kind::kGrpc, "", 2'000};
   auto node = made_of(options).node();
   const auto& fields = node.metadata().fields();
   CHECK(node.id() == "shop/cart/10.0.0.5:15006");
   CHECK(fields.at("namespace").string_value() == "shop");
   CHECK(fields.at("service").string_value() == "cart");
+  CHECK(fields.at("service_account").string_value() == "till");
+  CHECK(fields.at("mtls").bool_value());
   CHECK(fields.at("app_port").number_value() == 8080);
   CHECK(fields.at("inbound_address").string_value() == "10.0.0.5");
   CHECK(fields.at("inbound_port").number_value() == 15006);
@@ -75,6 +78,10 @@ TEST_CASE("who only calls others says nothing of an application") {
   auto node = made_of(options).node();
   CHECK(node.cluster() == "shop/-");
   CHECK(node.metadata().fields().size() == 1);
+  options.service_account = "front";
+  CHECK(made_of(options).node().metadata().fields().at("mtls").bool_value());
+  options.access.insecure = true;
+  CHECK_FALSE(made_of(options).node().metadata().fields().contains("mtls"));
 }
 
 TEST_CASE("each control plane is a cluster, resolved when it is a name, and all are named in their order") {

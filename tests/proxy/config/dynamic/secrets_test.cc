@@ -259,6 +259,67 @@ TEST_CASE("a secret that the configuration itself holds is there at once, and it
   CHECK(f.changed == 1);
 }
 
+std::string ads() {
+  envoy::config::core::v3::ConfigSource source;
+  source.mutable_ads();
+  return source.SerializeAsString();
+}
+
+TEST_CASE("the process's own secret is asked of nobody, and comes to all who need it, now and later") {
+  SecretsFixture f;
+  f.secrets.make_own("default");
+  FakeUse early({{ads(), "default"}});
+  auto first = f.need({&early});
+  CHECK(f.source == nullptr);
+  CHECK_FALSE(first->settled());
+  REQUIRE(f.secrets.give(f.secret("default", f.a, f.a).body.value()).ok());
+  CHECK(first->settled());
+  CHECK(f.settled == 1);
+  CHECK(early.commits == 1);
+  FakeUse late({{ads(), "default"}});
+  auto second = f.need({&late});
+  CHECK(second->settled());
+  CHECK(late.commits == 1);
+  REQUIRE(f.secrets.give(f.secret("default", f.b, f.b).body.value()).ok());
+  CHECK(early.commits == 2);
+  CHECK(late.commits == 2);
+  CHECK(f.source == nullptr);
+  const auto& shown = f.secrets.entries().at({ads(), "default"})->held();
+  REQUIRE(shown.has_value());
+  CHECK(shown->body.value().find("CERTIFICATE") != std::string::npos);
+  CHECK(shown->body.value().find("PRIVATE KEY") == std::string::npos);
+  int told = 0;
+  f.secrets.visit([&](const ResourceKey&) { ++told; });
+  CHECK(told == 0);
+}
+
+TEST_CASE("an own secret that is wrong, or fits somebody not, is refused and the one before stays") {
+  SecretsFixture f;
+  f.secrets.make_own("default");
+  FakeUse use({{ads(), "default"}});
+  auto need = f.need({&use});
+  CHECK_FALSE(f.secrets.give(f.secret("default", f.a, f.b).body.value()).ok());
+  CHECK_FALSE(f.secrets.give("no secret").ok());
+  REQUIRE(f.secrets.give(f.secret("default", f.a, f.a).body.value()).ok());
+  use.refuse = "too weak";
+  absl::Status refused = f.secrets.give(f.secret("default", f.b, f.b).body.value());
+  CHECK(std::string(refused.message()) == "it does not fit cluster \"c\": too weak");
+  CHECK(use.commits == 1);
+}
+
+TEST_CASE("who needs the own secret does not wait for ever; a secret of that name elsewhere is another's") {
+  SecretsFixture f;
+  f.secrets.make_own("default");
+  FakeUse use({{ads(), "default"}});
+  auto need = f.need({&use});
+  f.loop.advance_ms(Secrets::kOwnTimeoutMs + 1);
+  CHECK(f.settled == 1);
+  FakeUse other({{"sds", "default"}});
+  auto from_source = f.need({&other});
+  REQUIRE(f.source != nullptr);
+  CHECK(f.source->names == std::vector<std::string>{"default"});
+}
+
 TEST_CASE("a cluster waits for its secrets, and its connections are renewed when they change") {
   SecretsFixture f;
   Clusters clusters(f.parts, {f.loop, f.random, nullptr}, f.sources, f.secrets, f);

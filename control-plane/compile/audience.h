@@ -29,6 +29,9 @@ struct Audience {
   std::optional<std::vector<registry::HostPattern>> scope;
   // Of the node's locality; its endpoints come first where a policy says so. Empty if it says none.
   std::string zone;
+  // Of a proxy that has a certificate of the mesh: the domain of its own SPIFFE ID and of those that it verifies. Empty
+  // for others, who speak no mutual TLS.
+  std::string trust_domain;
   // gRPC's own xDS client: a listener for each name that it may ask for, and only what it understands. Otherwise a
   // proxy.
   bool is_grpc_client = false;

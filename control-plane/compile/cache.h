@@ -31,8 +31,8 @@ class Cache {
  public:
   // Of one service.
   struct Entry {
-    // For proxies, and for gRPC's clients.
-    std::array<std::optional<Resources>, 2> clusters;
+    // For proxies that speak mutual TLS, for others, and for gRPC's clients.
+    std::array<std::optional<Resources>, 3> clusters;
     std::optional<Resources> endpoints;
     // For proxies of its own namespace, and of others that have no routes of their own to it.
     std::array<std::optional<std::vector<Host>>, 2> hosts;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "control-plane/compile/duration.h"
+#include "control-plane/compile/mtls.h"
 #include "control-plane/compile/names.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
@@ -138,6 +139,7 @@ void set_endpoints(const registry::Service& service, const std::vector<registry:
       address->set_address(member->address);
       address->set_port_value(member->port);
       endpoint->mutable_load_balancing_weight()->set_value(member->weight);
+      if (member->mtls) mark_mesh_endpoint(*endpoint);
       locality_weight += member->weight;
       if (!member->ready && !service.publish_not_ready) endpoint->set_health_status(envoy::config::core::v3::DRAINING);
     }
@@ -175,6 +177,7 @@ snapshot::ResourcePointer compile_cluster(const registry::Service& service, cons
     references.push_back({snapshot::Type::kEndpoint, name});
   }
   set_protocol(port.app_protocol, cluster);
+  if (!audience.trust_domain.empty()) add_mesh_transport(service, port.app_protocol, audience.trust_domain, cluster);
   if (policy != nullptr && policy->spec != nullptr) {
     const v1::TrafficPolicySpec& spec = *policy->spec;
     if (!spec.timeouts().connect().empty()) *cluster.mutable_connect_timeout() = duration(spec.timeouts().connect());

@@ -41,13 +41,18 @@ bool has_first_zone(const registry::Model& model, const registry::Service& servi
   });
 }
 
+size_t cluster_kind(const Audience& audience) {
+  if (audience.is_grpc_client) return 2;
+  return audience.trust_domain.empty() ? 1 : 0;
+}
+
 Resources clusters_of(const registry::Model& model, const registry::Service& service, const Audience& audience,
                       Cache& cache) {
   if (!is_for(service, audience)) return {};
   // An endpoint that the caller resolves stands in the cluster, where its zone counts.
   const bool is_own = is_resolved_by_caller(service) && has_first_zone(model, service, audience);
   std::optional<Resources> own;
-  std::optional<Resources>& known = is_own ? own : cache.of(service.name).clusters[audience.is_grpc_client ? 1 : 0];
+  std::optional<Resources>& known = is_own ? own : cache.of(service.name).clusters[cluster_kind(audience)];
   if (known.has_value()) return *known;
   known.emplace();
   for (const registry::ServicePort& port : service.ports) {

@@ -125,6 +125,7 @@ void add_http(FilterChain* chain) {
   HttpConnectionManager manager = connection_manager(std::string(kInbound));
   // The answer is the application's.
   manager.set_server_header_transformation(HttpConnectionManager::PASS_THROUGH);
+  tell_caller(manager);
   auto* filter = chain->add_filters();
   filter->set_name("envoy.filters.network.http_connection_manager");
   filter->mutable_typed_config()->PackFrom(manager);
@@ -157,7 +158,7 @@ void add_detection(Listener& listener) {
   add_tcp(rest);
 }
 
-ResourcePointer compile_listener(const Inbound& inbound, AppProtocol protocol) {
+ResourcePointer compile_listener(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls) {
   const std::string name(kInbound);
   Listener listener;
   listener.set_name(name);
@@ -174,6 +175,7 @@ ResourcePointer compile_listener(const Inbound& inbound, AppProtocol protocol) {
   } else {
     add_tcp(listener.add_filter_chains());
   }
+  if (inbound.mtls || mtls.mode == registry::MtlsMode::kStrict) ask_for_mtls(mtls, protocol, listener);
   if (is_http(protocol)) references.push_back({Type::kRoute, name});
   if (is_detected || !is_http(protocol)) references.push_back({Type::kCluster, name});
   return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
@@ -188,8 +190,9 @@ AppProtocol inbound_protocol(const registry::Model& model, const registry::Servi
   return ports.empty() ? AppProtocol::kDetect : found->port(ports.front())->app_protocol;
 }
 
-std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol) {
-  std::vector<ResourcePointer> resources = {compile_cluster(inbound, protocol), compile_listener(inbound, protocol)};
+std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls) {
+  std::vector<ResourcePointer> resources = {compile_cluster(inbound, protocol),
+                                            compile_listener(inbound, protocol, mtls)};
   if (is_http(protocol)) resources.push_back(compile_route());
   return resources;
 }

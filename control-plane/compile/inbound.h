@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "control-plane/compile/mtls.h"
 #include "control-plane/compile/node.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
@@ -16,6 +17,7 @@ namespace weft::control::compile {
 registry::AppProtocol inbound_protocol(const registry::Model& model, const registry::ServiceName& service,
                                        uint16_t app_port);
 
-std::vector<snapshot::ResourcePointer> compile_inbound(const Inbound& inbound, registry::AppProtocol protocol);
+std::vector<snapshot::ResourcePointer> compile_inbound(const Inbound& inbound, registry::AppProtocol protocol,
+                                                       const InboundMtls& mtls);
 
 }  // namespace weft::control::compile

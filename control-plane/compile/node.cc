@@ -101,6 +101,14 @@ class Reader {
     return text;
   }
 
+  // False if there is none.
+  bool flag(const char* field) {
+    const Value* value = find(field);
+    if (value == nullptr) return false;
+    if (!value->has_bool_value()) fail(field, *value, "true or false");
+    return value->bool_value();
+  }
+
   // 0 if there is none.
   uint16_t port(const char* field, double least) {
     return static_cast<uint16_t>(whole(field, 0, least, kMaxPort, absl::StrCat("a port from ", least, " to 65535")));
@@ -291,7 +299,9 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
     if (outbound_port != 0 && claims.audience.outbound_tcp.contains(outbound_port)) {
       reader.fail("outbound_tcp", absl::StrCat("has ", outbound_port, ", which is outbound_port; expected another"));
     }
+    claims.mtls = reader.flag("mtls");
     claims.inbound = read_inbound(reader, claims.audience, claims.service);
+    if (claims.inbound.has_value()) claims.inbound->mtls = claims.mtls;
     claims.scope = read_scope(reader, claims.audience.namespace_name);
     if (claims.inbound.has_value() && claims.id.empty()) {
       return absl::InvalidArgumentError(

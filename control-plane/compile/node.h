@@ -35,6 +35,8 @@ struct Inbound {
   // The application's, on 127.0.0.1.
   uint16_t app_port = 0;
   HealthProbe health;
+  // It has a certificate of the mesh (NodeClaims::mtls).
+  bool mtls = false;
 
   bool operator==(const Inbound&) const = default;
 };
@@ -48,6 +50,8 @@ struct NodeClaims {
   std::string service_account;
   // Only with a service.
   std::optional<Inbound> inbound;
+  // It has the secrets "default", its own certificate, and "ROOTCA", or gets them, and speaks the mesh's mutual TLS.
+  bool mtls = false;
   // What it declares to call; unset for everything. Sorted, each once. The audience's scope is what of it the Scope
   // that holds lets through: scope_of().
   std::optional<std::vector<registry::HostPattern>> scope;
@@ -58,7 +62,8 @@ struct NodeClaims {
 // namespace ("default" if there is none), service, service_account, outbound_port (0 is none), outbound_tcp (a struct:
 // port on loopback to "host:port" of a service, as {"15432": "db.shop:5432"}), inbound_address with inbound_port and
 // app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`;
-// scope: a list of "service", "namespace/service" and "namespace/*". Of gRPC's own clients only the namespace counts.
+// scope: a list of "service", "namespace/service" and "namespace/*"; mtls: a bool. Of gRPC's own clients only the
+// namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::control::compile

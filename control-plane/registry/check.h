@@ -25,6 +25,7 @@ class ReferenceGrant;
 }  // namespace gateway::v1
 
 namespace weft::v1 {
+class PeerAuthentication;
 class TrafficPolicy;
 }  // namespace weft::v1
 
@@ -72,5 +73,6 @@ void check(const gateway::v1::TCPRoute& route, Check* check);
 void check(const gateway::v1::TLSRoute& route, Check* check);
 void check(const gateway::v1::ReferenceGrant& grant, Check* check);
 void check(const v1::TrafficPolicy& policy, Check* check);
+void check(const v1::PeerAuthentication& authentication, Check* check);
 
 }  // namespace weft::control::registry

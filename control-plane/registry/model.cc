@@ -53,12 +53,27 @@ ScopePointer Model::scope_for(const std::string& namespace_name, const std::stri
   return root == nullptr ? nullptr : root->whole;
 }
 
+MtlsMode Model::mtls_mode(const std::string& namespace_name, const std::string& service, uint16_t app_port) const {
+  if (const auto own = mtls.find({namespace_name}); own != nullptr) {
+    if (const auto found = own->of_service.find(service); found != own->of_service.end()) {
+      const auto port = found->second->ports.find(app_port);
+      if (port != found->second->ports.end()) return port->second;
+      if (found->second->mode.has_value()) return *found->second->mode;
+    }
+    if (own->whole != nullptr && own->whole->mode.has_value()) return *own->whole->mode;
+  }
+  const auto root = mtls.find({std::string(kRootNamespace)});
+  const bool has_root = root != nullptr && root->whole != nullptr && root->whole->mode.has_value();
+  return has_root ? *root->whole->mode : MtlsMode::kPermissive;
+}
+
 void ChangeSet::merge(const ChangeSet& later) {
   services.insert(later.services.begin(), later.services.end());
   endpoints.insert(later.endpoints.begin(), later.endpoints.end());
   routes.insert(later.routes.begin(), later.routes.end());
   policies.insert(later.policies.begin(), later.policies.end());
   scopes.insert(later.scopes.begin(), later.scopes.end());
+  mtls.insert(later.mtls.begin(), later.mtls.end());
 }
 
 }  // namespace weft::control::registry

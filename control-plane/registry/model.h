@@ -78,6 +78,9 @@ struct Service {
   bool publish_not_ready = false;
   // Who may see it.
   Export exported;
+  // As whom its workloads may be known: names of service accounts of its namespace, at least one. An external service
+  // has none.
+  std::vector<std::string> service_accounts;
 
   // Null if there is none.
   const ServicePort* port(uint16_t number) const;
@@ -100,6 +103,8 @@ struct Endpoint {
   std::string node_name;
   // The workload's own name, such as a pod's, where it is known.
   std::string workload;
+  // It takes mutual TLS of the mesh.
+  bool mtls = false;
 
   auto operator<=>(const Endpoint&) const = default;
 };
@@ -205,6 +210,24 @@ struct NamespaceName {
 };
 inline std::string_view part_text(const NamespaceName& name) { return name.text; }
 
+// Whether a port's callers must show who they are (weft.v1.PeerAuthentication).
+enum class MtlsMode : uint8_t { kPermissive, kStrict, kDisable };
+
+// What a PeerAuthentication says. What it leaves open is as the more general one has it.
+struct Mtls {
+  Origin origin;
+  std::optional<MtlsMode> mode;
+  // By the application's own port.
+  std::map<uint16_t, MtlsMode> ports;
+};
+
+// The PeerAuthentications of one namespace that hold.
+struct NamespaceMtls {
+  // Null if only some services have one.
+  std::shared_ptr<const Mtls> whole;
+  std::map<std::string, std::shared_ptr<const Mtls>> of_service;
+};
+
 class Model {
  public:
   // Of the newest change that it contains.
@@ -219,10 +242,14 @@ class Model {
   // The names of `services` by their namespace.
   SharedMap<NamespaceName, std::set<ServiceName>> by_namespace;
   SharedMap<NamespaceName, NamespaceScopes> scopes;
+  SharedMap<NamespaceName, NamespaceMtls> mtls;
 
   // The Scope that holds for workloads of a service (which may be empty: not known): the service's own, its namespace's
   // or the mesh's. Null if there is none.
   ScopePointer scope_for(const std::string& namespace_name, const std::string& service) const;
+
+  // What holds for workloads of a service at the port on which their application listens.
+  MtlsMode mtls_mode(const std::string& namespace_name, const std::string& service, uint16_t app_port) const;
 
   // The routes that clients of `client_namespace` follow when they call `port` of the service: consumer routes of their
   // namespace, or else the service's own. In order of precedence; empty means straight to the service.
@@ -240,9 +267,12 @@ struct ChangeSet {
   std::set<ServiceName> policies;
   // Namespaces whose Scopes changed.
   std::set<std::string> scopes;
+  // Namespaces whose PeerAuthentications changed.
+  std::set<std::string> mtls;
 
   bool empty() const {
-    return services.empty() && endpoints.empty() && routes.empty() && policies.empty() && scopes.empty();
+    return services.empty() && endpoints.empty() && routes.empty() && policies.empty() && scopes.empty() &&
+           mtls.empty();
   }
   // For a reader that skips models: what changed in either.
   void merge(const ChangeSet& later);

@@ -10,6 +10,7 @@
 #include "control-plane/registry/validate.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/external_service.pb.h"
+#include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -147,12 +148,14 @@ ChangeSet Registry::apply(source::Revision revision, const std::vector<source::C
   model->revision = revision;
   ChangeSet out;
   settle_hosts(&dirty);
+  settle_mtls(model.get(), dirty, &out);
   build_services(model.get(), dirty, &out);
   resolve_routes(model.get(), &dirty);
   attach_routes(model.get(), dirty, &out);
   apply_policies(model.get(), dirty, &out);
   judge_policies(dirty);
   settle_scopes(model.get(), dirty, &out);
+  judge_mtls(*model, dirty);
   model_ = std::move(model);
   return out;
 }
@@ -194,6 +197,7 @@ void Registry::service_changed(const Object& object, Dirty* dirty) {
   if (naming != routes_naming_.end()) dirty->routes.insert(naming->second.begin(), naming->second.end());
   dirty->policy_statuses.merge(policies_.of_object(object.key));
   dirty->scope_statuses.merge(scopes_.naming(name));
+  dirty->mtls_statuses.insert(name.namespace_name);
 }
 
 void Registry::policy_changed(const Object& policy, Dirty* dirty) {
@@ -219,6 +223,16 @@ void Registry::policy_changed(const Object& policy, Dirty* dirty) {
 void Registry::grant_changed(const std::string& namespace_name, Dirty* dirty) {
   for (const auto& [service, routes] : routes_naming_) {
     if (service.namespace_name == namespace_name) dirty->routes.insert(routes.begin(), routes.end());
+  }
+}
+
+// Whether its endpoints are called by mutual TLS may be another answer for every service that has workloads.
+void Registry::mtls_changed(const std::string& namespace_name, Dirty* dirty) {
+  dirty->mtls.insert(namespace_name);
+  dirty->mtls_statuses.insert(namespace_name);
+  const bool everywhere = namespace_name == kRootNamespace;
+  for (const auto& [service, workloads] : workloads_) {
+    if (everywhere || service.namespace_name == namespace_name) dirty->endpoints.insert(service);
   }
 }
 
@@ -251,6 +265,9 @@ void Registry::take_out(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kScope) {
     scopes_.remove(object);
     dirty->scopes.insert(object.key.namespace_name);
+  } else if (kind == Kind::kPeerAuthentication) {
+    peer_authentications_.remove(object);
+    mtls_changed(object.key.namespace_name, dirty);
   }
 }
 
@@ -283,6 +300,9 @@ void Registry::put_in(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kScope) {
     scopes_.add(object);
     dirty->scopes.insert(object.key.namespace_name);
+  } else if (kind == Kind::kPeerAuthentication) {
+    peer_authentications_.add(object);
+    mtls_changed(object.key.namespace_name, dirty);
   }
 }
 
@@ -340,8 +360,13 @@ void Registry::build_endpoints_of(const ServiceName& name, Model* model, ChangeS
       for (const Key& key : keys->second) slices.push_back(objects_.at(key));
     }
     const auto announced = workloads_.find(name);
-    endpoints = build_endpoints(*service, *find_service(name), slices,
-                                announced == workloads_.end() ? std::map<std::string, Workload>() : announced->second);
+    std::map<std::string, Workload> workloads;
+    if (announced != workloads_.end()) workloads = announced->second;
+    for (auto& [node, workload] : workloads) {
+      const MtlsMode mode = model->mtls_mode(name.namespace_name, name.name, workload.app_port);
+      workload.mtls = workload.mtls && mode != MtlsMode::kDisable;
+    }
+    endpoints = build_endpoints(*service, *find_service(name), slices, workloads);
     const auto before = model->endpoints.find(name);
     if (before != nullptr && same(*before, *endpoints)) return;
   }
@@ -463,6 +488,26 @@ void Registry::settle_scopes(Model* model, const Dirty& dirty, ChangeSet* change
   }
   for (const Key& key : to_judge) {
     if (const Object* scope = find(key)) set_status(key, scopes_.judge(*scope, model->services));
+  }
+}
+
+void Registry::settle_mtls(Model* model, const Dirty& dirty, ChangeSet* changes) {
+  for (const std::string& name : dirty.mtls) {
+    auto mtls = peer_authentications_.of(name);
+    if (mtls == nullptr) {
+      model->mtls.erase({name});
+    } else {
+      model->mtls.set({name}, std::move(mtls));
+    }
+    changes->mtls.insert(name);
+  }
+}
+
+void Registry::judge_mtls(const Model& model, const Dirty& dirty) {
+  for (const std::string& name : dirty.mtls_statuses) {
+    for (const Key& key : peer_authentications_.all_of(name)) {
+      if (const Object* object = find(key)) set_status(key, peer_authentications_.judge(*object, model.services));
+    }
   }
 }
 

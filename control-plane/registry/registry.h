@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control-plane/registry/model.h"
+#include "control-plane/registry/peer_authentications.h"
 #include "control-plane/registry/policies.h"
 #include "control-plane/registry/routes.h"
 #include "control-plane/registry/scopes.h"
@@ -51,12 +52,16 @@ class Registry {
     // Namespaces whose Scopes changed, and Scopes of which something new is to be said.
     std::set<std::string> scopes;
     std::set<source::Key> scope_statuses;
+    // Namespaces whose PeerAuthentications changed, or of which something new is to be said.
+    std::set<std::string> mtls;
+    std::set<std::string> mtls_statuses;
   };
 
   void take_out(const source::Object& object, Dirty* dirty);
   void put_in(const source::Object& object, Dirty* dirty);
   void service_changed(const source::Object& object, Dirty* dirty);
   void policy_changed(const source::Object& policy, Dirty* dirty);
+  void mtls_changed(const std::string& namespace_name, Dirty* dirty);
   void grant_changed(const std::string& namespace_name, Dirty* dirty);
 
   void settle_hosts(Dirty* dirty);
@@ -67,6 +72,8 @@ class Registry {
   void apply_policies(Model* model, const Dirty& dirty, ChangeSet* changes);
   void judge_policies(const Dirty& dirty);
   void settle_scopes(Model* model, const Dirty& dirty, ChangeSet* changes);
+  void settle_mtls(Model* model, const Dirty& dirty, ChangeSet* changes);
+  void judge_mtls(const Model& model, const Dirty& dirty);
   std::string missing_target(const PolicyTarget& target) const;
 
   void set_status(const source::Key& key, std::shared_ptr<google::protobuf::Message> status);
@@ -83,6 +90,7 @@ class Registry {
   PolicyTable policies_;
   Grants grants_;
   ScopeTable scopes_;
+  PeerAuthenticationTable peer_authentications_;
 
   std::map<ServiceName, std::set<source::Key>> slices_of_service_;
   // By service, and there by node.

@@ -117,15 +117,38 @@ void add_slice(const EndpointSlice& slice, const Service& service, Endpoints* ou
   }
 }
 
-void add_workload(const Workload& workload, const Service& service, Endpoints* out) {
+// Workloads that announced themselves, by the addresses that EndpointSlices may name as well: of the proxy, or of the
+// application behind it.
+class Announced {
+ public:
+  Announced(const Service& service, const std::map<std::string, Workload>& workloads) {
+    for (const auto& [node, workload] : workloads) {
+      if (!workload.listening || service.ports_of_app(workload.app_port).empty()) continue;
+      by_place_[{workload.address, workload.port}] = &workload;
+      by_place_[{workload.address, workload.app_port}] = &workload;
+    }
+  }
+  // Null if there is none.
+  const Workload* find(const Endpoint& endpoint) const {
+    const auto found = by_place_.find({endpoint.address, endpoint.port});
+    return found == by_place_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::map<std::pair<std::string_view, uint16_t>, const Workload*> by_place_;
+};
+
+// `platform`: what an EndpointSlice says of where it runs.
+void add_workload(const Workload& workload, const Endpoint& platform, const Service& service, Endpoints* out) {
   // Until its proxy listens it is no endpoint at all.
   if (!workload.listening) return;
-  Endpoint endpoint;
+  Endpoint endpoint = platform;
   endpoint.address = workload.address;
   endpoint.port = workload.port;
   endpoint.ready = workload.ready();
   endpoint.draining = workload.draining;
   endpoint.workload = workload.name.node;
+  endpoint.mtls = workload.mtls;
   for (const uint16_t number : service.ports_of_app(workload.app_port)) {
     for (Endpoints::Port& port : out->ports) {
       if (port.service_port == number) port.endpoints.push_back(endpoint);
@@ -165,6 +188,14 @@ void sort_once(std::vector<Endpoint>* endpoints) {
 }
 
 // A valid object's.
+std::vector<std::string> accounts_of(const Object& object) {
+  const auto& annotations = source::metadata_of(*object.content).annotations();
+  const auto found = annotations.find(kServiceAccountsAnnotation);
+  if (found == annotations.end()) return {object.key.name};
+  return parse_accounts(found->second).value_or(std::vector<std::string>{object.key.name});
+}
+
+// A valid object's.
 Export export_of(const Object& object) {
   const auto& annotations = source::metadata_of(*object.content).annotations();
   const auto found = annotations.find(kExportToAnnotation);
@@ -196,6 +227,7 @@ std::shared_ptr<const Service> build_service(const Object& object) {
   for (const auto& [name, value] : source::metadata_of(*object.content).labels()) out->labels.emplace_back(name, value);
   std::sort(out->labels.begin(), out->labels.end());
   out->exported = export_of(object);
+  if (!out->name.external) out->service_accounts = accounts_of(object);
   if (out->name.external) {
     fill(source::content_as<v1::ExternalService>(object).spec(), out.get());
   } else {
@@ -221,7 +253,17 @@ std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const O
     }
   } else {
     for (const Object& slice : slices) add_slice(source::content_as<EndpointSlice>(slice), service, out.get());
-    for (const auto& [node, workload] : workloads) add_workload(workload, service, out.get());
+    // Of a workload that announced itself its own word counts: by which port it is called, and whether it is well.
+    const Announced announced(service, workloads);
+    std::map<const Workload*, Endpoint> platform;
+    for (Endpoints::Port& port : out->ports) {
+      std::erase_if(port.endpoints, [&](const Endpoint& each) {
+        const Workload* workload = announced.find(each);
+        if (workload != nullptr) platform[workload] = each;
+        return workload != nullptr;
+      });
+    }
+    for (const auto& [node, workload] : workloads) add_workload(workload, platform[&workload], service, out.get());
   }
   for (Endpoints::Port& port : out->ports) sort_once(&port.endpoints);
   return out;

@@ -18,6 +18,7 @@
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/external_service.pb.h"
+#include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -77,6 +78,14 @@ void check_export(const kubernetes::meta::v1::ObjectMeta& metadata, Check* check
                 "names of namespaces between commas, \".\" for its own, \"*\" for all, \"~\" for none", found->second);
 }
 
+void check_accounts(const kubernetes::meta::v1::ObjectMeta& metadata, Check* check) {
+  const auto found = metadata.annotations().find(kServiceAccountsAnnotation);
+  if (found == metadata.annotations().end()) return;
+  check->expect(parse_accounts(found->second).has_value(),
+                text::key_path("metadata.annotations", kServiceAccountsAnnotation),
+                "names of service accounts between commas", found->second);
+}
+
 // Names and numbers of a service's ports; `protocol` tells ports of one number apart.
 class PortNames {
  public:
@@ -102,6 +111,7 @@ class PortNames {
 
 void check_service(const kubernetes::core::v1::Service& service, Check* check) {
   check_export(service.metadata(), check);
+  check_accounts(service.metadata(), check);
   const auto& spec = service.spec();
   check->one_of(spec.type(), "spec.type", {"", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"});
   check->one_of(spec.session_affinity(), "spec.sessionAffinity", {"", "None"});
@@ -269,6 +279,9 @@ std::vector<Mistake> validate(Kind kind, const google::protobuf::Message& conten
       break;
     case Kind::kScope:
       check_scope(static_cast<const v1::Scope&>(content), &found);
+      break;
+    case Kind::kPeerAuthentication:
+      check(static_cast<const v1::PeerAuthentication&>(content), &found);
       break;
   }
   return found.take();

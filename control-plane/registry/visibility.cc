@@ -17,6 +17,19 @@ bool Export::allows(std::string_view namespace_name) const {
   return to_all || std::binary_search(namespaces.begin(), namespaces.end(), namespace_name);
 }
 
+std::optional<std::vector<std::string>> parse_accounts(std::string_view text) {
+  std::vector<std::string> accounts;
+  for (const absl::string_view part : absl::StrSplit(absl::string_view(text.data(), text.size()), ',')) {
+    const absl::string_view stripped = absl::StripAsciiWhitespace(part);
+    const std::string_view name(stripped.data(), stripped.size());
+    if (!is_dns_name(name)) return std::nullopt;
+    accounts.emplace_back(name);
+  }
+  std::sort(accounts.begin(), accounts.end());
+  accounts.erase(std::unique(accounts.begin(), accounts.end()), accounts.end());
+  return accounts;
+}
+
 std::optional<Export> parse_export(std::string_view text, std::string_view own_namespace) {
   Export exported;
   if (text.empty()) return exported;

@@ -27,6 +27,10 @@ struct ServiceName {
 std::string to_string(const ServiceName& name);
 
 inline constexpr char kExportToAnnotation[] = "weft.mesh/export-to";
+// Of a Service: the service accounts by which its workloads are known, with commas between; its own name if unset.
+inline constexpr char kServiceAccountsAnnotation[] = "weft.mesh/service-accounts";
+// Nothing if it is no list of names.
+std::optional<std::vector<std::string>> parse_accounts(std::string_view text);
 
 // The namespaces that may see a service.
 struct Export {

@@ -26,6 +26,8 @@ struct Workload {
   uint16_t port = 0;
   // The application's own, by which the ports of its service are found.
   uint16_t app_port = 0;
+  // Its proxy has a certificate of the mesh, and takes calls by mutual TLS.
+  bool mtls = false;
   // Its proxy has taken the listener for others' calls.
   bool listening = false;
   bool healthy = true;

@@ -26,15 +26,17 @@ void Workloads::restore(const std::vector<Workload>& workloads, int64_t now_ms) 
   }
 }
 
-void Workloads::connected(const WorkloadName& name, const std::string& address, uint16_t port, uint16_t app_port,
-                          bool is_checked) {
-  Workload fresh{.name = name, .address = address, .port = port, .app_port = app_port};
+void Workloads::connected(const Workload& said, bool is_checked) {
+  const WorkloadName& name = said.name;
+  Workload fresh{
+      .name = name, .address = said.address, .port = said.port, .app_port = said.app_port, .mtls = said.mtls};
   fresh.healthy = !is_checked;
   if (is_checked) fresh.reason = kNotChecked;
   Workload& workload = workloads_.try_emplace(name, fresh).first->second;
   // Another process, which has yet to show that it serves.
-  const bool is_another = workload.draining || workload.address != address || workload.port != port ||
-                          workload.app_port != app_port || (!is_checked && !workload.healthy);
+  const bool is_another = workload.draining || workload.address != said.address || workload.port != said.port ||
+                          workload.app_port != said.app_port || workload.mtls != said.mtls ||
+                          (!is_checked && !workload.healthy);
   if (is_another) workload = fresh;
   workload.away = false;
   ++streams_[name];

@@ -26,9 +26,9 @@ class Workloads {
   // Those of an earlier run, all away as of now. Before anything else.
   void restore(const std::vector<Workload>& workloads, int64_t now_ms);
 
-  // Each stream of the proxy's, and its end. `is_checked`: its application is not healthy before the proxy says so.
-  void connected(const WorkloadName& name, const std::string& address, uint16_t port, uint16_t app_port,
-                 bool is_checked);
+  // Each stream of the proxy's, and its end. Of `workload` what its node says of itself counts. `is_checked`: its
+  // application is not healthy before the proxy says so.
+  void connected(const Workload& workload, bool is_checked);
   void disconnected(const WorkloadName& name, int64_t now_ms);
   // The proxy holds its listener for others' calls.
   void set_listening(const WorkloadName& name);

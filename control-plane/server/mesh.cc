@@ -26,18 +26,24 @@ void tell_misfit(const absl::Status& status) {
 }  // namespace
 
 Mesh::Mesh(registry::ModelPointer model, Limits limits)
-    : applied_(model), newest_(std::move(model)), debounce_(limits.all), endpoint_debounce_(limits.endpoints) {}
+    : trust_domain_(std::move(limits.trust_domain)),
+      applied_(model),
+      newest_(std::move(model)),
+      debounce_(limits.all),
+      endpoint_debounce_(limits.endpoints) {}
 
 void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed, int64_t now_ms) {
   // What workloads change is of no revision of its own.
   const bool is_commit = model->revision != newest_->revision;
   newest_ = std::move(model);
   Commit commit{.revision = newest_->revision};
-  if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty()) {
+  if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty() ||
+      !changed.mtls.empty()) {
     pending_.services.insert(changed.services.begin(), changed.services.end());
     pending_.routes.insert(changed.routes.begin(), changed.routes.end());
     pending_.policies.insert(changed.policies.begin(), changed.policies.end());
     pending_.scopes.insert(changed.scopes.begin(), changed.scopes.end());
+    pending_.mtls.insert(changed.mtls.begin(), changed.mtls.end());
     debounce_.note(now_ms);
     commit.has_rest = true;
     // Endpoints that wait go along with their service.
@@ -101,6 +107,7 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
   apply(*after, changed);
   applied_ = std::move(after);
   if (!changed.scopes.empty()) apply_scopes(changed.scopes);
+  if (!changed.mtls.empty()) apply_mtls(changed.mtls);
   return take_commits(all);
 }
 
@@ -201,11 +208,25 @@ void Mesh::apply_scopes(const std::set<std::string>& changed) {
   }
 }
 
+// What these nodes ask of their callers, or all nodes if the root's changed.
+void Mesh::apply_mtls(const std::set<std::string>& changed) {
+  const bool everywhere = changed.contains(std::string(registry::kRootNamespace));
+  for (auto& [view, node] : nodes_) {
+    if (!node->inbound.has_value()) continue;
+    if (!everywhere && !changed.contains(node->service.namespace_name)) continue;
+    apply_inbound(*applied_, *node);
+    changed_.insert(view);
+  }
+}
+
 void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   if (!node.inbound.has_value()) return;
   const registry::AppProtocol protocol = compile::inbound_protocol(model, node.service, node.inbound->app_port);
+  const registry::MtlsMode mode =
+      model.mtls_mode(node.service.namespace_name, node.service.name, node.inbound->app_port);
   compile::Compiled compiled;
-  for (snapshot::ResourcePointer& resource : compile::compile_inbound(*node.inbound, protocol)) {
+  for (snapshot::ResourcePointer& resource :
+       compile::compile_inbound(*node.inbound, protocol, {.mode = mode, .trust_domain = trust_domain_})) {
     snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
     snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }
@@ -274,6 +295,7 @@ absl::StatusOr<const snapshot::View*> Mesh::acquire(const envoy::config::core::v
   if (audience.is_grpc_client) return &acquire_audience(audience)->second.view;
   const registry::ScopePointer scope = applied_->scope_for(audience.namespace_name, claims->service);
   audience.scope = compile::scope_of(scope.get(), claims->scope);
+  if (claims->mtls) audience.trust_domain = trust_domain_;
   const auto shared = acquire_audience(audience);
   auto node = std::make_unique<Node>(Node{.audience = shared,
                                           .service = {audience.namespace_name, claims->service},

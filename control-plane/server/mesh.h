@@ -29,6 +29,8 @@ class Mesh : public xds::Views {
   struct Limits {
     xds::Debounce::Limits all;
     xds::Debounce::Limits endpoints{.quiet_ms = 10, .at_most_ms = 100};
+    // Of the SPIFFE IDs in the mesh.
+    std::string trust_domain = "cluster.local";
   };
 
   Mesh(registry::ModelPointer model, Limits limits);
@@ -90,6 +92,7 @@ class Mesh : public xds::Views {
   void apply(const registry::Model& after, const registry::ChangeSet& changed, Audiences::iterator audience);
   void compile_anew(const registry::Model& model, Audiences::iterator audience);
   void apply_scopes(const std::set<std::string>& changed);
+  void apply_mtls(const std::set<std::string>& changed);
   void apply_inbound(const registry::Model& model, Node& node);
   void note_changed(const Audience& audience);
   Audiences::iterator acquire_audience(const compile::Audience& audience);
@@ -110,6 +113,7 @@ class Mesh : public xds::Views {
   absl::flat_hash_map<const snapshot::View*, Audiences::iterator> audience_of_view_;
   absl::flat_hash_map<const snapshot::View*, std::unique_ptr<Node>> nodes_;
   std::map<registry::ServiceName, std::set<Node*>> nodes_of_service_;
+  const std::string trust_domain_;
   // What the views are of, and the newest.
   registry::ModelPointer applied_;
   registry::ModelPointer newest_;

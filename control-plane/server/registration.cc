@@ -21,7 +21,12 @@ absl::StatusOr<const snapshot::View*> Registration::acquire(const envoy::config:
   if (!view.ok() || !name.has_value()) return view;
   const compile::Inbound& inbound = *claims->inbound;
   const bool is_checked = inbound.health.kind != compile::HealthProbe::Kind::kNone;
-  workloads_.connected(*name, inbound.address, inbound.port, inbound.app_port, is_checked);
+  workloads_.connected({.name = *name,
+                        .address = inbound.address,
+                        .port = inbound.port,
+                        .app_port = inbound.app_port,
+                        .mtls = inbound.mtls},
+                       is_checked);
   names_.emplace(*view, *std::move(name));
   return view;
 }

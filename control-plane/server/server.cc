@@ -189,7 +189,10 @@ int run(const Options& options) {
   }
   const std::optional<ca::Digest> fingerprint =
       security.has_value() ? std::optional(security->certificate.fingerprint) : std::nullopt;
-  XdsServer xds(base::system_clock(), options.limits, options.workload_grace_ms, **workload_store, std::move(security));
+  Mesh::Limits limits = options.limits;
+  limits.trust_domain = options.trust_domain;
+  XdsServer xds(base::system_clock(), std::move(limits), options.workload_grace_ms, **workload_store,
+                std::move(security));
   // Before the first model goes out, so that it has those that were known.
   const auto known = xds.restore_workloads();
   if (!known.ok()) return fail(known.status());

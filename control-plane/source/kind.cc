@@ -13,6 +13,7 @@
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "weft/v1/external_service.pb.h"
+#include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -56,6 +57,8 @@ std::span<const KindInfo> all_kinds() {
       KindInfo{Kind::kTrafficPolicy, "TrafficPolicy", "weft.mesh", kV1, "trafficpolicies", "tp", true,
                &v1::TrafficPolicy::default_instance()},
       KindInfo{Kind::kScope, "Scope", "weft.mesh", kV1, "scopes", "", true, &v1::Scope::default_instance()},
+      KindInfo{Kind::kPeerAuthentication, "PeerAuthentication", "weft.mesh", kV1, "peerauthentications", "pa", true,
+               &v1::PeerAuthentication::default_instance()},
   };
   return kKinds;
 }

@@ -25,6 +25,7 @@ enum class Kind : uint8_t {
   kReferenceGrant,
   kTrafficPolicy,
   kScope,
+  kPeerAuthentication,
 };
 
 struct KindInfo {

@@ -9,7 +9,7 @@ std::string completion_script(const std::string& shell) {
 _weftctl() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local kinds="namespaces services endpointslices externalservices httproutes grpcroutes tcproutes tlsroutes
-    referencegrants trafficpolicies scopes"
+    referencegrants trafficpolicies scopes peerauthentications"
   case $before in
     -f|--filename) COMPREPLY=($(compgen -f -- "$word")); return ;;
     -o|--output) COMPREPLY=($(compgen -W "yaml json" -- "$word")); return ;;

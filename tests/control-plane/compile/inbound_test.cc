@@ -43,7 +43,7 @@ TEST_CASE("the port of the service behind which an application stands decides wh
 }
 
 TEST_CASE("what is not HTTP passes as bytes, and needs no route") {
-  const auto resources = compile_inbound(kInboundOfCart, AppProtocol::kTcp);
+  const auto resources = compile_inbound(kInboundOfCart, AppProtocol::kTcp, {});
   CHECK(resources.size() == 2);
   const auto listener = content<Listener>(resources, Type::kListener);
   CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.tcp_proxy");
@@ -51,7 +51,7 @@ TEST_CASE("what is not HTTP passes as bytes, and needs no route") {
 }
 
 TEST_CASE("without a word on the protocol the first bytes decide, and a server that speaks first may") {
-  const auto listener = content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect), Type::kListener);
+  const auto listener = content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}), Type::kListener);
   CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.http_connection_manager");
   CHECK(listener.default_filter_chain().filters(0).name() == "envoy.filters.network.tcp_proxy");
   CHECK(listener.continue_on_listener_filters_timeout());
@@ -59,9 +59,9 @@ TEST_CASE("without a word on the protocol the first bytes decide, and a server t
 
 TEST_CASE("the application is checked as its node asks, whether it is called or not") {
   Inbound inbound = kInboundOfCart;
-  CHECK(content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp), Type::kCluster).health_checks().empty());
+  CHECK(content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp, {}), Type::kCluster).health_checks().empty());
   inbound.health = {HealthProbe::Kind::kHttp, "/healthz", 250};
-  const auto cluster = content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp2), Type::kCluster);
+  const auto cluster = content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp2, {}), Type::kCluster);
   REQUIRE(cluster.health_checks_size() == 1);
   const auto& check = cluster.health_checks(0);
   CHECK(check.http_health_check().path() == "/healthz");

@@ -36,6 +36,7 @@ class Fed {
   ChangeSet erase(const source::Key& key) {
     return registry_.apply(++revision_, {{key, revision_, nullptr}}, now_ms());
   }
+  ChangeSet announce(const Workload& workload) { return registry_.apply_workloads({{workload.name, workload}}); }
 
   const Model& model() const { return *registry_.model(); }
   const Registry& registry() const { return registry_; }

@@ -154,5 +154,21 @@ TEST_CASE("a TLSRoute's mistakes are told") {
   CHECK_TOLD(text, "spec.rules[1]: expected one rule");
 }
 
+TEST_CASE("a PeerAuthentication's mistakes are told") {
+  const std::string text = mistakes(R"({apiVersion: weft.mesh/v1, kind: PeerAuthentication, metadata: {name: a}, spec: {
+    mtls: {mode: MAYBE}, portLevelMtls: {80: {mode: STRICT}, 70000: {mode: strict}}}})");
+  CHECK_TOLD(text, "spec.mtls.mode: expected");
+  CHECK_TOLD(text, "spec.portLevelMtls: expected none without spec.services");
+  CHECK_TOLD(text, "spec.portLevelMtls[\"70000\"]");
+  CHECK_TOLD(
+      mistakes(R"({apiVersion: weft.mesh/v1, kind: PeerAuthentication, metadata: {name: a, namespace: weft-system},
+    spec: {services: [cart, cart]}})"),
+      "spec.services[1]: the service stands a second time");
+  CHECK_TOLD(
+      mistakes(R"({apiVersion: v1, kind: Service, metadata: {name: a, annotations: {weft.mesh/service-accounts: "A b"}},
+    spec: {ports: [{port: 80}]}})"),
+      "expected names of service accounts between commas");
+}
+
 }  // namespace
 }  // namespace weft::control::registry

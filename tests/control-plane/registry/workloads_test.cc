@@ -9,9 +9,13 @@ constexpr int64_t kGraceMs = 10'000;
 const WorkloadName kOne{.namespace_name = "shop", .service = "cart", .node = "one"};
 const WorkloadName kTwo{.namespace_name = "shop", .service = "cart", .node = "two"};
 
+Workload said(const WorkloadName& name, const std::string& address) {
+  return {.name = name, .address = address, .port = 15006, .app_port = 8080};
+}
+
 struct Fixture {
   void connect(const WorkloadName& name, bool is_checked = false) {
-    workloads.connected(name, "10.0.0.1", 15006, 8080, is_checked);
+    workloads.connected(said(name, "10.0.0.1"), is_checked);
   }
   void serve(const WorkloadName& name) {
     connect(name);
@@ -84,7 +88,7 @@ TEST_CASE("who comes back from elsewhere has yet to show that it listens") {
   Fixture f;
   f.serve(kOne);
   f.workloads.disconnected(kOne, 0);
-  f.workloads.connected(kOne, "10.0.0.2", 15006, 8080, false);
+  f.workloads.connected(said(kOne, "10.0.0.2"), false);
   CHECK_FALSE(f.at(kOne).ready());
   CHECK(f.at(kOne).address == "10.0.0.2");
 }
@@ -151,7 +155,7 @@ TEST_CASE("those of an earlier run have the time of grace to come back") {
 
 TEST_CASE("without a time of grace one goes with its stream") {
   Workloads workloads(0);
-  workloads.connected(kOne, "10.0.0.1", 15006, 8080, false);
+  workloads.connected(said(kOne, "10.0.0.1"), false);
   workloads.set_listening(kOne);
   workloads.disconnected(kOne, 0);
   CHECK(workloads.all().empty());

@@ -128,7 +128,7 @@ class Mesh(unittest.TestCase):
             # All find it again, and take what is new.
             self.control.apply(split("prices", prices_v1=0, prices_v2=1))
             self.assertTrue(eventually(lambda: {self.web.ask() for _ in range(20)} == {(200, "web > orders > prices-v2")}), self.describe)
-        self.assertEqual([], load.failures)
+        self.assertEqual([], load.failures, load.failures and self.describe())
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ struct Audience {
   // gRPC's own xDS client: a listener for each name that it may ask for, and only what it understands. Otherwise a
   // proxy.
   bool is_grpc_client = false;
+  // weft-proxy, which knows our own filters.
+  bool is_weft = false;
   // Where a proxy listens, on loopback, for its application's HTTP; 0 for none.
   uint16_t outbound_port = 0;
   // Where it listens, on loopback, for connections that are not HTTP, and to which service those go.

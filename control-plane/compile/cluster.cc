@@ -4,6 +4,7 @@
 #include <string>
 
 #include "control-plane/compile/duration.h"
+#include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/mtls.h"
 #include "control-plane/compile/names.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
@@ -135,6 +136,7 @@ void set_endpoints(const registry::Service& service, const std::vector<registry:
     uint32_t locality_weight = 0;
     for (const registry::Endpoint* member : members) {
       auto* endpoint = locality->add_lb_endpoints();
+      name_endpoint(service, *member, *endpoint);
       auto* address = endpoint->mutable_endpoint()->mutable_address()->mutable_socket_address();
       address->set_address(member->address);
       address->set_port_value(member->port);
@@ -164,6 +166,7 @@ snapshot::ResourcePointer compile_cluster(const registry::Service& service, cons
                                           const registry::EffectivePolicy* policy, const Audience& audience) {
   const std::string name = port_name(service.name, port.port);
   Cluster cluster;
+  name_cluster(service, cluster);
   std::vector<snapshot::Reference> references;
   if (is_resolved_by_caller(service)) {
     cluster.set_name(name);

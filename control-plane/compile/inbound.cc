@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
@@ -84,6 +85,7 @@ ResourcePointer compile_cluster(const Inbound& inbound, AppProtocol protocol) {
   Cluster cluster;
   cluster.set_name(name);
   cluster.set_type(Cluster::STATIC);
+  name_own_cluster(inbound.service, cluster);
   cluster.mutable_connect_timeout()->set_seconds(kConnectTimeoutS);
   cluster.mutable_load_assignment()->set_cluster_name(name);
   auto* address = cluster.mutable_load_assignment()
@@ -176,6 +178,7 @@ ResourcePointer compile_listener(const Inbound& inbound, AppProtocol protocol, c
     add_tcp(listener.add_filter_chains());
   }
   if (inbound.mtls || mtls.mode == registry::MtlsMode::kStrict) ask_for_mtls(mtls, protocol, listener);
+  if (inbound.is_weft) measure_hops(v1::HopMetrics::DESTINATION, listener);
   if (is_http(protocol)) references.push_back({Type::kRoute, name});
   if (is_detected || !is_http(protocol)) references.push_back({Type::kCluster, name});
   return snapshot::make_resource(Type::kListener, name, listener, std::move(references));

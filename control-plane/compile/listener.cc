@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/reach.h"
 #include "control-plane/compile/route.h"
@@ -181,6 +182,7 @@ std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& mo
   std::vector<snapshot::Reference> references = {{Type::kRoute, name}};
   std::set<std::string> of_tls;
   add_tls_chains(model, audience, listener, of_tls);
+  if (audience.is_weft) measure_hops(v1::HopMetrics::SOURCE, listener);
   for (const std::string& cluster : of_tls) references.push_back({Type::kCluster, cluster});
   return {std::move(route), snapshot::make_resource(Type::kListener, name, listener, std::move(references))};
 }

@@ -19,6 +19,7 @@ using google::protobuf::Value;
 constexpr char kDefaultNamespace[] = "default";
 // As gRPC's clients call themselves: "gRPC Go", "gRPC C-core" …
 constexpr char kGrpcAgent[] = "gRPC";
+constexpr char kWeftAgent[] = "weft-proxy";
 constexpr char kLoopback[] = "127.0.0.1";
 constexpr size_t kMaxIdBytes = 256;
 constexpr size_t kMaxZoneBytes = 63;
@@ -80,13 +81,16 @@ class Reader {
     return text;
   }
 
-  // Empty if there is none. Kubernetes' service accounts may have dots.
-  std::string account(const char* field) {
+  // Empty if there is none. Kubernetes' service accounts and workloads may have dots.
+  std::string dotted_name(const char* field, std::string_view of_what) {
     const Value* value = find(field);
     if (value == nullptr) return "";
     const std::string& text = value->string_value();
     const bool is_name = value->has_string_value() && (text.empty() || registry::is_dns_name(text));
-    if (!is_name) fail(field, *value, "the name of a service account: lower-case letters, digits, '-' and '.'");
+    if (!is_name) {
+      fail(field, *value,
+           absl::StrCat("the name of a ", std::string(of_what), ": lower-case letters, digits, '-' and '.'"));
+    }
     return text;
   }
 
@@ -218,6 +222,8 @@ HealthProbe read_health(Reader& node) {
 
 std::optional<Inbound> read_inbound(Reader& node, const Audience& audience, const std::string& service) {
   Inbound inbound;
+  inbound.service = {.namespace_name = audience.namespace_name, .name = service};
+  inbound.is_weft = audience.is_weft;
   inbound.address = node.address("inbound_address");
   inbound.port = node.port("inbound_port", 1);
   inbound.app_port = node.port("app_port", 1);
@@ -281,6 +287,7 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
   NodeClaims claims;
   claims.id = node.id();
   claims.audience.is_grpc_client = node.user_agent_name().starts_with(kGrpcAgent);
+  claims.audience.is_weft = node.user_agent_name() == kWeftAgent;
   claims.audience.zone = node.locality().zone();
   if (claims.audience.zone.size() > kMaxZoneBytes || !is_printable(claims.audience.zone)) {
     return absl::InvalidArgumentError(absl::StrCat("node.locality.zone: ", shown(claims.audience.zone),
@@ -290,8 +297,10 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
   claims.audience.namespace_name = reader.name("namespace");
   if (claims.audience.namespace_name.empty()) claims.audience.namespace_name = kDefaultNamespace;
   claims.service = reader.name("service");
-  claims.service_account = reader.account("service_account");
+  claims.service_account = reader.dotted_name("service_account", "service account");
   if (claims.service_account.empty()) claims.service_account = claims.service;
+  claims.workload = reader.dotted_name("workload", "workload");
+  if (claims.workload.empty()) claims.workload = claims.service;
   if (!claims.audience.is_grpc_client) {
     claims.audience.outbound_port = reader.port("outbound_port", 0);
     claims.audience.outbound_tcp = read_outbound_tcp(reader);

@@ -37,6 +37,10 @@ struct Inbound {
   HealthProbe health;
   // It has a certificate of the mesh (NodeClaims::mtls).
   bool mtls = false;
+  // The workload's own.
+  registry::ServiceName service;
+  // As in Audience.
+  bool is_weft = false;
 
   bool operator==(const Inbound&) const = default;
 };
@@ -48,6 +52,8 @@ struct NodeClaims {
   std::string service;
   // As whom the workload runs: what it says, or else its service's name; empty if it says neither.
   std::string service_account;
+  // What it is an instance of, as a Deployment's name; its service if it says nothing.
+  std::string workload;
   // Only with a service.
   std::optional<Inbound> inbound;
   // It has the secrets "default", its own certificate, and "ROOTCA", or gets them, and speaks the mesh's mutual TLS.

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/duration.h"
+#include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/policy.h"
 #include "control-plane/compile/reach.h"
@@ -203,6 +204,7 @@ std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const registry::Mod
     address->set_port_value(port_number);
     std::set<std::string> clusters;
     add_port_chains(port_of(model, *service, target.port, audience), listener, clusters);
+    if (audience.is_weft) measure_hops(v1::HopMetrics::SOURCE, listener);
     std::vector<snapshot::Reference> references;
     for (const std::string& cluster : clusters) references.push_back({snapshot::Type::kCluster, cluster});
     resources.push_back(

@@ -20,6 +20,7 @@
 
 #include "control-plane/registry/shared_map.h"
 #include "control-plane/registry/visibility.h"
+#include "control-plane/registry/workload.h"
 #include "control-plane/source/object.h"
 
 namespace gateway::v1 {
@@ -105,6 +106,8 @@ struct Endpoint {
   std::string workload;
   // It takes mutual TLS of the mesh.
   bool mtls = false;
+  // Of a workload that announced itself.
+  WorkloadLabels labels;
 
   auto operator<=>(const Endpoint&) const = default;
 };

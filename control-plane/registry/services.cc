@@ -149,6 +149,7 @@ void add_workload(const Workload& workload, const Endpoint& platform, const Serv
   endpoint.draining = workload.draining;
   endpoint.workload = workload.name.node;
   endpoint.mtls = workload.mtls;
+  endpoint.labels = workload.labels;
   for (const uint16_t number : service.ports_of_app(workload.app_port)) {
     for (Endpoints::Port& port : out->ports) {
       if (port.service_port == number) port.endpoints.push_back(endpoint);

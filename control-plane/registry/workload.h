@@ -19,8 +19,18 @@ struct WorkloadName {
   auto operator<=>(const WorkloadName&) const = default;
 };
 
+// What a workload is called where many are instances of one; for metrics.
+struct WorkloadLabels {
+  // As a Deployment's name.
+  std::string workload;
+  std::string service_account;
+
+  auto operator<=>(const WorkloadLabels&) const = default;
+};
+
 struct Workload {
   WorkloadName name;
+  WorkloadLabels labels;
   // Where its proxy takes others' calls: an IP address without brackets.
   std::string address;
   uint16_t port = 0;

@@ -28,8 +28,12 @@ void Workloads::restore(const std::vector<Workload>& workloads, int64_t now_ms) 
 
 void Workloads::connected(const Workload& said, bool is_checked) {
   const WorkloadName& name = said.name;
-  Workload fresh{
-      .name = name, .address = said.address, .port = said.port, .app_port = said.app_port, .mtls = said.mtls};
+  Workload fresh{.name = name,
+                 .labels = said.labels,
+                 .address = said.address,
+                 .port = said.port,
+                 .app_port = said.app_port,
+                 .mtls = said.mtls};
   fresh.healthy = !is_checked;
   if (is_checked) fresh.reason = kNotChecked;
   Workload& workload = workloads_.try_emplace(name, fresh).first->second;
@@ -38,6 +42,7 @@ void Workloads::connected(const Workload& said, bool is_checked) {
                           workload.app_port != said.app_port || workload.mtls != said.mtls ||
                           (!is_checked && !workload.healthy);
   if (is_another) workload = fresh;
+  workload.labels = said.labels;
   workload.away = false;
   ++streams_[name];
   if (const auto ends = grace_ends_ms_.find(name); ends != grace_ends_ms_.end()) {

@@ -22,6 +22,7 @@ absl::StatusOr<const snapshot::View*> Registration::acquire(const envoy::config:
   const compile::Inbound& inbound = *claims->inbound;
   const bool is_checked = inbound.health.kind != compile::HealthProbe::Kind::kNone;
   workloads_.connected({.name = *name,
+                        .labels = {claims->workload, claims->service_account},
                         .address = inbound.address,
                         .port = inbound.port,
                         .app_port = inbound.app_port,

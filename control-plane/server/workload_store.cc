@@ -17,6 +17,9 @@ CREATE TABLE IF NOT EXISTS workloads(
   namespace TEXT NOT NULL, service TEXT NOT NULL, node TEXT NOT NULL, address TEXT NOT NULL, port INTEGER NOT NULL,
   app_port INTEGER NOT NULL, listening INTEGER NOT NULL, healthy INTEGER NOT NULL, reason TEXT NOT NULL,
   draining INTEGER NOT NULL, mtls INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(namespace, service, node)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labels(
+  namespace TEXT NOT NULL, service TEXT NOT NULL, node TEXT NOT NULL, workload TEXT NOT NULL,
+  service_account TEXT NOT NULL, PRIMARY KEY(namespace, service, node)) WITHOUT ROWID;
 )";
 
 // A table of before has no such column.
@@ -41,8 +44,9 @@ absl::StatusOr<std::unique_ptr<WorkloadStore>> WorkloadStore::open(const std::st
 
 absl::StatusOr<std::vector<Workload>> WorkloadStore::load() {
   absl::StatusOr<Statement> rows = database_->prepare(
-      "SELECT namespace, service, node, address, port, app_port, listening, healthy, reason, draining, mtls "
-      "FROM workloads");
+      "SELECT namespace, service, node, address, port, app_port, listening, healthy, reason, draining, mtls, "
+      "IFNULL(labels.workload, ''), IFNULL(labels.service_account, '') FROM workloads LEFT JOIN labels "
+      "USING(namespace, service, node)");
   if (!rows.ok()) return rows.status();
   std::vector<Workload> workloads;
   for (;;) {
@@ -59,6 +63,7 @@ absl::StatusOr<std::vector<Workload>> WorkloadStore::load() {
     workload.reason = rows->text(8);
     workload.draining = rows->integer(9) != 0;
     workload.mtls = rows->integer(10) != 0;
+    workload.labels = {std::string(rows->text(11)), std::string(rows->text(12))};
     workloads.push_back(std::move(workload));
   }
 }
@@ -70,7 +75,19 @@ absl::Status WorkloadStore::write(const std::vector<WorkloadChange>& changes) {
   absl::StatusOr<Statement> erase =
       database_->prepare("DELETE FROM workloads WHERE namespace = ? AND service = ? AND node = ?");
   if (!erase.ok()) return erase.status();
+  absl::StatusOr<Statement> put_labels =
+      database_->prepare("INSERT OR REPLACE INTO labels VALUES(?, ?, ?, ?, ?)");
+  if (!put_labels.ok()) return put_labels.status();
+  absl::StatusOr<Statement> erase_labels =
+      database_->prepare("DELETE FROM labels WHERE namespace = ? AND service = ? AND node = ?");
+  if (!erase_labels.ok()) return erase_labels.status();
   for (const WorkloadChange& change : changes) {
+    Statement& labels = change.workload.has_value() ? *put_labels : *erase_labels;
+    labels.bind(1, change.name.namespace_name).bind(2, change.name.service).bind(3, change.name.node);
+    if (change.workload.has_value()) {
+      labels.bind(4, change.workload->labels.workload).bind(5, change.workload->labels.service_account);
+    }
+    if (absl::Status status = labels.run(); !status.ok()) return status;
     Statement& statement = change.workload.has_value() ? *put : *erase;
     statement.bind(1, change.name.namespace_name).bind(2, change.name.service).bind(3, change.name.node);
     if (change.workload.has_value()) {

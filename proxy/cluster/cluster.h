@@ -91,7 +91,8 @@ struct DnsEndpoint {
 
 struct ClusterConfig {
   std::string name;
-  std::string stat_name;  // alt_stat_name, or the name
+  std::string stat_name;                                    // alt_stat_name, or the name
+  std::shared_ptr<const observe::ServiceIdentity> service;  // Of its metadata; nullptr: it says nothing.
   DiscoveryType discovery = DiscoveryType::kStatic;
   std::vector<DnsEndpoint> dns_endpoints;  // For the DNS kinds.
   // For kEds: the name under which its endpoints come, and from where (a serialised ConfigSource).

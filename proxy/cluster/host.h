@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/observe/hop_identity.h"
 #include "proxy/transport/byte_stream.h"
 
 // One endpoint of a cluster, shared by all workers: its identity never changes, its health and load are atomics.
@@ -34,6 +35,14 @@ class Host {
   const std::string& address_text() const { return address_text_; }  // "10.0.0.1:80"
   const std::string& hostname() const { return hostname_; }          // As configured: the DNS name, or empty.
   const TransportCriteria& transport() const { return transport_; }
+  // Who serves there, as the endpoint's metadata says; nullptr: it says nothing.
+  const observe::WorkloadIdentity* identity() const { return identity_.get(); }
+  // Before anybody else knows the host.
+  void set_identity(std::shared_ptr<const observe::WorkloadIdentity> identity) { identity_ = std::move(identity); }
+  bool same_identity(const Host& other) const {
+    if (identity_ == nullptr || other.identity_ == nullptr) return identity_ == other.identity_;
+    return identity_->hash == other.identity_->hash;
+  }
   // ≥ 1
   uint32_t weight() const { return weight_.load(std::memory_order_relaxed); }
   // Main thread, before Cluster::set_hosts(), which makes balancers look anew.
@@ -72,6 +81,7 @@ class Host {
   std::string address_text_;
   std::string hostname_;
   TransportCriteria transport_;
+  std::shared_ptr<const observe::WorkloadIdentity> identity_;
   std::atomic<uint32_t> weight_;
   std::atomic<uint32_t> ramp_percent_{kWholeRamp};
   std::atomic<uint32_t> flags_{0};

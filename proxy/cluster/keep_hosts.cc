@@ -23,8 +23,10 @@ bool keep_known_hosts(const HostSet& before, std::vector<std::vector<HostPtr>>& 
   for (auto& hosts : now) {
     for (HostPtr& host : hosts) {
       auto found = known.find({host->address_text(), host->hostname()});
-      // Connections of another kind are those of another host.
-      if (found == known.end() || found->second->transport() != host->transport()) continue;
+      // Connections of another kind are those of another host, and so are those to another workload.
+      bool is_same = found != known.end() && found->second->transport() == host->transport() &&
+                     found->second->same_identity(*host);
+      if (!is_same) continue;
       Host& same = *found->second;
       changed |= take_over_flag(same, *host, Host::kUnhealthyByConfig);
       changed |= take_over_flag(same, *host, Host::kDegraded);

@@ -20,6 +20,11 @@ class Attempt final : public codec::ResponseEvents, public pool::StreamWaiter, p
   static void operator delete(void* memory, size_t size);
 
   const cluster::HostPtr& host() const { return host_; }
+  // Of a try that is over, for who tells of it.
+  cluster::HostPtr take_host() {
+    account_end();
+    return std::move(host_);
+  }
   codec::ClientStream* stream() { return stream_; }
   pool::UpstreamConnection* connection() { return connection_; }
   http::ResponseHead& head() { return head_; }

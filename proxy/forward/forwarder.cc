@@ -85,6 +85,7 @@ void Forwarder::start(const ForwardPlan& plan, bool end) {
   cluster_ = plan_.cluster;
   cluster_->hold();
   record_.upstream_cluster = cluster_->cluster().name();
+  record_.ends.service = cluster_->cluster().config().service.get();
   if (plan_.deadlines.stream_duration_ms != 0) {
     stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
   }
@@ -129,6 +130,7 @@ void Forwarder::begin_try() {
   if (tried_count_ < std::size(tried_hosts_)) tried_hosts_[tried_count_++] = host.get();
   ++record_.attempts;
   record_.upstream_host = host->address_text();
+  record_.ends.workload = host->identity();
   if (plan_.action->auto_host_rewrite && !host->hostname().empty()) {
     request_.authority = events_.arena().copy(host->hostname());
   }
@@ -166,6 +168,11 @@ void Forwarder::on_ready(Attempt& attempt) {
   record_.upstream_connection_id = connection.id();
   if (!ends_connect()) record_.upstream_protocol = http::version_name(connection.version());
   record_.upstream_local_address = connection.local_address_text();
+  if (plan_.name_ends) {
+    named_connection_ = connection.principals();
+    record_.ends.upstream = named_connection_.get();
+    record_.ends.connected = true;
+  }
   if (request_.is_tunnel()) {
     // What a tunnel carries is nobody's to repeat.
     replayable_ = false;
@@ -458,6 +465,8 @@ void Forwarder::on_closed(Attempt& attempt) {
     committed_ = nullptr;
     finish();
   }
+  // The last one that was tried.
+  if (attempt.host()->address_text().data() == record_.upstream_host.data()) named_host_ = attempt.take_host();
   delete &attempt;
   if (idle()) events_.on_forward_idle();
 }

@@ -49,6 +49,7 @@ struct ForwardPlan {
   uint64_t replay_limit_bytes = 0;  // Request body kept for retries.
   bool send_expected_timeout = true;
   bool include_attempt_count = false;
+  bool name_ends = false;  // The record's `ends` are filled in.
 
   const route::RetryPolicy* retry() const {
     if (callers_retry != nullptr) return callers_retry.get();
@@ -138,6 +139,8 @@ class Forwarder {
   int64_t stream_deadline_ms_ = 0;
   cluster::Host* tried_hosts_[8] = {};
   uint32_t tried_count_ = 0;
+  cluster::HostPtr named_host_;  // What the record tells of outlives its try.
+  std::shared_ptr<const observe::ConnectionPrincipals> named_connection_;
   std::string_view websocket_accept_;  // What proves the WebSocket handshake, where we are one end of it.
   event::Timer route_timer_;
   event::Timer back_off_timer_;

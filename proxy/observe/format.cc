@@ -100,15 +100,19 @@ const std::string_view kDefaultHttpFormat =
     "\"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" "
     "\"%UPSTREAM_HOST%\"\n";
 
-void append_response_flags(const RequestRecord& record, std::string& out) {
-  const http::CauseInfo& info = http::cause_info(record.cause);
+void append_response_flags(http::Cause cause, bool retry_limit_exceeded, std::string& out) {
+  const http::CauseInfo& info = http::cause_info(cause);
   bool some = !info.response_flag.empty() && info.response_flag != "-";
   if (some) out += info.response_flag;
-  if (record.retry_limit_exceeded) {
+  if (retry_limit_exceeded) {
     out += some ? ",URX" : "URX";
     some = true;
   }
   if (!some) out += '-';
+}
+
+void append_response_flags(const RequestRecord& record, std::string& out) {
+  append_response_flags(record.cause, record.retry_limit_exceeded, out);
 }
 
 const std::vector<Format::OpName>& Format::names() {

@@ -121,5 +121,6 @@ extern const std::string_view kDefaultHttpFormat;
 
 // The flags of Envoy's %RESPONSE_FLAGS%: "-" or some of them with commas.
 void append_response_flags(const RequestRecord& record, std::string& out);
+void append_response_flags(http::Cause cause, bool retry_limit_exceeded, std::string& out);
 
 }  // namespace weft::observe

@@ -5,6 +5,7 @@
 
 #include "proxy/http/cause.h"
 #include "proxy/http/message.h"
+#include "proxy/observe/hop_identity.h"
 
 // What an access log line, a metric or a trace can say of one exchange (or, with no heads, of one TCP connection). The
 // stream fills it in as it goes; it is read once, at the end, on the worker's thread. Views live as long as the stream.
@@ -34,6 +35,16 @@ struct PeerTexts {
   std::string_view peer_fingerprint_256;
   std::string_view local_uri_san;
   uint64_t connection_id = 0;
+};
+
+// Who is at the two ends of the hop, for the metrics that name them. nullptr and empty: not known.
+struct HopEnds {
+  const ConnectionPrincipals* downstream = nullptr;  // Of TLS connections alone.
+  const ConnectionPrincipals* upstream = nullptr;
+  const WorkloadIdentity* workload = nullptr;  // The endpoint that was chosen last.
+  const ServiceIdentity* service = nullptr;    // Of the cluster.
+  std::string_view peer_names;                 // What the caller's proxy said in kPeerHeader.
+  bool connected = false;                      // There was an upstream connection.
 };
 
 struct RequestRecord {
@@ -78,6 +89,7 @@ struct RequestRecord {
   PeerTexts downstream;
   PeerTexts upstream;
   std::string_view filter_chain_name;
+  HopEnds ends;
 };
 
 }  // namespace weft::observe

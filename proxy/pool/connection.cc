@@ -7,6 +7,7 @@
 #include "proxy/codec/tunnel/tunnel.h"
 #include "proxy/pool/cluster_pools.h"
 #include "proxy/pool/host_pool.h"
+#include "proxy/transport/principals.h"
 
 namespace weft::pool {
 namespace {
@@ -69,6 +70,7 @@ void Connection::on_connected() {
   if (const transport::TlsInfo* tls = io_.stream->info().tls) {
     stats.ssl_handshake.add();
     if (tls->resumed) stats.ssl_session_reused.add();
+    principals_ = transport::principals_of(io_.stream->info());
   }
   bool http2 = pool_.protocol() == PoolProtocol::kHttp2 ||
                (pool_.protocol() == PoolProtocol::kAuto && io_.stream->alpn() == "h2");

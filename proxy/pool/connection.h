@@ -45,6 +45,7 @@ class Connection final : public transport::ByteStream::Events,
   bool reused() const override { return started_streams_ > 1; }
   void schedule_flush() override;
   bool request_bytes_written(const codec::ClientStream& stream) const override;
+  const std::shared_ptr<const observe::ConnectionPrincipals>& principals() const override { return principals_; }
   std::string_view local_address_text() const override;
 
  private:
@@ -77,6 +78,7 @@ class Connection final : public transport::ByteStream::Events,
   bool draining_ = false;
   bool ended_ = false;
   bool was_busy_ = false;
+  std::shared_ptr<const observe::ConnectionPrincipals> principals_;
   mutable std::string local_address_;
 };
 

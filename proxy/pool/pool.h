@@ -34,6 +34,8 @@ class UpstreamConnection {
   virtual void schedule_flush() = 0;
   // True if any byte of this stream's request reached the socket: it may have been processed.
   virtual bool request_bytes_written(const codec::ClientStream& stream) const = 0;
+  // By its handshake; nullptr without TLS.
+  virtual const std::shared_ptr<const observe::ConnectionPrincipals>& principals() const = 0;
   // "10.0.0.1:1234"; lives as long as the connection's worker.
   virtual std::string_view local_address_text() const = 0;
 

@@ -7,7 +7,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "proxy/config/compile/shared_parts.h"
 #include "proxy/server/config_dump.h"
+#include "proxy/server/hop_page.h"
 #include "proxy/server/server.h"
 #include "proxy/server/stats_page.h"
 
@@ -113,7 +115,10 @@ AdminAnswer stats(Server& server, const AdminRequest& request) {
   std::vector<const observe::FamilyBase*> families = server.live().families();
   const std::string* format = request.parameter("format");
   if (request.path == "/stats/prometheus" || (format != nullptr && *format == "prometheus")) {
-    return {200, "text/plain; version=0.0.4; charset=UTF-8", stats_prometheus(families, gauges, filter)};
+    std::string text = stats_prometheus(families, gauges, filter);
+    const auto& hops = server.config().parts->hop_metrics;
+    if (hops != nullptr) text += hops_prometheus(*hops, name_filter(filter));
+    return {200, "text/plain; version=0.0.4; charset=UTF-8", std::move(text)};
   }
   std::vector<TextNow> texts;
   for (const config::UpdateCount* each : server.live().update_counts()) {
@@ -332,6 +337,12 @@ AdminAnswer index_page() {
 }
 
 }  // namespace
+
+AdminAnswer metrics_page(Server& server, const AdminRequest& request) {
+  constexpr std::string_view kPath = "/stats/prometheus";
+  if (request.path == kPath) return stats(server, request);
+  return {404, "text/plain; charset=UTF-8", "here is " + std::string(kPath) + " alone\n"};
+}
 
 AdminAnswer admin_page(Server& server, const AdminRequest& request) {
   if (request.path == "/" || request.path == "/help") return index_page();

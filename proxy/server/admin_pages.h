@@ -9,5 +9,7 @@ namespace weft::server {
 class Server;
 
 AdminAnswer admin_page(Server& server, const AdminRequest& request);
+// What is told to whoever may see metrics and nothing else.
+AdminAnswer metrics_page(Server& server, const AdminRequest& request);
 
 }  // namespace weft::server

@@ -20,6 +20,7 @@ using config::HostPort;
 using text::cat;
 
 constexpr size_t kMaxLabelBytes = 63;
+constexpr size_t kMaxNameBytes = 253;
 constexpr int kMaxPort = 65535;
 constexpr int64_t kLeastIntervalMs = 100;
 constexpr int64_t kMostIntervalMs = 600'000;
@@ -33,6 +34,18 @@ bool is_label(const std::string& text) {
 std::string check_label(const std::string& text) {
   if (is_label(text)) return {};
   return cat("\"", text, "\" is no name: expected at most 63 lower-case letters, digits and '-'");
+}
+
+// As Kubernetes names a Deployment: labels with dots between.
+std::string check_workload(const std::string& text) {
+  size_t begin = 0;
+  bool is_name = text.size() <= kMaxNameBytes;
+  while (is_name && begin <= text.size()) {
+    size_t end = std::min(text.find('.', begin), text.size());
+    is_name = is_label(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return is_name ? std::string() : cat("\"", text, "\" is no name: expected lower-case letters, digits, '-' and '.'");
 }
 
 // "service", "namespace/service" or "namespace/*".
@@ -128,6 +141,12 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
   auto* service = sidecar->add_option("--service", options.service, "The service that the workload is an endpoint of")
                       ->type_name("NAME")
                       ->check(check_label);
+  sidecar
+      ->add_option("--workload", options.workload,
+                   "What the workload is an instance of, such as a Deployment's name, for metrics; by default the "
+                   "service")
+      ->type_name("NAME")
+      ->check(check_workload);
   auto* app_port = sidecar->add_option("--app-port", options.app_port, "Where the application listens, on 127.0.0.1")
                        ->type_name("PORT")
                        ->check(CLI::Range(1, kMaxPort));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "proxy/cluster/cluster.h"
@@ -186,6 +187,10 @@ class Exposition final : public observe::MetricVisitor {
 };
 
 }  // namespace
+
+std::function<bool(std::string_view)> name_filter(const StatsFilter& filter) {
+  return [wanted = std::make_shared<Wanted>(filter)](std::string_view name) { return wanted->name(std::string(name)); };
+}
 
 std::string stats_text(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
                        const std::vector<TextNow>& texts, const StatsFilter& filter) {

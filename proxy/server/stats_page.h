@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxy/observe/metrics.h"
@@ -27,6 +29,9 @@ struct StatsFilter {
   bool used_only = false;  // Leaves out what never was anything but zero.
   const observe::StatsRules* rules = nullptr;
 };
+
+// Whether a metric of this name is shown by what of the filter concerns names.
+std::function<bool(std::string_view)> name_filter(const StatsFilter& filter);
 
 std::string stats_text(const std::vector<const observe::FamilyBase*>& families, const std::vector<GaugeNow>& gauges,
                        const std::vector<TextNow>& texts, const StatsFilter& filter);

@@ -23,6 +23,9 @@ namespace weft::cluster {
 class Cluster;
 class ClusterSlot;
 }  // namespace weft::cluster
+namespace weft::observe {
+class HopReporter;
+}  // namespace weft::observe
 
 namespace weft::snapshot {
 
@@ -47,6 +50,7 @@ struct HttpConnectionManager {
   std::vector<filter::FilterFactoryPtr> filters;  // Without the router, which is always last.
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
   std::shared_ptr<observe::Family<observe::HttpStats>> stats;
+  std::shared_ptr<const observe::HopReporter> hops;  // nullptr: hops are not measured.
 
   std::string server_name = "weft";
   ServerHeader server_header = ServerHeader::kOverwrite;
@@ -104,6 +108,7 @@ struct TcpProxy {
   uint32_t max_connect_attempts = 1;
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
   std::shared_ptr<observe::Family<observe::TcpStats>> stats;
+  std::shared_ptr<const observe::HopReporter> hops;  // nullptr: hops are not measured.
 };
 
 struct FilterChainMatch {

@@ -9,6 +9,7 @@
 #include "proxy/codec/http2/http2.h"
 #include "proxy/snapshot/connection_log.h"
 #include "proxy/stream/exchange.h"
+#include "proxy/transport/principals.h"
 
 namespace weft::stream {
 namespace {
@@ -58,6 +59,7 @@ void Connection::start() {
 void Connection::render_peer() {
   const transport::ConnectionInfo& info = io_.stream->info();
   peer_.connection_id = worker_.next_connection_id();
+  if (http().hops != nullptr) principals_ = transport::principals_of(info);
   std::string_view* views[] = {&peer_.remote_ip,        &peer_.remote_address,
                                &peer_.direct_remote_ip, &peer_.direct_remote_address,
                                &peer_.local_ip,         &peer_.local_address};

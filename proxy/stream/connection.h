@@ -47,6 +47,8 @@ class Connection final : public transport::ByteStream::Events,
   bool is_tls() const { return chain_.tls != nullptr; }
   const observe::PeerTexts& peer() const { return peer_; }
   std::string_view client_certificate() const { return client_certificate_; }
+  // nullptr without TLS, and where nobody asks for it.
+  const observe::ConnectionPrincipals* principals() const { return principals_.get(); }
   http::Version version() const { return codec_->version(); }
   // An exchange ended (for the idle timer and max_requests_per_connection).
   void on_exchange_closed();
@@ -93,6 +95,7 @@ class Connection final : public transport::ByteStream::Events,
   observe::PeerTexts peer_;
   std::string peer_texts_;  // What peer_ points into.
   std::string client_certificate_;
+  std::shared_ptr<const observe::ConnectionPrincipals> principals_;
 };
 
 }  // namespace weft::stream

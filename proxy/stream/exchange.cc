@@ -3,6 +3,7 @@
 #include <new>
 
 #include "proxy/forward/caller.h"
+#include "proxy/observe/hop_reporter.h"
 #include "proxy/route/rewrite.h"
 #include "proxy/stream/prepare.h"
 
@@ -42,6 +43,7 @@ void Exchange::begin(Connection& connection, codec::ServerStream& handle) {
   record_.start_ns = loop.now_ns();
   record_.start_wall_ns = loop.wall_ns();
   record_.downstream = connection.peer();
+  record_.ends.downstream = connection.principals();
   record_.protocol = http::version_name(connection.version());
   record_.filter_chain_name = connection.chain().name;
   state_ = new (arena_.allocate(sizeof(PerRequest), alignof(PerRequest))) PerRequest(worker_, *this);
@@ -98,6 +100,7 @@ void Exchange::on_request_head(bool end) {
                      connection_->client_certificate()};
   Prepared prepared = prepare_request(input, request);
   record_.downstream.remote_ip = prepared.remote_ip;
+  if (http.hops != nullptr) take_peer_names();
   if (prepared.refused != Cause::kNone) return answer_with(prepared.refused, prepared.detail);
   if (!prepared.redirect_to.empty()) {
     connection_->stats().downstream_rq_redirected_with_normalized_path.add();
@@ -121,6 +124,16 @@ void Exchange::on_request_head(bool end) {
     }
   }
   run_filters();
+}
+
+void Exchange::take_peer_names() {
+  http::HeaderMap& headers = state_->request.headers;
+  const http::Header* said = headers.find(observe::kPeerHeader);
+  if (said == nullptr) return;
+  const observe::ConnectionPrincipals* peer = connection_->principals();
+  bool believed = connection_->http().hops->side() == observe::HopSide::kDestination && peer != nullptr && peer->mutual;
+  if (believed) record_.ends.peer_names = said->value;
+  headers.remove(observe::kPeerHeader);
 }
 
 void Exchange::run_filters() {
@@ -251,6 +264,8 @@ void Exchange::forward_request(const route::ClusterAction& action) {
     route::HashInput input{request, record_.downstream.remote_ip, peer.remote_address, local};
     plan.hash = route::request_hash(action.hash_policies, input, &new_cookies_);
   }
+  plan.name_ends = http.hops != nullptr;
+  if (plan.name_ends && http.hops->side() == observe::HopSide::kSource) say_peer_names(*cluster);
   plan.send_expected_timeout = !http.suppress_envoy_headers;
   plan.include_attempt_count = route_->virtual_host != nullptr && route_->virtual_host->include_request_attempt_count;
   if (plan.deadlines.stream_duration_ms != 0) duration_timer_.arm(plan.deadlines.stream_duration_ms);
@@ -258,6 +273,13 @@ void Exchange::forward_request(const route::ClusterAction& action) {
   bool end = request_ended_ && held_body_.empty() && request_trailers_ == nullptr;
   if (!action.mirrors.empty()) mirror_request(action, plan, end);
   state_->forwarder.start(plan, end);
+}
+
+void Exchange::say_peer_names(pool::WorkerCluster& cluster) {
+  const observe::ServiceIdentity* service = cluster.cluster().config().service.get();
+  const std::string& names = connection_->http().hops->peer_header();
+  if (names.empty() || service == nullptr || service->external) return;
+  state_->request.headers.add_view(HeaderId::kOther, observe::kPeerHeader, names);
 }
 
 void Exchange::mirror_request(const route::ClusterAction& action, const forward::ForwardPlan& plan, bool end) {
@@ -359,6 +381,11 @@ void Exchange::on_stream_closed() {
     filters_[i]->~Filter();
   }
   filter_count_ = 0;
+  // What never became a request is none.
+  const observe::HopReporter* hops = connection_->http().hops.get();
+  if (hops != nullptr && (record_.request != nullptr || record_.status != 0)) {
+    hops->count_request(record_, worker_.context().worker);
+  }
   for (const auto& log : connection_->http().access_logs) log->record(record_, worker_.context().worker);
   idle_timer_.disarm();
   request_timer_.disarm();

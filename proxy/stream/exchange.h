@@ -70,6 +70,10 @@ class Exchange final : public codec::RequestEvents,
   };
 
   void step(Event event);
+  // Takes from the request what its caller's proxy says of itself, and believes it if it may.
+  void take_peer_names();
+  // Says of ours what the certificate does not, to those in the mesh.
+  void say_peer_names(pool::WorkerCluster& cluster);
   void run_filters();
   void route_request();
   // nullptr: there is no such cluster; `name` is what was looked for.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxy/snapshot/connection_log.h"
+#include "proxy/transport/principals.h"
 
 namespace weft::tcp {
 namespace {
@@ -76,6 +77,7 @@ void Session::start() {
   downstream_->attach(downstream_side_);
   if (config_->max_connection_duration_ms > 0) duration_timer_.arm(config_->max_connection_duration_ms);
   if (config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
+  if (config_->hops != nullptr) downstream_principals_ = transport::principals_of(downstream_->info());
   if (!early_.empty()) stats_.early_data_received_count_total.add();
   slot_ = choose_cluster();
   try_connect();
@@ -136,6 +138,11 @@ void Session::on_tcp_ready(std::unique_ptr<ByteStream> stream, cluster::Host&) {
   detail_.clear();
   upstream_connected_ns_ = worker_.context_.loop.now_ns();
   upstream_ = std::move(stream);
+  if (config_->hops != nullptr) {
+    upstream_principals_ = transport::principals_of(upstream_->info());
+    config_->hops->count_opened(hop(), worker_.context_.worker, upstream_connected_ns_);
+    opened_ = true;
+  }
   to_upstream_.take(early_);
   observe::ClusterStats& cluster_stats = cluster_->stats(worker_.context_.worker);
   to_upstream_.start(*downstream_, *upstream_, listener_.per_connection_buffer_limit_bytes,
@@ -172,6 +179,7 @@ void Session::move() {
   Relay::State up = to_upstream_.move(kShareBytes, &moved);
   if (!settle(up, to_upstream_, *downstream_, *upstream_)) return;
   Relay::State down = to_downstream_.move(kShareBytes, &moved);
+  if (config_->hops != nullptr && moved != 0) count_moved();
   if (!settle(down, to_downstream_, *upstream_, *downstream_)) return;
   // The client has sent and received all; the upstream still takes what came from it.
   bool flushing = to_upstream_.source_ended() && to_downstream_.done() && !to_upstream_.done();
@@ -233,6 +241,7 @@ void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
   if (flushing_) stats_.upstream_flush_active.subtract();
   stats_.downstream_cx_rx_bytes_total.add(downstream_->received_bytes());
   stats_.downstream_cx_tx_bytes_total.add(downstream_->sent_bytes());
+  if (config_->hops != nullptr) count_closed();
   if (!config_->access_logs.empty() || !listener_.access_logs.empty()) log_access();
   downstream_->close(kind);
   if (upstream_ != nullptr) upstream_->close(kind);
@@ -240,6 +249,35 @@ void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
   base::ListNode<Session>::unlink();
   ticket_.release();
   worker_.context_.loop.destroy_later(std::unique_ptr<event::Deferred>(this));
+}
+
+observe::TcpHop Session::hop() const {
+  observe::TcpHop hop;
+  hop.ends.downstream = downstream_principals_.get();
+  hop.ends.upstream = upstream_principals_.get();
+  if (host_ != nullptr) hop.ends.workload = host_->identity();
+  if (cluster_ != nullptr) hop.ends.service = cluster_->config().service.get();
+  hop.ends.connected = upstream_ != nullptr;
+  hop.cause = cause_;
+  return hop;
+}
+
+void Session::count_moved() {
+  uint64_t up = to_upstream_.bytes() - counted_up_bytes_;
+  uint64_t down = to_downstream_.bytes() - counted_down_bytes_;
+  if (up == 0 && down == 0) return;
+  counted_up_bytes_ += up;
+  counted_down_bytes_ += down;
+  config_->hops->count_bytes(hop(), up, down, worker_.context_.worker, worker_.context_.loop.now_ns());
+}
+
+void Session::count_closed() {
+  uint32_t worker = worker_.context_.worker;
+  int64_t now_ns = worker_.context_.loop.now_ns();
+  // One that never had an upstream was opened all the same.
+  if (!opened_) config_->hops->count_opened(hop(), worker, now_ns);
+  count_moved();
+  config_->hops->count_closed(hop(), worker, now_ns);
 }
 
 void Session::log_access() {

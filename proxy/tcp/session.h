@@ -8,6 +8,7 @@
 #include "proxy/event/loop.h"
 #include "proxy/event/timer.h"
 #include "proxy/http/cause.h"
+#include "proxy/observe/hop_reporter.h"
 #include "proxy/pool/worker_context.h"
 #include "proxy/snapshot/connection_handler.h"
 #include "proxy/tcp/relay.h"
@@ -60,6 +61,11 @@ class Session final : public base::ListNode<Session>,
   bool settle(Relay::State state, Relay& relay, transport::ByteStream& from, transport::ByteStream& to);
   void end(http::Cause cause, transport::ByteStream::CloseKind kind);
   void log_access();
+  // Who is at both ends, as far as it is known by now. Only where hops are measured.
+  observe::TcpHop hop() const;
+  // Counts what moved since the last time.
+  void count_moved();
+  void count_closed();
 
   Worker& worker_;
   std::shared_ptr<const snapshot::TcpProxy> config_;
@@ -87,6 +93,10 @@ class Session final : public base::ListNode<Session>,
   int64_t start_ns_;
   int64_t start_wall_ns_;
   int64_t upstream_connected_ns_ = 0;
+  // For the metrics of hops.
+  std::shared_ptr<const observe::ConnectionPrincipals> downstream_principals_, upstream_principals_;
+  uint64_t counted_up_bytes_ = 0, counted_down_bytes_ = 0;
+  bool opened_ = false;
 };
 
 }  // namespace weft::tcp

@@ -66,6 +66,7 @@ void set_node(const SidecarOptions& options, core_v3::Node& node) {
   auto& fields = *node.mutable_metadata()->mutable_fields();
   fields["namespace"] = text_value(options.namespace_name);
   if (!options.service.empty()) fields["service"] = text_value(options.service);
+  if (!options.workload.empty()) fields["workload"] = text_value(options.workload);
   if (!options.service_account.empty()) fields["service_account"] = text_value(options.service_account);
   // It gets a certificate, and speaks the mesh's TLS.
   if (has_identity(options)) fields["mtls"].set_bool_value(true);

@@ -38,6 +38,7 @@ struct SidecarOptions {
   std::string namespace_name = "default";
   std::string service;          // Empty: the workload only calls others.
   std::string service_account;  // By which the workload is known; empty: its service's name.
+  std::string workload;         // What it is an instance of; empty: the service.
   uint16_t app_port = 0;
   std::string inbound_address;  // An IP address; where others reach this workload.
   uint16_t inbound_port = 15006;

@@ -10,6 +10,7 @@
 #include "proxy/config/compile/cluster_policies.h"
 #include "proxy/config/compile/config_source.h"
 #include "proxy/config/compile/endpoints.h"
+#include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/tls.h"
@@ -41,6 +42,7 @@ class ClusterCompiler {
   std::shared_ptr<cluster::Cluster> compile() {
     config_.name = proto_.name();
     config_.stat_name = proto_.alt_stat_name().empty() ? proto_.name() : proto_.alt_stat_name();
+    config_.service = compile_service_identity(proto_.metadata());
     if (config_.name.empty()) context_.error(field_path(path_, "name"), "a cluster needs a name");
     config_.discovery = static_cast<cluster::DiscoveryType>(proto_.type());
     config_.wait_for_warm = WEFT_VALUE_OR(proto_, wait_for_warm_on_init, true);

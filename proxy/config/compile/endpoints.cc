@@ -1,5 +1,6 @@
 #include "proxy/config/compile/endpoints.h"
 
+#include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/transport_matches.h"
 
 namespace weft::config {
@@ -11,6 +12,7 @@ HostLists compile_hosts(Context& context, const endpoint_v3::ClusterLoadAssignme
     auto host = std::make_shared<cluster::Host>(compile_address(context, each.endpoint().address(), at_address),
                                                 each.endpoint().hostname(), weight,
                                                 compile_transport_criteria(each.metadata()));
+    host->set_identity(compile_workload_identity(each.metadata()));
     core_v3::HealthStatus health = each.health_status();
     if (health == core_v3::UNHEALTHY || health == core_v3::DRAINING || health == core_v3::TIMEOUT) {
       host->set_flag(cluster::Host::kUnhealthyByConfig, true);

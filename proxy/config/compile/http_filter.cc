@@ -3,10 +3,12 @@
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "proxy/config/compile/access_log.h"
 #include "proxy/config/compile/config_source.h"
+#include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/network_filters.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/routes.h"
 #include "proxy/filter/cors/cors.h"
+#include "weft/v1/hop_metrics.pb.h"
 
 namespace weft::config {
 namespace {
@@ -32,6 +34,8 @@ void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& prot
                             "clusters always count what they answered");
       }
       result.respect_expected_rq_timeout = router.respect_expected_rq_timeout();
+    } else if (each.typed_config().Is<v1::HopMetrics>()) {
+      result.hops = compile_hop_metrics(context, each.typed_config(), field_path(here, "typed_config"));
     } else if (each.typed_config().Is<cors_v3::Cors>()) {
       result.filters.push_back(filter::make_cors_filter());
     } else if (!each.has_typed_config()) {

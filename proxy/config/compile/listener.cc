@@ -10,9 +10,11 @@
 #include "envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.pb.h"
 #include "proxy/base/hash.h"
 #include "proxy/config/compile/access_log.h"
+#include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/network_filters.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/tls.h"
+#include "weft/v1/hop_metrics.pb.h"
 
 namespace weft::config {
 namespace {
@@ -78,6 +80,7 @@ std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, con
   result->transport_connect_timeout_ms =
       WEFT_MS_OR(proto, transport_socket_connect_timeout, result->transport_connect_timeout_ms);
   result->proxy_protocol = proto.use_proxy_proto().value();
+  std::shared_ptr<const observe::HopReporter> hops;  // For the TCP proxy that follows.
   for (int i = 0; i < proto.filters_size(); ++i) {
     const listener_v3::Filter& filter = proto.filters(i);
     std::string here = at(path, "filters", i);
@@ -91,8 +94,12 @@ std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, con
       manager->limits.connection_buffer_high_bytes = buffer_limit_bytes;
       manager->limits.stream_buffer_high_bytes = std::min(manager->limits.stream_buffer_high_bytes, buffer_limit_bytes);
       result->http = std::move(manager);
+    } else if (filter.typed_config().Is<v1::HopMetrics>()) {
+      hops = compile_hop_metrics(context, filter.typed_config(), at_config);
     } else if (filter.typed_config().UnpackTo(&tcp)) {
-      result->tcp = compile_tcp_proxy(context, tcp, at_config);
+      auto proxy = compile_tcp_proxy(context, tcp, at_config);
+      proxy->hops = hops;
+      result->tcp = std::move(proxy);
     } else if (!filter.has_typed_config()) {
       context.error(here, text::cat("filter \"", filter.name(), "\" has no typed_config"));
     }

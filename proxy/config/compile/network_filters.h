@@ -17,7 +17,7 @@ namespace tcp_v3 = envoy::extensions::filters::network::tcp_proxy::v3;
 std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager(
     Context& context, const hcm_v3::HttpConnectionManager& proto, std::string_view path);
 
-std::shared_ptr<const snapshot::TcpProxy> compile_tcp_proxy(Context& context, const tcp_v3::TcpProxy& proto,
-                                                            std::string_view path);
+std::shared_ptr<snapshot::TcpProxy> compile_tcp_proxy(Context& context, const tcp_v3::TcpProxy& proto,
+                                                      std::string_view path);
 
 }  // namespace weft::config

@@ -20,6 +20,10 @@
 // What everything that a process compiles has in common, from the bootstrap to the last resource that came while it
 // ran: metrics that go on under their name, open log files, the clusters' places. Main thread.
 
+namespace weft::observe {
+class HopMetrics;
+}  // namespace weft::observe
+
 namespace weft::config {
 
 // Filter chains by their content_hash.
@@ -54,7 +58,8 @@ class SharedParts {
 
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
   std::map<std::string, std::shared_ptr<observe::AccessLog>> access_logs_by_key;
-  std::shared_ptr<observe::LogWriter> log_writer;  // Made with the first access log.
+  std::shared_ptr<observe::LogWriter> log_writer;    // Made with the first access log.
+  std::shared_ptr<observe::HopMetrics> hop_metrics;  // With the first filter that measures hops.
   std::vector<std::pair<transport::SocketOptions, std::shared_ptr<transport::Connector>>> plain_connectors;
 
  private:

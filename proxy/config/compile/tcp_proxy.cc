@@ -3,8 +3,8 @@
 
 namespace weft::config {
 
-std::shared_ptr<const snapshot::TcpProxy> compile_tcp_proxy(Context& context, const tcp_v3::TcpProxy& proto,
-                                                            std::string_view path) {
+std::shared_ptr<snapshot::TcpProxy> compile_tcp_proxy(Context& context, const tcp_v3::TcpProxy& proto,
+                                                      std::string_view path) {
   auto result = std::make_shared<snapshot::TcpProxy>();
   result->stat_prefix = proto.stat_prefix();
   if (proto.stat_prefix().empty()) context.error(field_path(path, "stat_prefix"), "is empty");

@@ -126,6 +126,7 @@ constexpr std::string_view kEntries[] = {
     "envoy.extensions.filters.http.router.v3.Router.respect_expected_rq_timeout",
     "envoy.extensions.filters.http.router.v3.Router.start_child_span",
     "envoy.extensions.filters.http.cors.v3.Cors",
+    "weft.v1.HopMetrics.*",
     TCP "stat_prefix",
     TCP "cluster",
     TCP "weighted_clusters",

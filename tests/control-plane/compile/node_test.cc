@@ -32,10 +32,13 @@ TEST_CASE("a node's metadata says where it belongs and what stands behind it") {
   const auto claims = read_node(sidecar());
   REQUIRE(claims.ok());
   CHECK(claims->id == "cart-1");
-  CHECK(claims->audience == Audience{.namespace_name = "shop", .outbound_port = 15001});
+  CHECK(claims->audience == Audience{.namespace_name = "shop", .is_weft = true, .outbound_port = 15001});
   CHECK(claims->service == "cart");
   REQUIRE(claims->inbound.has_value());
-  CHECK(*claims->inbound == Inbound{.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}});
+  Inbound inbound{.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}};
+  inbound.service = {.namespace_name = "shop", .name = "cart"};
+  inbound.is_weft = true;
+  CHECK(*claims->inbound == inbound);
 }
 
 TEST_CASE("ports of loopback for connections that are not HTTP lead to services by name") {

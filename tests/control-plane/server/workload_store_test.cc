@@ -29,6 +29,7 @@ TEST_CASE("workloads are known after a restart as they were last") {
     one.listening = true;
     one.healthy = false;
     one.reason = "it says 503";
+    one.labels = {"cart-v2", "carts"};
     one.draining = true;
     REQUIRE((*store)->save({{one.name, one}, {two.name, std::nullopt}, {two.name, std::nullopt}}).ok());
   }

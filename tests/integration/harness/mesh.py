@@ -46,10 +46,10 @@ class App:
 class Workload:
     """An App and its Sidecar, as a context manager. `control` has the address of its discovery as `xds`."""
 
-    def __init__(self, name, control, token, calls=None):
+    def __init__(self, name, control, token, calls=None, arguments=()):
         app_port = free_port()
         with contextlib.ExitStack() as stack:
-            self.sidecar = stack.enter_context(Sidecar(control, name, app_port, token))
+            self.sidecar = stack.enter_context(Sidecar(control, name, app_port, token, arguments=arguments))
             stack.callback(App(name, app_port, calls, self.sidecar.outbound_port).stop)
             self._stack = stack.pop_all()
         self.inbound = ("127.0.0.1", self.sidecar.inbound_port)

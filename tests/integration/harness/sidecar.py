@@ -6,7 +6,7 @@ import subprocess
 import urllib.request
 
 from tests.integration.harness import http1
-from tests.integration.harness.proxy import ADMIN_LISTENING, SANITIZER, Output, weft_binary
+from tests.integration.harness.proxy import ADMIN_LISTENING, SANITIZER, Output, split_address, weft_binary
 from tools.demos.ports import free_ports
 
 STOP_LIMIT_S = 30
@@ -27,6 +27,12 @@ class Sidecar:
             command.append("--insecure")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
         self.output = Output(self.process.stdout)
+
+    def admin(self):
+        """Where its administration listens, once it serves."""
+        if not self.output.wait_for(lambda lines: ADMIN_LISTENING.search("\n".join(lines))):
+            raise AssertionError("the sidecar does not serve:\n" + self.output.text())
+        return split_address(ADMIN_LISTENING.search(self.output.text()).group(1))
 
     def get(self, host, path="/", fields=""):
         """(status, body) of a GET that the application sends through its sidecar; None if there was no answer."""

@@ -29,6 +29,7 @@
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
 #include "control-plane/server/proxies_service.h"
+#include "control-plane/server/traffic_service.h"
 #include "control-plane/server/webhook.h"
 #include "control-plane/server/xds_server.h"
 #include "control-plane/source/sqlite/sqlite_store.h"
@@ -150,6 +151,19 @@ std::string directory_metrics(const DirectoryStatus& status) {
       status.refusals_total, "\n");
 }
 
+std::string traffic_metrics(const telemetry::Traffic::Now& now) {
+  return cat(
+      "# HELP weft_control_metrics_proxies Proxies that stream their metrics.\n"
+      "# TYPE weft_control_metrics_proxies gauge\nweft_control_metrics_proxies ",
+      now.proxies,
+      "\n# HELP weft_control_metrics_edges Edges between services that are known of.\n"
+      "# TYPE weft_control_metrics_edges gauge\nweft_control_metrics_edges ",
+      now.edges.size(),
+      "\n# HELP weft_control_metrics_dropped_series_total Sets of labels that there was no room for.\n"
+      "# TYPE weft_control_metrics_dropped_series_total counter\nweft_control_metrics_dropped_series_total ",
+      now.dropped_series, "\n");
+}
+
 int fail(const absl::Status& status) {
   base::log_error(std::string(status.message()));
   return 1;
@@ -189,6 +203,7 @@ int run(const Options& options) {
   }
   const std::optional<ca::Digest> fingerprint =
       security.has_value() ? std::optional(security->certificate.fingerprint) : std::nullopt;
+  telemetry::Traffic traffic(base::system_clock());
   Mesh::Limits limits = options.limits;
   limits.trust_domain = options.trust_domain;
   XdsServer xds(base::system_clock(), std::move(limits), options.workload_grace_ms, **workload_store,
@@ -202,8 +217,9 @@ int run(const Options& options) {
   // Goes before the one whom its changes reach.
   const auto directory = open_directory(options, control->get());
   if (!directory.ok()) return fail(directory.status());
-  xds.set_more_metrics([&control, &webhook] {
-    return cat(directory_metrics((*control)->directory_status()), *webhook == nullptr ? "" : (*webhook)->metrics());
+  xds.set_more_metrics([&control, &traffic, &webhook] {
+    return cat(directory_metrics((*control)->directory_status()), traffic_metrics(traffic.now(0)),
+               *webhook == nullptr ? "" : (*webhook)->metrics());
   });
   (*control)->set_on_model([&xds](const registry::ModelPointer& model, const registry::ChangeSet& changed) {
     xds.set_model(model, changed);
@@ -214,7 +230,10 @@ int run(const Options& options) {
   ProxiesService proxies(xds, base::system_clock());
   ClientStatusService client_status(xds);
   AuthorityService authority_service(authority.get(), xds, base::system_clock());
-  const auto server = serve(options.control_socket, {&service, &proxies, &client_status, &authority_service});
+  TrafficService traffic_service(traffic);
+  xds.set_traffic(&traffic);
+  const auto server =
+      serve(options.control_socket, {&service, &proxies, &client_status, &authority_service, &traffic_service});
   if (!server.ok()) return fail(server.status());
   const absl::Status started = xds.start({options.xds_address, options.admin_address});
   if (!started.ok()) return fail(started);

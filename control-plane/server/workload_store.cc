@@ -75,8 +75,7 @@ absl::Status WorkloadStore::write(const std::vector<WorkloadChange>& changes) {
   absl::StatusOr<Statement> erase =
       database_->prepare("DELETE FROM workloads WHERE namespace = ? AND service = ? AND node = ?");
   if (!erase.ok()) return erase.status();
-  absl::StatusOr<Statement> put_labels =
-      database_->prepare("INSERT OR REPLACE INTO labels VALUES(?, ?, ?, ?, ?)");
+  absl::StatusOr<Statement> put_labels = database_->prepare("INSERT OR REPLACE INTO labels VALUES(?, ?, ?, ?, ?)");
   if (!put_labels.ok()) return put_labels.status();
   absl::StatusOr<Statement> erase_labels =
       database_->prepare("DELETE FROM labels WHERE namespace = ? AND service = ? AND node = ?");

@@ -64,6 +64,9 @@ class XdsServer {
   // What /metrics has beside what is of nodes, in the same form; called on the thread of XdsServer. Before start().
   void set_more_metrics(std::function<std::string()> metrics) { more_metrics_ = std::move(metrics); }
 
+  // Where proxies' metrics go; it outlives the streams. Before start().
+  void set_traffic(telemetry::Traffic* traffic) { service_.set_traffic(traffic); }
+
   // An error says which address could not be had. Afterwards addresses() has the ports.
   absl::Status start(const Addresses& addresses);
   const Addresses& addresses() const { return addresses_; }

@@ -6,16 +6,20 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "control-plane/compile/node.h"
+#include "control-plane/telemetry/traffic.h"
 #include "control-plane/xds/caller.h"
 #include "control-plane/xds/encode.h"
 #include "envoy/service/cluster/v3/cds.grpc.pb.h"
 #include "envoy/service/discovery/v3/ads.grpc.pb.h"
 #include "envoy/service/endpoint/v3/eds.grpc.pb.h"
 #include "envoy/service/listener/v3/lds.grpc.pb.h"
+#include "envoy/service/metrics/v3/metrics_service.pb.h"
 #include "envoy/service/route/v3/rds.grpc.pb.h"
 #include "envoy/service/secret/v3/sds.grpc.pb.h"
 #include "weft/v1/report.pb.h"
@@ -27,6 +31,7 @@ namespace {
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
 
+constexpr char kMetricsMethod[] = "/envoy.service.metrics.v3.MetricsService/StreamMetrics";
 constexpr char kReportMethod[] = "/weft.v1.ProxyReports/Report";
 
 struct Method {
@@ -263,6 +268,78 @@ class GrpcService::ReportStream : public grpc::ServerGenericBidiReactor, public 
   grpc::ByteBuffer outgoing_;
   bool finished_ = false;
 };
+
+// A stream of metrics (envoy.service.metrics.v3), to which nothing is answered. Messages go to the traffic on gRPC's
+// own threads: the hub has nothing to do with them.
+class GrpcService::MetricsStream : public grpc::ServerGenericBidiReactor, public Admitted {
+ public:
+  MetricsStream(GrpcService& service, Credential credential)
+      : Admitted(service, std::move(credential)), traffic_(*service.traffic_), post_(service.post_) {
+    post_([this] {
+      begin();
+      read();
+    });
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return finish(grpc::Status::OK);
+    Message message;
+    const grpc::Status parsed = grpc::SerializationTraits<Message>::Deserialize(&incoming_, &message);
+    if (!parsed.ok())
+      return finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no StreamMetricsMessage"));
+    if (const absl::Status taken = take(message); !taken.ok()) return finish(to_grpc(taken));
+    read();
+  }
+
+  void OnDone() override {
+    if (id_.has_value()) traffic_.close(*id_);
+    post_([this] {
+      forget();
+      delete this;
+    });
+  }
+
+  void end(const absl::Status& status) override { finish(to_grpc(status)); }
+
+ private:
+  using Message = envoy::service::metrics::v3::StreamMetricsMessage;
+
+  // The first message says whose they are, and that fits what let the stream in.
+  absl::Status take(const Message& message) {
+    if (!id_.has_value()) {
+      const envoy::config::core::v3::Node& node = message.identifier().node();
+      if (absl::Status admitted = admit(node); !admitted.ok()) return admitted;
+      const absl::StatusOr<compile::NodeClaims> claims = compile::read_node(node);
+      if (!claims.ok()) return claims.status();
+      const absl::StatusOr<uint64_t> id = traffic_.open({claims->audience.namespace_name, claims->service, claims->id});
+      if (!id.ok()) return id.status();
+      id_ = *id;
+    }
+    traffic_.take(*id_, message);
+    return absl::OkStatus();
+  }
+
+  void read() {
+    const std::lock_guard lock(mutex_);
+    if (!finished_) StartRead(&incoming_);
+  }
+
+  void finish(const grpc::Status& status) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(finished_, true)) return;
+    Finish(status);
+  }
+
+  telemetry::Traffic& traffic_;
+  const Post& post_;
+  // Of the read in progress, of which there is at most one.
+  grpc::ByteBuffer incoming_;
+  std::optional<uint64_t> id_;
+  // For any thread.
+  std::mutex mutex_;
+  bool finished_ = false;
+};
+
 void GrpcService::end_streams_of(const std::string& origin, const absl::Status& status) {
   post_([this, origin, status] {
     const auto open = of_origin_.find(origin);
@@ -282,6 +359,9 @@ grpc::ServerGenericBidiReactor* GrpcService::CreateReactor(grpc::GenericCallback
     if (context->method() == method.path) {
       return new Conversation(*this, method, context->peer(), *std::move(credential));
     }
+  }
+  if (context->method() == kMetricsMethod && traffic_ != nullptr) {
+    return new MetricsStream(*this, *std::move(credential));
   }
   if (context->method() == kReportMethod) return new ReportStream(*this, *std::move(credential));
   return new Refusing(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", context->method())));

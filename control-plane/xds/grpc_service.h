@@ -1,7 +1,7 @@
 #pragma once
 
-// The discovery services on gRPC, the aggregated one and those of one type, in both forms; and the reports of what
-// proxies run. Thin: gRPC's threads read
+// The discovery services on gRPC, the aggregated one and those of one type, in both forms; the reports of what proxies
+// run; and the metrics that they stream. Thin: gRPC's threads read
 // and write bytes, and all that is decided is decided by the hub, on the thread of `post`.
 
 #include <grpcpp/generic/async_generic_service.h>
@@ -13,6 +13,10 @@
 #include "absl/container/flat_hash_set.h"
 #include "control-plane/xds/gate.h"
 #include "control-plane/xds/hub.h"
+
+namespace weft::control::telemetry {
+class Traffic;
+}  // namespace weft::control::telemetry
 
 namespace weft::control::xds {
 
@@ -26,6 +30,9 @@ class GrpcService : public grpc::CallbackGenericService {
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
 
+  // Where metrics go, which outlives it; before the server starts. Without it the service of metrics is not there.
+  void set_traffic(telemetry::Traffic* traffic) { traffic_ = traffic; }
+
   // Ends all streams whose credential is of this origin. Any thread.
   void end_streams_of(const std::string& origin, const absl::Status& status);
 
@@ -33,10 +40,12 @@ class GrpcService : public grpc::CallbackGenericService {
   class Admitted;
   class Conversation;
   class ReportStream;
+  class MetricsStream;
 
   Hub& hub_;
   const Post post_;
   Gate* const gate_;
+  telemetry::Traffic* traffic_ = nullptr;
   // On the hub's thread.
   absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_origin_;
 };

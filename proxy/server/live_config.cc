@@ -5,7 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "proxy/config/compile/shared_parts.h"
 #include "proxy/config/files/make_source.h"
+#include "proxy/observe/hop_metrics.h"
 #include "proxy/transport/tls_certificate.h"
 
 namespace weft::server {
@@ -50,7 +52,10 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       control_plane_stats_("control_plane.", "", "", 1),
       reporter_(context_, *this, {std::move(options.version), loop.wall_ns(), false}),
       identity_(make_identity(std::move(options.read_token))),
-      grpc_sources_(context_, config.bootstrap, find_in(config), control_plane_stats_.of_worker(0), &reporter_,
+      mesh_metrics_(
+          context_, options.metrics_interval_ms,
+          [&config] { return config::telemetry::MetricsStream::Metrics{{}, config.parts->hop_metrics, nullptr}; }),
+      grpc_sources_(context_, config.bootstrap, find_in(config), control_plane_stats_.of_worker(0), &watchers_,
                     identity_.get()),
       watch_(loop),
       resolvers_(loop),
@@ -84,7 +89,8 @@ LiveConfig::~LiveConfig() {
   listeners_.watch(nullptr);
   routes_.watch(nullptr);
   secrets_.watch(nullptr);
-  reporter_.on_disconnected();
+  watchers_.on_disconnected();
+  sinks_.reset();
   sources_.stop();
   if (identity_ != nullptr) identity_->stop();
   loop_.run_until_quiet();
@@ -138,8 +144,30 @@ absl::Status LiveConfig::open_listeners() {
   return absl::OkStatus();
 }
 
+void LiveConfig::Watchers::on_connected(const config::xds::ControlPlane& control_plane,
+                                        const envoy::config::core::v3::Node& node, std::string_view server_name) {
+  owner.reporter_.on_connected(control_plane, node, server_name);
+  owner.mesh_metrics_.on_connected(control_plane, node, server_name);
+}
+
+void LiveConfig::Watchers::on_disconnected() {
+  owner.reporter_.on_disconnected();
+  owner.mesh_metrics_.on_disconnected();
+}
+
+config::telemetry::MetricsStream::Metrics LiveConfig::metrics() const {
+  return {families(), config_.parts->hop_metrics, config_.stats_rules.get()};
+}
+
+void LiveConfig::start_sinks() {
+  config::telemetry::Sinks::Options options{config_.metrics_services, config_.stats_flush_interval_ms,
+                                            config_.bootstrap, find_in(config_)};
+  sinks_.emplace(context_, options, [this] { return metrics(); });
+}
+
 void LiveConfig::start_listeners() {
   if (std::exchange(listeners_begun_, true)) return;
+  start_sinks();
   if (!config_.listeners_source.empty()) {
     listeners_.await(config_.listeners_source);
     sources_.want_all(config_.listeners_source, Type::kListener);
@@ -166,6 +194,7 @@ std::vector<const observe::FamilyBase*> LiveConfig::families() const {
   std::set<const observe::FamilyBase*> all = {&control_plane_stats_};
   if (kept_) all.insert(&kept_->family());
   if (identity_ != nullptr) all.insert(&identity_->family());
+  if (config_.parts->hop_metrics != nullptr) all.insert(&config_.parts->hop_metrics->family());
   for (const auto& some : {clusters_.families(), listeners_.families(), routes_.families(), secrets_.families()}) {
     all.insert(some.begin(), some.end());
   }
@@ -278,6 +307,7 @@ void LiveConfig::tick() {
   }
   if (identity_ != nullptr) identity_->tick();
   app_health_.tick(identity_ == nullptr || identity_->holds());
+  if (config_.parts->hop_metrics != nullptr) config_.parts->hop_metrics->evict_idle(loop_.now_ns());
 }
 
 }  // namespace weft::server

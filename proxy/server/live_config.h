@@ -15,6 +15,7 @@
 #include "proxy/config/identity/identity_client.h"
 #include "proxy/config/kept/kept_config.h"
 #include "proxy/config/report/reporter.h"
+#include "proxy/config/telemetry/sinks.h"
 #include "proxy/config/xds/grpc_sources.h"
 #include "proxy/server/app_health.h"
 #include "proxy/server/worker_thread.h"
@@ -35,6 +36,7 @@ class LiveConfig final : private config::Intake,
     std::string version;  // What the proxy calls itself to a control plane.
     int64_t drain_time_ms = 0;
     std::function<void(const std::string& line)> say;  // Told where one can connect.
+    int64_t metrics_interval_ms = 0;                   // From one flush to the mesh to the next; 0: none.
     std::optional<config::KeptConfig::Options> kept;   // Where configuration is kept on disk, if it is.
     // Of the process's own certificate (CompileOptions::own_secret), where it changes; may be nullptr.
     std::function<absl::StatusOr<std::string>()> read_token;
@@ -94,6 +96,8 @@ class LiveConfig final : private config::Intake,
   // Calls to control planes go over connections that are made from now on.
   void renew_control_connections();
   void start_listeners();
+  void start_sinks();
+  config::telemetry::MetricsStream::Metrics metrics() const;
   std::vector<config::xds::Type> types() const override;
   config::ResourceState state(const config::ResourceKey& key) const override;
   void visit(const std::function<void(const config::ResourceKey& key)>& each) const override;
@@ -109,6 +113,16 @@ class LiveConfig final : private config::Intake,
   observe::Family<observe::ControlPlaneStats> control_plane_stats_;
   config::report::Reporter reporter_;
   std::unique_ptr<config::identity::IdentityClient> identity_;
+  config::telemetry::MeshMetrics mesh_metrics_;
+  // All who are told to which control plane the aggregated stream leads.
+  struct Watchers final : config::xds::ConnectionWatcher {
+    explicit Watchers(LiveConfig& owner) : owner(owner) {}
+    void on_connected(const config::xds::ControlPlane& control_plane, const envoy::config::core::v3::Node& node,
+                      std::string_view server_name) override;
+    void on_disconnected() override;
+    LiveConfig& owner;
+  };
+  Watchers watchers_{*this};
   config::xds::GrpcSources grpc_sources_;
   config::FileWatch watch_;
   config::Resolvers resolvers_;
@@ -119,6 +133,7 @@ class LiveConfig final : private config::Intake,
   AppHealth app_health_{clusters_, reporter_};
   config::Routes routes_;
   config::Listeners listeners_;
+  std::optional<config::telemetry::Sinks> sinks_;  // Once clusters are there.
   std::function<void(const std::string& line)> say_;
   std::function<void()> on_ready_;
   bool begun_ = false;

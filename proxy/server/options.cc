@@ -9,6 +9,8 @@
 #include <iostream>
 #include <sstream>
 
+#include "proxy/transport/byte_stream.h"
+
 namespace weft::server {
 namespace {
 
@@ -39,6 +41,13 @@ double cgroup_cpus() {
   double quota_us = 0, period_us = 0;
   if (v1_quota >> quota_us && v1_period >> period_us && quota_us > 0 && period_us > 0) return quota_us / period_us;
   return 0;
+}
+
+std::string check_address(const std::string& text) {
+  config::HostPort parsed;
+  bool is_ip = config::parse_host_port(text, &parsed) &&
+               transport::Address::parse_ip(parsed.host, parsed.port).family != transport::Address::Family::kNone;
+  return is_ip ? std::string() : "\"" + text + "\": expected IP:PORT, such as 127.0.0.1:15090";
 }
 
 }  // namespace
@@ -81,6 +90,16 @@ Options parse_options(int argc, char** argv, int* exit_code) {
          "--drain-announce-ms", options.drain_announce_ms,
          "Milliseconds to serve on after SIGTERM once the control plane is told, until others send nothing more")
       ->type_name("MS")
+      ->check(CLI::Range(0, 600'000));
+  app.add_option(
+         "--metrics-address", options.metrics_address,
+         "Where /stats/prometheus alone is served, as 127.0.0.1:15090; by default only the administration has it")
+      ->type_name("IP:PORT")
+      ->check(check_address);
+  app.add_option("--metrics-interval-ms", options.metrics_interval_ms,
+                 "From one telling of the hops' metrics to the mesh's control plane to the next; 0: they are not told")
+      ->type_name("MS")
+      ->capture_default_str()
       ->check(CLI::Range(0, 600'000));
   app.add_flag("--allow-unsupported", options.allow_unsupported,
                "Warn of fields that are known but not supported, and go on without them");

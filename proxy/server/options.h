@@ -26,6 +26,10 @@ struct Options {
   int64_t drain_time_s = 30;  // After SIGTERM, for what is open.
   // Before that, from when the control plane is told that this proxy ends, until others send it nothing more.
   int64_t drain_announce_ms = 1'000;
+  // Where /stats/prometheus alone is; empty: nowhere but at the admin's.
+  std::string metrics_address;
+  // How often the mesh's control plane is told the metrics of hops; 0: never.
+  int64_t metrics_interval_ms = 5'000;
 };
 
 // Parses. `exit_code` ≥ 0: there is nothing to run (--help, --version, a wrong option; the text has been printed).

@@ -144,11 +144,13 @@ int Server::run() {
   }
   live_ = std::make_unique<LiveConfig>(
       loop_, random_, config_, workers_,
-      LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, std::move(kept), std::move(read_token)});
+      LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, options_.metrics_interval_ms,
+                          std::move(kept), std::move(read_token)});
   if (!start()) return 1;
   loop_.run();
 
   admin_.reset();
+  metrics_.reset();
   signals_.reset();
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
@@ -170,9 +172,23 @@ bool Server::start() {
     }
     admin_address_ = *address;
   }
+  if (absl::Status status = start_metrics(); !status.ok()) return fail(status) == 0;
   signals_ = std::make_unique<Signals>(*this);
   start_discovery();
   return true;
+}
+
+absl::Status Server::start_metrics() {
+  if (options_.metrics_address.empty()) return absl::OkStatus();
+  config::HostPort at;
+  config::parse_host_port(options_.metrics_address, &at);
+  metrics_ = std::make_unique<AdminServer>(
+      loop_, [this](const AdminRequest& request) { return metrics_page(*this, request); },
+      std::vector<std::shared_ptr<observe::AccessLog>>());
+  absl::StatusOr<transport::Address> address = metrics_->start(transport::Address::parse_ip(at.host, at.port));
+  if (!address.ok()) return absl::InternalError(absl::StrCat("--metrics-address: ", address.status().message()));
+  metrics_address_ = *address;
+  return absl::OkStatus();
 }
 
 void Server::start_discovery() {
@@ -195,6 +211,7 @@ void Server::start_workers() {
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);
   live_->on_workers_started();
+  if (metrics_ != nullptr) say(absl::StrCat("metrics listening on ", metrics_address_.to_string()));
   if (config_.has_admin) say(absl::StrCat("admin listening on ", admin_address_.to_string()));
 }
 

@@ -48,6 +48,7 @@ class Server {
   absl::Status load(uint32_t workers);
   // Opens what is listened on; false after telling why it cannot be.
   bool start();
+  absl::Status start_metrics();
   // Finds and checks endpoints; workers start when all clusters are warm, or after a bounded wait.
   void start_discovery();
   void on_discovery_over();
@@ -62,12 +63,14 @@ class Server {
   config::CompiledBootstrap config_;
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<AdminServer> admin_;
+  std::unique_ptr<AdminServer> metrics_;  // --metrics-address
   std::unique_ptr<Signals> signals_;
   base::Random random_;
   std::unique_ptr<LiveConfig> live_;
   bool ready_ = false;  // All that the start waits for was found.
   event::Timer ready_timer_;
   transport::Address admin_address_;  // As bound.
+  transport::Address metrics_address_;
   event::Timer house_timer_;
   event::Timer announce_timer_;
   event::Timer drain_timer_;

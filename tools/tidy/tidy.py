@@ -46,7 +46,7 @@ CONTROL_PLANE_LAYERS = [
     ["registry"],
     ["ca", "snapshot"],
     ["compile"],
-    ["analyze", "explain", "inject"],
+    ["analyze", "explain", "inject", "telemetry"],
     ["install"],
     ["xds"],
     ["server"],

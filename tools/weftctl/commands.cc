@@ -20,6 +20,7 @@
 #include "tools/weftctl/proxies_text.h"
 #include "tools/weftctl/text.h"
 #include "tools/weftctl/tokens.h"
+#include "tools/weftctl/traffic.h"
 #include "tools/weftctl/workloads.h"
 
 namespace weft::weftctl {
@@ -51,6 +52,7 @@ struct Options {
   ExplainOptions explained;
   InjectOptions inject;
   InstallCommand install;
+  TrafficOptions traffic;
 };
 
 using Stub = v1::Control::Stub;
@@ -469,6 +471,12 @@ class CommandLine {
     add_files(command)->description("Files and folders that would be applied: what they would bring with them");
     add_output(command);
     add_explain();
+    command = add("top", "What flows through the mesh now: rates, success and latencies of services and edges",
+                  [](const Options& options, Stub*) { return top(options.traffic, options.socket); });
+    add_top_options(*command, options_->traffic);
+    command = add("graph", "Who calls whom in the mesh, as a tree, a picture or for Graphviz",
+                  [](const Options& options, Stub*) { return graph(options.traffic, options.socket); });
+    add_graph_options(*command, options_->traffic);
     add("version", "Versions of weftctl and of the control plane", version);
     command =
         add("completion", "Print a script that completes commands in the shell", [](const Options& options, Stub*) {

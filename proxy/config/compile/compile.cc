@@ -10,6 +10,7 @@
 #include "proxy/config/compile/listener.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/stats_config.h"
+#include "proxy/config/compile/stats_sinks.h"
 #include "proxy/config/supported/supported.h"
 
 namespace weft::config {
@@ -104,6 +105,8 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   if (bootstrap.has_stats_config()) {
     result.stats_rules = compile_stats_config(context, bootstrap.stats_config(), "stats_config");
   }
+  result.metrics_services = compile_stats_sinks(context);
+  result.stats_flush_interval_ms = compile_stats_flush_interval_ms(context);
   refused.insert(refused.end(), context.refused().begin(), context.refused().end());
   if (options.allow_unsupported) {
     result.warnings = std::move(refused);

@@ -39,6 +39,9 @@ struct CompiledBootstrap {
   std::string clusters_source, listeners_source;
   // For what is compiled later, with all access logs, for flushing and reopening.
   std::shared_ptr<SharedParts> parts;
+  // stats_sinks, each a serialised MetricsServiceConfig, and how often they are told.
+  std::vector<std::string> metrics_services;
+  int64_t stats_flush_interval_ms = 0;
   // Envoy's stats_config: metrics that are not shown, and Prometheus labels taken out of names. Null: none was given.
   std::shared_ptr<const observe::StatsRules> stats_rules;
   std::vector<std::string> warnings;

@@ -34,8 +34,10 @@ constexpr std::string_view kEntries[] = {
     BOOT "Bootstrap.cluster_manager",
     BOOT "Bootstrap.layered_runtime",
     BOOT "Bootstrap.stats_config",
-    // How often sinks are told; sinks are refused, and /stats is always of the moment.
+    BOOT "Bootstrap.stats_sinks",
     BOOT "Bootstrap.stats_flush_interval",
+    "envoy.config.metrics.v3.StatsSink.*",
+    "envoy.config.metrics.v3.MetricsServiceConfig.*",
     // When Envoy makes metrics and clusters; ours cost nothing until they are used.
     BOOT "Bootstrap.deferred_stat_options",
     BOOT "Bootstrap.DeferredStatOptions.*",

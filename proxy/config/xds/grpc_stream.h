@@ -57,6 +57,8 @@ class GrpcStream final : public event::Deferred,
   void send_last(std::string_view message) { send_message(message, true); }
   // While held no message comes; the server is stopped by flow control. After on_grpc_open().
   void hold(bool held);
+  // The server does not take what was sent; the rest of it waits here.
+  bool blocked() const { return blocked_; }
   // Resets the stream; no event follows.
   void cancel();
 

@@ -1,12 +1,13 @@
 #include "tools/weftctl/graph_layout.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace weft::weftctl {
 
 namespace {
 
-constexpr int kSweeps = 8;
+constexpr size_t kSweeps = 8;
 
 using Edges = std::vector<std::pair<size_t, size_t>>;
 using Neighbours = std::vector<std::vector<size_t>>;
@@ -77,31 +78,17 @@ std::vector<size_t> layers_of(size_t nodes, const Edges& edges) {
   return layers;
 }
 
-}  // namespace
-
-GraphLayout lay_out(size_t nodes, const std::vector<std::pair<size_t, size_t>>& edges) {
-  GraphLayout layout;
-  layout.places.resize(nodes);
-  if (nodes == 0) return layout;
-  const Edges forward = without_circles(nodes, edges);
-  const std::vector<size_t> layer_of = layers_of(nodes, forward);
-  layout.layers = *std::max_element(layer_of.begin(), layer_of.end()) + 1;
-  Neighbours layers(layout.layers);
-  for (size_t i = 0; i < nodes; ++i) layers[layer_of[i]].push_back(i);
-  Neighbours beside(nodes);
-  for (const auto& [from, to] : forward) {
-    beside[from].push_back(to);
-    beside[to].push_back(from);
-  }
+// Sorts the nodes of each layer by where their neighbours stand, back and forth.
+void order_rows(const Neighbours& beside, Neighbours& layers) {
   // Relative to the layer's size, so that a layer of two and one of ten meet in the middle.
-  std::vector<double> position(nodes);
+  std::vector<double> position(beside.size());
   const auto place = [&](const std::vector<size_t>& layer) {
     for (size_t row = 0; row < layer.size(); ++row) {
       position[layer[row]] = (static_cast<double>(row) + 0.5) / static_cast<double>(layer.size());
     }
   };
   for (const auto& layer : layers) place(layer);
-  for (int sweep = 0; sweep < kSweeps; ++sweep) {
+  for (size_t sweep = 0; sweep < kSweeps; ++sweep) {
     for (size_t i = 0; i < layers.size(); ++i) {
       std::vector<size_t>& layer = layers[sweep % 2 == 0 ? i : layers.size() - 1 - i];
       std::vector<std::pair<double, size_t>> wanted;
@@ -116,10 +103,51 @@ GraphLayout lay_out(size_t nodes, const std::vector<std::pair<size_t, size_t>>& 
       place(layer);
     }
   }
-  for (size_t i = 0; i < layers.size(); ++i) {
-    layout.rows = std::max(layout.rows, layers[i].size());
-    for (size_t row = 0; row < layers[i].size(); ++row) layout.places[layers[i][row]] = {i, row};
+}
+
+}  // namespace
+
+GraphLayout lay_out(size_t nodes, const std::vector<std::pair<size_t, size_t>>& edges) {
+  GraphLayout layout;
+  layout.places.resize(nodes);
+  layout.ways.resize(edges.size());
+  if (nodes == 0) return layout;
+  std::vector<size_t> layer_of = layers_of(nodes, without_circles(nodes, edges));
+  Neighbours layers(*std::max_element(layer_of.begin(), layer_of.end()) + 1);
+  for (size_t i = 0; i < nodes; ++i) layers[layer_of[i]].push_back(i);
+  // An edge over several layers has a node of its own in each between, so that it runs through no other.
+  Neighbours beside(nodes);
+  std::vector<std::vector<size_t>> between(edges.size());
+  const auto join = [&](size_t from, size_t to) {
+    beside[from].push_back(to);
+    beside[to].push_back(from);
+  };
+  for (size_t i = 0; i < edges.size(); ++i) {
+    const auto& [from, to] = edges[i];
+    if (layer_of[to] <= layer_of[from]) continue;
+    size_t last = from;
+    for (size_t layer = layer_of[from] + 1; layer < layer_of[to]; ++layer) {
+      const size_t node = beside.size();
+      beside.emplace_back();
+      layers[layer].push_back(node);
+      between[i].push_back(node);
+      join(last, node);
+      last = node;
+    }
+    join(last, to);
   }
+  order_rows(beside, layers);
+  std::vector<GraphLayout::Place> all(beside.size());
+  for (size_t i = 0; i < layers.size(); ++i) {
+    layout.layer_sizes.push_back(layers[i].size());
+    layout.rows = std::max(layout.rows, layers[i].size());
+    for (size_t row = 0; row < layers[i].size(); ++row) all[layers[i][row]] = {i, row};
+  }
+  for (size_t i = 0; i < edges.size(); ++i) {
+    for (const size_t node : between[i]) layout.ways[i].push_back(all[node]);
+  }
+  all.resize(nodes);
+  layout.places = std::move(all);
   return layout;
 }
 

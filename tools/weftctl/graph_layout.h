@@ -16,8 +16,12 @@ struct GraphLayout {
     size_t row = 0;
   };
   std::vector<Place> places;  // By node.
-  size_t layers = 0;
-  // How many nodes the fullest layer has.
+  // By edge: the places that are kept free for it in the layers between its ends.
+  std::vector<std::vector<Place>> ways;
+  // How many places each layer has, those that are kept free with them.
+  std::vector<size_t> layer_sizes;
+  size_t layers() const { return layer_sizes.size(); }
+  // Of the fullest layer.
   size_t rows = 0;
 };
 

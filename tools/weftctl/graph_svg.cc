@@ -90,7 +90,7 @@ class Picture {
 
   std::string draw() {
     const double width =
-        2 * kMargin + static_cast<double>(std::max<size_t>(layout_.layers, 1)) * (kNodeWidth + kLayerGap) - kLayerGap;
+        2 * kMargin + static_cast<double>(std::max<size_t>(layout_.layers(), 1)) * (kNodeWidth + kLayerGap) - kLayerGap;
     const double height =
         2 * kMargin + kTitleHeight + static_cast<double>(std::max<size_t>(layout_.rows, 1)) * (kNodeHeight + kRowGap);
     std::string out =
@@ -119,20 +119,18 @@ class Picture {
     return found->second;
   }
 
-  Point corner(size_t node) const {
-    const GraphLayout::Place& place = layout_.places[node];
-    size_t in_layer = 0;
-    for (const auto& each : layout_.places) in_layer += each.layer == place.layer ? 1 : 0;
+  Point corner(const GraphLayout::Place& place) const {
     // Layers stand around one middle line.
     const double step = kNodeHeight + kRowGap;
-    const double top = kMargin + kTitleHeight + static_cast<double>(layout_.rows - in_layer) * step / 2;
+    const size_t free = layout_.rows - layout_.layer_sizes[place.layer];
+    const double top = kMargin + kTitleHeight + static_cast<double>(free) * step / 2;
     return {kMargin + static_cast<double>(place.layer) * (kNodeWidth + kLayerGap),
             top + static_cast<double>(place.row) * step};
   }
 
   std::string node(size_t index) const {
     const Node& node = nodes_[index];
-    const Point at = corner(index);
+    const Point at = corner(layout_.places[index]);
     const std::string middle = number(at.x + kNodeWidth / 2);
     const char* fill = node.is_service ? "#eceff1" : "#ffffff";
     std::string out = "<g><title>" + escaped(node.name) + "</title><rect x=\"" + number(at.x) + "\" y=\"" +
@@ -150,22 +148,40 @@ class Picture {
     return out + "</g>\n";
   }
 
+  // In the middle of a place's height.
+  Point side(const GraphLayout::Place& place, double x) const {
+    const Point at = corner(place);
+    return {at.x + x, at.y + kNodeHeight / 2};
+  }
+
+  static std::string curve(const Point& a, const Point& b, double dip) {
+    const double bend = dip == 0 ? (b.x - a.x) / 2 : kLayerGap / 2;
+    return "C" + number(a.x + bend) + " " + number(a.y + dip) + " " + number(b.x - bend) + " " + number(b.y + dip) +
+           " " + number(b.x) + " " + number(b.y);
+  }
+
   std::string edge(int index) {
     const v1::EdgeTraffic& edge = traffic_.edges(index);
     const auto& [from, to] = edges_[static_cast<size_t>(index)];
     const bool is_forward = layout_.places[to].layer > layout_.places[from].layer;
-    Point a = corner(from), b = corner(to);
-    a = {a.x + kNodeWidth, a.y + kNodeHeight / 2};
-    b.y += kNodeHeight / 2;
+    Point at = side(layout_.places[from], kNodeWidth);
+    std::string path = "M" + number(at.x) + " " + number(at.y);
+    Point middle = at;
+    for (const GraphLayout::Place& place : layout_.ways[static_cast<size_t>(index)]) {
+      path += curve(at, side(place, 0), 0);
+      at = side(place, kNodeWidth);
+      path += "L" + number(at.x) + " " + number(at.y);
+      middle = side(place, kNodeWidth / 2);
+    }
+    const Point end = side(layout_.places[to], 0);
     // A call back goes around below the nodes.
-    const double bend = is_forward ? (b.x - a.x) / 2 : kLayerGap / 2;
     const double dip = is_forward ? 0 : kNodeHeight + kRowGap / 2;
+    path += curve(at, end, dip);
+    if (layout_.ways[static_cast<size_t>(index)].empty()) {
+      middle = {(at.x + end.x) / 2, (at.y + end.y) / 2 + dip * 0.75};
+    }
     const double rate = edge.flow().requests() + edge.flow().connections();
     const double width = rate <= 0 ? 1 : std::clamp(1.5 + std::log10(1 + rate), 1.5, 6.0);
-    const std::string path = "M" + number(a.x) + " " + number(a.y) + "C" + number(a.x + bend) + " " +
-                             number(a.y + dip) + " " + number(b.x - bend) + " " + number(b.y + dip) + " " +
-                             number(b.x) + " " + number(b.y);
-    const Point middle = {(a.x + b.x) / 2, (a.y + b.y) / 2 + dip * 0.75};
     label(middle, edge);
     return "<path d=\"" + path + "\" fill=\"none\" stroke=\"" + stroke_of(edge.flow()) + "\" stroke-width=\"" +
            number(width) + "\"" + (edge.security() == "none" ? " stroke-dasharray=\"6 4\"" : "") +

@@ -148,14 +148,24 @@ TEST_CASE("the same for Graphviz is quoted") {
 TEST_CASE("callers stand left of those whom they call, in as many layers as the longest way has") {
   // A circle, entered at 0, and a call to oneself.
   const GraphLayout layout = lay_out(5, {{0, 1}, {1, 2}, {0, 2}, {2, 3}, {3, 0}, {1, 1}, {4, 0}});
-  CHECK(layout.layers == 5);
+  CHECK(layout.layers() == 5);
   for (const auto& [from, to] : std::vector<std::pair<size_t, size_t>>{{4, 0}, {0, 1}, {1, 2}, {0, 2}, {2, 3}}) {
     CHECK(layout.places[from].layer < layout.places[to].layer);
   }
   std::set<std::pair<size_t, size_t>> taken;
   for (const auto& place : layout.places) CHECK(taken.emplace(place.layer, place.row).second);
-  CHECK(lay_out(0, {}).layers == 0);
-  CHECK(lay_out(2, {{0, 1}, {1, 0}}).layers == 2);
+  CHECK(lay_out(0, {}).layers() == 0);
+  CHECK(lay_out(2, {{0, 1}, {1, 0}}).layers() == 2);
+}
+
+TEST_CASE("a call over several layers has a place of its own in each between") {
+  const GraphLayout layout = lay_out(3, {{0, 1}, {1, 2}, {0, 2}});
+  REQUIRE(layout.ways[2].size() == 1);
+  CHECK(layout.ways[0].empty());
+  CHECK(layout.ways[2][0].layer == 1);
+  CHECK(layout.ways[2][0].row != layout.places[1].row);
+  CHECK(layout.layer_sizes == std::vector<size_t>{1, 2, 1});
+  CHECK(layout.rows == 2);
 }
 
 TEST_CASE("two crossing calls are uncrossed") {

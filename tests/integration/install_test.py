@@ -1,15 +1,18 @@
 """weftctl install as people call it: what it prints, and how it hands that to kubectl."""
 
 import base64
+import http.client
 import json
 import os
 import pathlib
 import re
+import ssl
 import subprocess
 import tempfile
 import unittest
 
 from tests.integration.harness.control_plane import binary
+from tests.integration.harness.proxy import Output
 
 LIMIT_S = 60
 DONE, _, WRONG_USE, REFUSED = range(4)
@@ -57,6 +60,36 @@ class Install(unittest.TestCase):
         self.assertIn(b"DNS:weft-control.mesh.svc", shown)
         webhook = next(each for each in items if each["kind"] == "MutatingWebhookConfiguration")["webhooks"][0]
         self.assertEqual(pem, base64.b64decode(webhook["clientConfig"]["caBundle"]))
+
+    def test_what_the_deployment_runs_is_what_weft_control_takes(self):
+        items = json.loads(self.install("--dry-run", "-o", "json").stdout)["items"]
+        find = {each["kind"]: each for each in items}
+        pod = find["Deployment"]["spec"]["template"]["spec"]
+        container = pod["containers"][0]
+        # What Kubernetes would put where the containers mount it.
+        for name, data in (("tls", {key: base64.b64decode(value) for key, value in find["Secret"]["data"].items()}),
+                           ("inject", {key: value.encode() for key, value in find["ConfigMap"]["data"].items()})):
+            path = next(each["mountPath"] for each in container["volumeMounts"] if each["name"] == name)
+            for file, content in data.items():
+                where = self.folder / path.lstrip("/") / file
+                where.parent.mkdir(parents=True, exist_ok=True)
+                where.write_bytes(content)
+        (self.folder / "etc/weft/mesh").mkdir()
+        # Nobody answers for the keys of service accounts; they may come later.
+        arguments = [each.replace("https://kubernetes.default.svc/", "https://127.0.0.1:1/") for each in container["args"]]
+        arguments = [re.sub(r"^0\.0\.0\.0:\d+$", "127.0.0.1:0", re.sub("^/", f"{self.folder}/", each)) for each in arguments]
+        process = subprocess.Popen([binary("WEFT_CONTROL_BINARY"), "--admin-address", "127.0.0.1:0", *arguments], stderr=subprocess.PIPE)
+        output = Output(process.stderr)
+        for each in (process.stderr.close, output.join, process.wait, process.terminate):
+            self.addCleanup(each)
+        self.assertTrue(output.wait_for(lambda lines: any("serves weftctl" in line for line in lines)), output.text())
+        port = re.search(r"webhook listening on 127\.0\.0\.1:(\d+)", output.text()).group(1)
+        trust = ssl.create_default_context(cadata=find["ConfigMap"]["data"]["inject.yaml"].split("ca: |\n")[1].replace("  ", ""))
+        probe = container["readinessProbe"]["httpGet"]
+        connection = http.client.HTTPSConnection("127.0.0.1", int(port), timeout=LIMIT_S, context=trust)
+        self.addCleanup(connection.close)
+        connection.request("GET", probe["path"])
+        self.assertEqual(200, connection.getresponse().status)
 
     def test_kubectl_is_given_all_of_it(self):
         self.install(path=self.fake_kubectl(0))

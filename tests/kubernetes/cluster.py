@@ -11,10 +11,12 @@ import subprocess
 import time
 import urllib.parse
 
+from tests.integration.harness.certificates import Authority
 from tools.demos.ports import free_port
 
 CACHE = pathlib.Path(os.environ.get("WEFT_CACHE", pathlib.Path.home() / ".cache/weft"))
 TOKEN = "weft-test-admin"
+ISSUER = "https://kubernetes.default.svc"
 LIMIT_S = 120
 # By kind: group and version, plural, and whether it lives in a namespace.
 KINDS = {
@@ -75,13 +77,16 @@ class Cluster:
         etcd = f"http://127.0.0.1:{client}"
         self._run("etcd", shutil.which("etcd") or "/usr/bin/etcd", "--data-dir", self.folder / "etcd", "--listen-client-urls", etcd,
                   "--advertise-client-urls", etcd, "--listen-peer-urls", f"http://127.0.0.1:{peer}", "--unsafe-no-fsync")
-        key = self.folder / "accounts.key"
-        subprocess.run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", key], check=True, capture_output=True)
+        # Whose certificate it shows, and by whose key it signs the tokens of service accounts.
+        authority = Authority(self.folder)
+        self.root = authority.certificate
+        certificate, key = authority.leaf("apiserver")
+        public, private = authority.leaf("accounts")
         tokens = self.folder / "tokens.csv"
         tokens.write_text(f'{TOKEN},admin,admin,"system:masters"\n')
         self._run("kube-apiserver", CACHE / "bin/kube-apiserver", "--etcd-servers", etcd, "--bind-address", "127.0.0.1", "--secure-port",
-                  self.port, "--cert-dir", self.folder / "certificates", "--service-account-issuer", "https://kubernetes.default.svc",
-                  "--service-account-key-file", key, "--service-account-signing-key-file", key, "--token-auth-file", tokens,
+                  self.port, "--tls-cert-file", certificate, "--tls-private-key-file", key, "--service-account-issuer", ISSUER,
+                  "--service-account-key-file", public, "--service-account-signing-key-file", private, "--token-auth-file", tokens,
                   "--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.96.0.0/16")
         deadline = time.monotonic() + LIMIT_S
         while not self._is_ready():
@@ -108,9 +113,7 @@ class Cluster:
                 process.wait()
 
     def request(self, method, path, body=None, content_type="application/json", accept="application/json"):
-        trust = ssl.create_default_context(cafile=self.folder / "certificates/apiserver.crt")
-        # It is made for the address of this host.
-        trust.check_hostname = False
+        trust = ssl.create_default_context(cafile=self.root)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=trust, timeout=60)
         try:
             headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept, "Content-Type": content_type}
@@ -143,6 +146,14 @@ class Cluster:
 
     def get(self, kind, namespace=None, name=None, **keywords):
         return self.request("GET", self.path(kind, namespace, name), **keywords)
+
+    def account_token(self, namespace, name, audience=None):
+        """A token of a service account, as a pod gets it; for the API server itself unless an audience is named."""
+        spec = {"audiences": [audience]} if audience else {}
+        answer = self.request("POST", self.path("ServiceAccount", namespace, name) + "/token",
+                              {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec})
+        assert answer.status == 201, answer.message
+        return answer.body["status"]["token"]
 
     def wait_for(self, get, is_there):
         """The first answer of get() of which is_there(answer) is true."""

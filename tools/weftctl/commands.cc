@@ -376,6 +376,9 @@ class CommandLine {
                      "they have no sidecar")
         ->capture_default_str()
         ->check(CLI::IsMember({"Fail", "Ignore"}));
+    command->add_option("--trust-domain", chosen.trust_domain, "Of the workloads' SPIFFE IDs")->capture_default_str();
+    command->add_option("--issuer", chosen.issuer, "Who issues the cluster's service-account tokens")
+        ->capture_default_str();
     command
         ->add_option("--tls-cert", options_->install.certificate_file,
                      "PEM with the certificate of weft-control; by default one is made")

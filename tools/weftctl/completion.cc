@@ -11,12 +11,12 @@ _weftctl() {
   local kinds="namespaces services endpointslices externalservices httproutes grpcroutes tcproutes tlsroutes
     referencegrants trafficpolicies scopes peerauthentications"
   case $before in
-    -f|--filename) COMPREPLY=($(compgen -f -- "$word")); return ;;
+    -f|--filename|--config|--ca-file|--tls-cert|--tls-key) COMPREPLY=($(compgen -f -- "$word")); return ;;
     -o|--output) COMPREPLY=($(compgen -W "yaml json" -- "$word")); return ;;
   esac
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W "apply diff get delete history rollback analyze explain proxy-status proxy-config token
-      ca version completion" -- "$word"))
+      ca inject uninject install version completion" -- "$word"))
   elif ((COMP_CWORD == 2)); then
     case $command in
       get) COMPREPLY=($(compgen -W "$kinds all workloads" -- "$word")) ;;
@@ -27,7 +27,10 @@ _weftctl() {
       proxy-status) COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;
       apply) COMPREPLY=($(compgen -W "-f --dry-run --wait --timeout" -- "$word")) ;;
-      diff|analyze) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
+      inject) COMPREPLY=($(compgen -W "-f --config --image --control --ca-file --form --log-level" -- "$word")) ;;
+      install) COMPREPLY=($(compgen -W "--dry-run -o --namespace --image --proxy-image --image-pull-policy --replicas
+        --storage --failure-policy --trust-domain --issuer --tls-cert --tls-key --webhook-url --control" -- "$word")) ;;
+      diff|analyze|uninject) COMPREPLY=($(compgen -W "-f" -- "$word")) ;;
       rollback) COMPREPLY=($(compgen -W "--dry-run --wait --timeout" -- "$word")) ;;
       explain) COMPREPLY=($(compgen -W "--from --method --header --config-dump --output" -- "$word")) ;;
     esac

@@ -67,12 +67,15 @@ void add_option(Tree* arguments, const char* name, const std::string& value) {
 }
 
 Tree sidecar_arguments(const Settings& settings) {
-  Tree out = Tree::array({"sidecar", "--control", settings.control_address, "--namespace", "$(POD_NAMESPACE)",
-                          "--node-id", "$(POD_NAMESPACE)/$(POD_NAME)", "--inbound-address", "$(POD_IP)"});
+  Tree out =
+      Tree::array({"sidecar", "--control", settings.control_address, "--namespace", "$(POD_NAMESPACE)", "--node-id",
+                   "$(POD_NAMESPACE)/$(POD_NAME)", "--inbound-address", "$(POD_IP)", "--interception"});
   if (settings.app_port != 0) {
     add_option(&out, "--service", settings.service);
     add_option(&out, "--app-port", std::to_string(settings.app_port));
   }
+  // Who joins by a token is who that says.
+  if (settings.token_secret.empty()) add_option(&out, "--service-account", "$(SERVICE_ACCOUNT)");
   if (has_ca(settings)) add_option(&out, "--ca-file", cat(kCaFolder, "/", kCaFile));
   add_option(&out, "--token-file", cat(kTokenFolder, "/token"));
   add_option(&out, "--log-level", settings.log_level);
@@ -87,7 +90,8 @@ Tree file_volume(const char* name, const char* kind, Tree source) {
 
 Tree init_container(const Settings& settings) {
   Tree arguments = Tree::array({"intercept", "--outbound-port", std::to_string(kOutboundPort), "--inbound-port",
-                                std::to_string(kInboundPort), "--uid", std::to_string(kProxyUid)});
+                                std::to_string(kInboundPort), "--uid", std::to_string(kProxyUid), "--gid",
+                                std::to_string(kProxyUid)});
   add_option(&arguments, "--include-inbound-ports", settings.include_inbound_ports);
   add_option(&arguments, "--include-outbound-ports", settings.include_outbound_ports);
   add_option(&arguments, "--exclude-inbound-ports", settings.exclude_inbound_ports);
@@ -114,8 +118,9 @@ Tree proxy_container(const Settings& settings, const Tree& probes) {
   if (settings.native) out["restartPolicy"] = "Always";
   out["ports"] = Tree::array({{{"name", "weft-health"}, {"containerPort", kHealthPort}, {"protocol", "TCP"}},
                               {{"name", "weft-metrics"}, {"containerPort", kMetricsPort}, {"protocol", "TCP"}}});
-  out["env"] = Tree::array({from_field("POD_NAME", "metadata.name"), from_field("POD_NAMESPACE", "metadata.namespace"),
-                            from_field("POD_IP", "status.podIP")});
+  out["env"] =
+      Tree::array({from_field("POD_NAME", "metadata.name"), from_field("POD_NAMESPACE", "metadata.namespace"),
+                   from_field("POD_IP", "status.podIP"), from_field("SERVICE_ACCOUNT", "spec.serviceAccountName")});
   if (!probes.empty()) out["env"].push_back({{"name", "WEFT_APP_PROBES"}, {"value", probes.dump()}});
   out["resources"] = resources(settings);
   out["securityContext"] = {{"runAsUser", kProxyUid},

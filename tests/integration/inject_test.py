@@ -76,6 +76,37 @@ class Inject(unittest.TestCase):
         told = self.run_weftctl("inject", "-f", good, "--ca-file", good, expect=WRONG_USE).stderr
         self.assertIn("expected certificates in PEM", told)
 
+    def test_what_is_injected_is_what_weft_proxy_takes(self):
+        probe = {"httpGet": {"path": "/live", "port": 8080}}
+        annotations = {"weft.mesh/exclude-inbound-ports": "9100,9101", "weft.mesh/include-inbound-ports": "8080",
+                       "weft.mesh/exclude-outbound-ports": "5432", "weft.mesh/include-outbound-ports": "80",
+                       "weft.mesh/include-outbound-cidrs": "10.0.0.0/8,fd00::/8", "weft.mesh/exclude-outbound-cidrs": "10.1.0.0/16"}
+        ca, token = self.folder / "ca.crt", self.folder / "token"
+        ca.write_text("no certificate is looked at here")
+        # The form of a service account's token is all that the command line looks at.
+        token.write_text("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJ4In0.c2ln")
+        values = {"$(POD_NAMESPACE)": "shop", "$(POD_NAME)": "cart-7", "$(POD_IP)": "10.9.8.7", "$(SERVICE_ACCOUNT)": "cart",
+                  "/etc/weft/ca/ca.crt": str(ca), "/var/run/secrets/weft/token": str(token)}
+        pod = {**POD, "metadata": {**POD["metadata"], "annotations": annotations},
+               "spec": {"containers": [{**POD["spec"]["containers"][0], "livenessProbe": probe}]}}
+        for form in ("native", "classic"):
+            injected = self.injected_pod("--form", form, pod=pod)
+            init = next(each for each in injected["spec"]["initContainers"] if each["name"] == "weft-init")
+            rules = subprocess.run([binary("WEFT_PROXY"), *init["args"], "--dry-run"], capture_output=True, text=True, timeout=LIMIT_S)
+            self.assertEqual(0, rules.returncode, rules.stderr)
+            for each in ("9100", "5432", "10.1.0.0/16", "15001", "15006"):
+                self.assertIn(each, rules.stdout)
+            proxy = self.proxy(injected)
+            arguments = proxy["args"]
+            for name, value in values.items():
+                arguments = [each.replace(name, value) for each in arguments]
+            environment = {each["name"]: each["value"] for each in proxy["env"] if "value" in each}
+            self.assertIn("/app-health/app/livez", environment["WEFT_APP_PROBES"])
+            shown = subprocess.run([binary("WEFT_PROXY"), *arguments, "--print-bootstrap"], capture_output=True, text=True, timeout=LIMIT_S,
+                                   env={**os.environ, **environment})
+            self.assertEqual(0, shown.returncode, shown.stderr)
+            self.assertIn("shop/cart-7", shown.stdout)
+
     def test_skipped_pods_say_why(self):
         pod = {**POD, "spec": {**POD["spec"], "hostNetwork": True}}
         told = self.run_weftctl("inject", "-f", "-", text=json.dumps(pod))

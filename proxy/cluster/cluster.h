@@ -95,6 +95,10 @@ struct ClusterConfig {
   std::shared_ptr<const observe::ServiceIdentity> service;  // Of its metadata; nullptr: it says nothing.
   DiscoveryType discovery = DiscoveryType::kStatic;
   std::vector<DnsEndpoint> dns_endpoints;  // For the DNS kinds.
+  // For kOriginalDst: hosts are forgotten when nobody asked for them for so long, and this port is in place of the
+  // destination's own if it is not 0.
+  int64_t cleanup_interval_ms = 5'000;
+  uint16_t original_port_override = 0;
   // For kEds: the name under which its endpoints come, and from where (a serialised ConfigSource).
   std::string eds_service, eds_source;
   DnsFamily dns_family = DnsFamily::kAuto;

@@ -112,6 +112,7 @@ void Forwarder::begin_try() {
   if (remaining_ms() <= 0) return fail(Cause::kDeadlinePassed, {});
   pool::BalanceContext balance;
   balance.hash = plan_.hash;
+  balance.original_destination = plan_.original_destination;
   const route::RetryPolicy* policy = plan_.retry();
   if (policy != nullptr && policy->omit_previous_hosts) {
     balance.avoid = tried_hosts_;
@@ -121,7 +122,7 @@ void Forwarder::begin_try() {
   cluster::HostPtr host = cluster_->choose_host(balance);
   if (host == nullptr) {
     cluster_->stats().upstream_cx_none_healthy.add();
-    return fail(Cause::kNoHealthyUpstream, cluster_->cluster().name());
+    return fail(pool::no_host_cause(cluster_->cluster(), balance), cluster_->cluster().name());
   }
   if (!cluster_->cluster().breakers(priority()).try_request()) {
     cluster_->stats().upstream_rq_pending_overflow.add();

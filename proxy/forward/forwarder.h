@@ -45,8 +45,9 @@ struct ForwardPlan {
   pool::WorkerCluster* cluster = nullptr;
   std::shared_ptr<const route::RetryPolicy> callers_retry;  // In place of the action's, if there is one.
   Deadlines deadlines;
-  std::optional<uint64_t> hash;     // For balancers that hash.
-  uint64_t replay_limit_bytes = 0;  // Request body kept for retries.
+  std::optional<uint64_t> hash;                              // For balancers that hash.
+  uint64_t replay_limit_bytes = 0;                           // Request body kept for retries.
+  const transport::Address* original_destination = nullptr;  // As BalanceContext has it.
   bool send_expected_timeout = true;
   bool include_attempt_count = false;
   bool name_ends = false;  // The record's `ends` are filled in.

@@ -46,6 +46,8 @@ void Shadow::start(pool::WorkerCluster& cluster, const ForwardPlan& plan, bool e
   own.callers_retry = nullptr;
   own.deadlines.per_try_timeout_ms = 0;
   own.hash.reset();
+  // It may outlive the connection that knows it.
+  own.original_destination = nullptr;
   held_limit_bytes_ = plan.replay_limit_bytes;
   forwarder_.start(own, end);
 }

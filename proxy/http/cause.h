@@ -28,6 +28,7 @@ namespace weft::http {
   X(kDirectResponse, "direct_response", 0, 12, "", kProxy, kRouting, "The route answers this request itself.")                           \
   X(kNoCluster, "no_cluster", 503, 14, "NC", kProxy, kRouting, "The route names a cluster that does not exist.")                         \
   X(kNoHealthyUpstream, "no_healthy_upstream", 503, 14, "UH", kProxy, kBalancing, "No endpoint of the cluster can take this request.")   \
+  X(kNoOriginalDestination, "no_original_destination", 503, 14, "UH", kProxy, kBalancing, "The connection was made to the proxy itself: forwarded to where it was going, it would come back for ever.") \
   X(kOverflowPending, "overflow_pending", 503, 14, "UO", kProxy, kBalancing, "Too many requests wait for a connection to the cluster.")  \
   X(kOverflowRequests, "overflow_requests", 503, 14, "UO", kProxy, kBalancing, "The cluster has its maximum of requests in flight.")     \
   X(kOverflowConnections, "overflow_connections", 503, 14, "UO", kProxy, kBalancing, "The cluster has its maximum of connections.")      \

@@ -27,7 +27,13 @@ ClusterPools::ClusterPools(Upstreams& owner, cluster::ClusterPtr cluster)
     : owner_(owner),
       cluster_(std::move(cluster)),
       stats_(cluster_->stats(owner.worker())),
-      balancer_(*cluster_, owner.random()) {}
+      balancer_(*cluster_, owner.random()) {
+  const cluster::ClusterConfig& config = cluster_->config();
+  if (config.discovery != cluster::DiscoveryType::kOriginalDst) return;
+  original_hosts_ =
+      std::make_unique<OriginalHosts>(owner.loop(), config.cleanup_interval_ms, config.original_port_override,
+                                      base::bind<&ClusterPools::on_hosts_forgotten>(this));
+}
 
 ClusterPools::~ClusterPools() {
   while (!tcp_connects_.empty()) tcp_connects_.front().give_up(http::Cause::kDraining, "the cluster was removed");
@@ -37,6 +43,9 @@ ClusterPools::~ClusterPools() {
 }
 
 cluster::HostPtr ClusterPools::choose_host(const BalanceContext& context) {
+  if (original_hosts_ != nullptr) {
+    return context.original_destination == nullptr ? nullptr : original_hosts_->find(*context.original_destination);
+  }
   if (hosts_version_ != cluster_->hosts_version()) {
     hosts_version_ = cluster_->hosts_version();
     // Not here: this may be called from within one of the pools.
@@ -63,6 +72,7 @@ void ClusterPools::acquire_stream(const cluster::HostPtr& host, StreamWaiter& wa
 
 void ClusterPools::retire_pools_of_lost_hosts() {
   look_over_pools_ = false;
+  if (original_hosts_ != nullptr) return;
   cluster::HostSetPtr set = cluster_->hosts();
   absl::flat_hash_set<const cluster::Host*> present;
   for (const auto& hosts : set->priorities) {
@@ -74,6 +84,12 @@ void ClusterPools::retire_pools_of_lost_hosts() {
     } else if (!retired_) {
       pool->take_back();
     }
+  }
+}
+
+void ClusterPools::on_hosts_forgotten(const absl::flat_hash_set<const cluster::Host*>& hosts) {
+  for (auto& [key, pool] : pools_) {
+    if (hosts.contains(&pool->host())) retire_pool(*pool);
   }
 }
 

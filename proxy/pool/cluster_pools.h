@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "proxy/cluster/balancer.h"
 #include "proxy/pool/host_pool.h"
+#include "proxy/pool/original_hosts.h"
 #include "proxy/pool/worker_context.h"
 
 // A worker's side of one cluster, and of all of them.
@@ -43,11 +44,13 @@ class ClusterPools final : public WorkerCluster, public event::NextTurnTask {
  private:
   void on_next_turn() override;
   void retire_pool(HostPool& pool);
+  void on_hosts_forgotten(const absl::flat_hash_set<const cluster::Host*>& hosts);
 
   Upstreams& owner_;
   cluster::ClusterPtr cluster_;
   observe::ClusterStats& stats_;
   cluster::Balancer balancer_;
+  std::unique_ptr<OriginalHosts> original_hosts_;  // Of a cluster that connects to the original destination.
   absl::flat_hash_map<HostPool::Key, std::unique_ptr<HostPool>> pools_;
   uint64_t hosts_version_ = 0;  // For which pools_ was last looked over, or will be in the next turn.
   bool look_over_pools_ = false;

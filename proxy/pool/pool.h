@@ -92,7 +92,17 @@ struct BalanceContext {
   size_t avoid_count = 0;
   uint32_t avoid_tries = 1;      // host_selection_retry_max_attempts
   std::optional<uint64_t> hash;  // Of the route's hash policies.
+  // Where the downstream connection was going before it was brought here, for clusters that connect to there; nullptr:
+  // it was made to the proxy itself.
+  const transport::Address* original_destination = nullptr;
 };
+
+// Why choose_host() found none.
+inline http::Cause no_host_cause(const cluster::Cluster& cluster, const BalanceContext& context) {
+  bool is_original = cluster.config().discovery == cluster::DiscoveryType::kOriginalDst;
+  return is_original && context.original_destination == nullptr ? http::Cause::kNoOriginalDestination
+                                                                : http::Cause::kNoHealthyUpstream;
+}
 
 class WorkerCluster {
  public:

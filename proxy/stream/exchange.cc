@@ -266,6 +266,7 @@ void Exchange::forward_request(const route::ClusterAction& action) {
   }
   plan.name_ends = http.hops != nullptr;
   if (plan.name_ends && http.hops->side() == observe::HopSide::kSource) say_peer_names(*cluster);
+  if (connection_->info().local_restored) plan.original_destination = &connection_->info().local;
   plan.send_expected_timeout = !http.suppress_envoy_headers;
   plan.include_attempt_count = route_->virtual_host != nullptr && route_->virtual_host->include_request_attempt_count;
   if (plan.deadlines.stream_duration_ms != 0) duration_timer_.arm(plan.deadlines.stream_duration_ms);

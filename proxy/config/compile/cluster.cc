@@ -54,6 +54,7 @@ class ClusterCompiler {
         WEFT_VALUE_OR(proto_, per_connection_buffer_limit_bytes, config_.per_connection_buffer_limit_bytes);
     config_.codec_limits.connection_buffer_high_bytes = config_.per_connection_buffer_limit_bytes;
     balancer();
+    original_destination();
     hashing();
     dns();
     protocol();
@@ -152,6 +153,33 @@ class ClusterCompiler {
         percent = 0;
       }
       config_.healthy_panic_percent = static_cast<uint32_t>(percent);
+    }
+  }
+
+  void original_destination() {
+    bool is_original = config_.discovery == cluster::DiscoveryType::kOriginalDst;
+    bool is_provided = proto_.lb_policy() == cluster_v3::Cluster::CLUSTER_PROVIDED;
+    if (is_original != is_provided) {
+      context_.error(field_path(path_, "lb_policy"), is_original
+                                                         ? "an ORIGINAL_DST cluster's is CLUSTER_PROVIDED"
+                                                         : "CLUSTER_PROVIDED is for ORIGINAL_DST clusters alone");
+    }
+    config_.cleanup_interval_ms = WEFT_MS_OR(proto_, cleanup_interval, config_.cleanup_interval_ms);
+    if (config_.cleanup_interval_ms <= 0) {
+      context_.error(field_path(path_, "cleanup_interval"), "expected more than zero");
+    }
+    uint32_t port = proto_.original_dst_lb_config().upstream_port_override().value();
+    if (port > 65535) {
+      context_.error(field_path(field_path(path_, "original_dst_lb_config"), "upstream_port_override"),
+                     "a port is at most 65535");
+    }
+    config_.original_port_override = static_cast<uint16_t>(port);
+    if (!is_original) return;
+    if (proto_.has_load_assignment()) {
+      context_.error(field_path(path_, "load_assignment"), "an ORIGINAL_DST cluster has no endpoints of its own");
+    }
+    if (proto_.health_checks_size() > 0) {
+      context_.error(field_path(path_, "health_checks"), "an ORIGINAL_DST cluster has no hosts that can be checked");
     }
   }
 
@@ -304,6 +332,7 @@ class ClusterCompiler {
   HostLists endpoints() {
     std::string base = field_path(path_, "load_assignment");
     using Type = cluster::DiscoveryType;
+    if (config_.discovery == Type::kOriginalDst) return {};
     if (config_.discovery == Type::kStatic) return compile_hosts(context_, proto_.load_assignment(), base);
     if (config_.discovery == Type::kEds) {
       discovered_endpoints(base);

@@ -292,6 +292,21 @@ TEST_CASE("health checks are judged together and with the cluster's protocol") {
   CHECK(with(grpc + "    http2_protocol_options: {}\n") == "");
 }
 
+TEST_CASE("a cluster may connect to where its connections were going, and then has no endpoints of its own") {
+  auto with = [](std::string_view more) {
+    return error_of(bootstrap_of(kToBackend, "\n  - name: more\n    " + std::string(more) + "\n"));
+  };
+  CHECK(with("type: ORIGINAL_DST\n    lb_policy: CLUSTER_PROVIDED\n    cleanup_interval: 1s\n"
+             "    original_dst_lb_config: { upstream_port_override: 8080 }") == "");
+  CHECK(names(with("type: ORIGINAL_DST"), "lb_policy: an ORIGINAL_DST cluster's is CLUSTER_PROVIDED"));
+  CHECK(names(with("lb_policy: CLUSTER_PROVIDED"), "lb_policy: CLUSTER_PROVIDED is for ORIGINAL_DST clusters alone"));
+  const std::string original = "type: ORIGINAL_DST\n    lb_policy: CLUSTER_PROVIDED\n    ";
+  CHECK(names(with(original + "load_assignment: { cluster_name: more }"), "load_assignment: an ORIGINAL_DST cluster"));
+  CHECK(names(with(original + "cleanup_interval: 0s"), "cleanup_interval: expected more than zero"));
+  CHECK(names(with(original + "original_dst_lb_config: { upstream_port_override: 70000 }"), "a port is at most 65535"));
+  CHECK(names(with(original + "original_dst_lb_config: { use_http_header: true }"), "use_http_header"));
+}
+
 TEST_CASE("balancers that hash have bounds") {
   auto with = [](std::string_view more) {
     return error_of(bootstrap_of(kToBackend, "\n  - name: more\n    " + std::string(more) + "\n"));

@@ -35,7 +35,7 @@ TEST_CASE("what is known but not supported is refused by its path and position")
   auto found = unsupported_in(R"(static_resources:
   clusters:
   - name: a
-    lb_policy: CLUSTER_PROVIDED
+    lb_policy: LOAD_BALANCING_POLICY_CONFIG
     load_assignment:
       cluster_name: a
 )");

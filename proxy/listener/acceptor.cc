@@ -82,23 +82,26 @@ absl::StatusOr<std::shared_ptr<const SharedListener>> make_shared_listener(
 }
 
 Acceptor::Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
-                   std::vector<ListenSocket> sockets, Handlers handlers)
+                   std::vector<ListenSocket> sockets, Handlers handlers, Directory* directory)
     : loop_(loop),
       worker_(worker),
       shared_(std::move(shared)),
       handlers_(handlers),
+      directory_(directory),
       stats_(shared_->listener->stats->of_worker(worker)),
       ledger_(std::make_shared<WorkerLedger>(loop, shared_, stats_)),
       resume_timer_(loop.timers(), base::bind<&Acceptor::resume>(this)) {
   const snapshot::Listener& listener = *shared_->listener;
   ledger_->acceptor_ = this;
-  needs_first_bytes_ = listener.proxy_protocol || any_chain(listener, &snapshot::FilterChain::proxy_protocol) ||
-                       listener.inspect_tls || listener.inspect_http;
+  needs_proxy_header_ = listener.proxy_protocol || any_chain(listener, &snapshot::FilterChain::proxy_protocol);
+  if (directory_ != nullptr) {
+    for (const transport::Address& address : listener.addresses) directory_->add(address, *this);
+  }
   for (ListenSocket& fd : sockets) {
     auto socket = std::make_unique<Socket>();
     socket->acceptor = this;
-    socket->known_local = transport::local_address(fd->get());
-    if (bound_to_all(socket->known_local)) socket->known_local = transport::Address();
+    socket->bound = transport::local_address(fd->get());
+    if (!bound_to_all(socket->bound)) socket->known_local = socket->bound;
     socket->fd = std::move(fd);
     socket->watch.start_level(loop_, socket->fd->get(), *socket, true, false);
     sockets_.push_back(std::move(socket));
@@ -115,6 +118,8 @@ void Acceptor::stop() {
   for (auto& socket : sockets_) socket->watch.stop();
   sockets_.clear();
   resume_timer_.disarm();
+  if (directory_ == nullptr) return;
+  for (const transport::Address& address : listener().addresses) directory_->remove(address, *this);
 }
 
 void Acceptor::accept_some(Socket& socket) {
@@ -133,7 +138,7 @@ void Acceptor::accept_some(Socket& socket) {
       socket.batch = std::max<uint32_t>(i, 1);
       return;
     }
-    accepted(std::move(fd), peer, socket.known_local);
+    accepted(socket, std::move(fd), peer);
     if (!socket.watch.started()) return;
   }
   // Level-triggered: what still waits is told again. The batch grows while it does, so that a single connection costs
@@ -160,25 +165,57 @@ void Acceptor::resume() {
   }
 }
 
-void Acceptor::accepted(transport::Descriptor fd, const transport::Address& peer, const transport::Address& local) {
-  // The descriptor closes here when a limit is reached.
-  if (!ledger_->try_open()) return;
+void Acceptor::accepted(const Socket& socket, transport::Descriptor fd, const transport::Address& peer) {
   const snapshot::Listener& listener = *shared_->listener;
-  auto plain = std::make_unique<transport::PlainStream>(loop_, std::move(fd), peer, local);
-  if (listener.use_original_destination) {
-    transport::Address destination;
-    if (transport::original_destination(plain->fd(), peer.family, &destination)) {
-      transport::ConnectionInfo& info = plain->mutable_info();
-      info.local_restored = !(destination == info.local);
-      info.local = std::move(destination);
-    }
+  if (!listener.use_original_destination) {
+    // The descriptor closes here when a limit is reached.
+    if (!ledger_->try_open()) return;
+    return take_counted(std::make_unique<transport::PlainStream>(loop_, std::move(fd), peer, socket.known_local));
   }
-  if (needs_first_bytes_) {
+  auto plain = std::make_unique<transport::PlainStream>(loop_, std::move(fd), peer, socket.known_local);
+  restore_destination(socket, *plain);
+  const transport::ConnectionInfo& info = plain->info();
+  Acceptor* other =
+      listener.hands_off && info.local_restored && directory_ != nullptr ? directory_->find(info.local) : nullptr;
+  (other != nullptr ? *other : *this).take(std::move(plain));
+}
+
+void Acceptor::restore_destination(const Socket& socket, transport::PlainStream& plain) const {
+  transport::ConnectionInfo& info = plain.mutable_info();
+  transport::Address destination;
+  if (transport::original_destination(plain.fd(), info.direct_remote.family, &destination) &&
+      !(destination == info.local)) {
+    info.local = std::move(destination);
+    info.local_restored = true;
+    return;
+  }
+  // TPROXY changes no packet: the accepted socket itself has the destination as its address.
+  bool is_own = info.local.port == socket.bound.port &&
+                (socket.known_local.family == transport::Address::Family::kNone || info.local == socket.bound);
+  info.local_restored = listener().transparent && !is_own;
+}
+
+bool Acceptor::inspects_tls(const transport::Address& destination) const {
+  const auto& not_on = listener().tls_uninspected_ports;
+  return listener().inspect_tls && (not_on == nullptr || !not_on->test(destination.port));
+}
+
+bool Acceptor::inspects_http(const transport::Address& destination) const {
+  const auto& not_on = listener().http_uninspected_ports;
+  return listener().inspect_http && (not_on == nullptr || !not_on->test(destination.port));
+}
+
+void Acceptor::take(std::unique_ptr<transport::PlainStream> plain) {
+  if (ledger_->try_open()) take_counted(std::move(plain));
+}
+
+void Acceptor::take_counted(std::unique_ptr<transport::PlainStream> plain) {
+  const transport::ConnectionInfo& info = plain->info();
+  if (needs_proxy_header_ || inspects_tls(info.local) || inspects_http(info.local)) {
     snapshot::ConnectionTicket ticket(ledger_, nullptr, loop_.now_ns());
     (new PendingConnection(*this, std::move(plain), std::move(ticket)))->inspect();
     return;
   }
-  const transport::ConnectionInfo& info = plain->info();
   ConnectionFacts facts{&info.local, &info.remote, &info.direct_remote, {}, "raw_buffer", nullptr};
   std::shared_ptr<const snapshot::FilterChain> chain = choose_chain(facts);
   snapshot::ConnectionTicket ticket(ledger_, chain, loop_.now_ns());
@@ -205,8 +242,14 @@ void Acceptor::log_end(const transport::ByteStream& stream, const snapshot::Filt
 }
 
 void Acceptor::hand_over(std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain,
-                         base::Buffer early, snapshot::ConnectionTicket ticket) {
+                         base::Buffer early, snapshot::ConnectionTicket ticket,
+                         std::unique_ptr<snapshot::EarlyUpstream> upstream) {
   snapshot::ConnectionHandler& handler = chain.http != nullptr ? handlers_.http : handlers_.tcp;
+  if (upstream != nullptr) {
+    handler.on_connection_with(std::move(upstream), std::move(stream), *shared_->listener, chain, std::move(early),
+                               std::move(ticket));
+    return;
+  }
   handler.on_connection(std::move(stream), *shared_->listener, chain, std::move(early), std::move(ticket));
 }
 

@@ -7,6 +7,7 @@
 #include "proxy/base/intrusive_list.h"
 #include "proxy/event/loop.h"
 #include "proxy/listener/connection_limit.h"
+#include "proxy/listener/directory.h"
 #include "proxy/listener/filter_chain_matcher.h"
 #include "proxy/listener/listen_sockets.h"
 #include "proxy/observe/stats.h"
@@ -44,9 +45,11 @@ class Acceptor {
     snapshot::ConnectionHandler& http;
     snapshot::ConnectionHandler& tcp;
   };
-  // `sockets`: this worker's. Accepts from the next turn on; nobody else on this worker does from these sockets.
+  // `sockets`: this worker's; none for a listener that is not bound. Accepts from the next turn on; nobody else on this
+  // worker does from these sockets. It stands in `directory` until stop(), which outlives it; nullptr: in none, and
+  // hands nothing off.
   Acceptor(event::LibeventLoop& loop, uint32_t worker, std::shared_ptr<const SharedListener> shared,
-           std::vector<ListenSocket> sockets, Handlers handlers);
+           std::vector<ListenSocket> sockets, Handlers handlers, Directory* directory = nullptr);
   // Connections still in protocol detection or handshake are closed.
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
@@ -65,6 +68,7 @@ class Acceptor {
   struct Socket final : event::IoEvents {
     Acceptor* acceptor = nullptr;
     ListenSocket fd;
+    transport::Address bound;
     transport::Address known_local;  // Family kNone when bound to all addresses.
     uint32_t batch = 1;
     event::IoWatch watch;
@@ -72,7 +76,14 @@ class Acceptor {
   };
 
   void accept_some(Socket& socket);
-  void accepted(transport::Descriptor fd, const transport::Address& peer, const transport::Address& local);
+  void accepted(const Socket& socket, transport::Descriptor fd, const transport::Address& peer);
+  // Reads where the connection was going before it was brought to this socket.
+  void restore_destination(const Socket& socket, transport::PlainStream& plain) const;
+  // Of this listener or of one that handed it off.
+  void take(std::unique_ptr<transport::PlainStream> plain);
+  void take_counted(std::unique_ptr<transport::PlainStream> plain);
+  bool inspects_tls(const transport::Address& destination) const;
+  bool inspects_http(const transport::Address& destination) const;
   // Out of descriptors or memory: no accepting until a connection closes, or for a short time.
   void pause(int error);
   void resume();
@@ -81,16 +92,18 @@ class Acceptor {
   // Of a connection that ends without being handed over.
   void log_end(const transport::ByteStream& stream, const snapshot::FilterChain* chain, http::Cause cause,
                int64_t accepted_ns);
+  // `upstream`: of a connection that was begun for this chain; else nullptr.
   void hand_over(std::unique_ptr<transport::ByteStream> stream, const snapshot::FilterChain& chain, base::Buffer early,
-                 snapshot::ConnectionTicket ticket);
+                 snapshot::ConnectionTicket ticket, std::unique_ptr<snapshot::EarlyUpstream> upstream = nullptr);
 
   event::LibeventLoop& loop_;
   const uint32_t worker_;
   std::shared_ptr<const SharedListener> shared_;
   Handlers handlers_;
+  Directory* directory_;
   observe::ListenerStats& stats_;
   std::shared_ptr<WorkerLedger> ledger_;
-  bool needs_first_bytes_ = false;
+  bool needs_proxy_header_ = false;
   bool paused_ = false;
   event::Timer resume_timer_;
   std::vector<std::unique_ptr<Socket>> sockets_;

@@ -12,6 +12,8 @@ namespace {
 
 // Enough for every header that the filters parse.
 constexpr size_t kMaxEarlyBytes = std::max(kMaxClientHelloBytes, kMaxProxyHeaderBytes);
+// A client that speaks first mostly has by then, and then its upstream is not connected to for nothing.
+constexpr int64_t kHeadStartMs = 5;
 
 }  // namespace
 
@@ -20,7 +22,8 @@ PendingConnection::PendingConnection(Acceptor& acceptor, std::unique_ptr<transpo
     : acceptor_(acceptor),
       plain_(std::move(plain)),
       ticket_(std::move(ticket)),
-      timer_(acceptor.loop_.timers(), base::bind<&PendingConnection::on_timeout>(this)) {
+      timer_(acceptor.loop_.timers(), base::bind<&PendingConnection::on_timeout>(this)),
+      head_start_(acceptor.loop_.timers(), base::bind<&PendingConnection::on_head_start_over>(this)) {
   acceptor_.pending_.push_back(*this);
   ++acceptor_.pending_count_;
 }
@@ -32,12 +35,13 @@ PendingConnection::~PendingConnection() {
 
 void PendingConnection::inspect() {
   const snapshot::Listener& listener = acceptor_.listener();
-  bool proxy_header = listener.proxy_protocol || !(listener.inspect_tls || listener.inspect_http);
-  for (const auto& chain : listener.filter_chains) proxy_header |= chain->proxy_protocol;
-  step_ = proxy_header ? Step::kProxyHeader : Step::kFirstBytes;
+  step_ = acceptor_.needs_proxy_header_ ? Step::kProxyHeader : Step::kFirstBytes;
   inspecting_ = true;
+  inspect_tls_ = acceptor_.inspects_tls(plain_->info().local);
+  inspect_http_ = acceptor_.inspects_http(plain_->info().local);
   acceptor_.stats_.downstream_pre_cx_active.add();
   if (listener.listener_filters_timeout_ms > 0) timer_.arm(listener.listener_filters_timeout_ms);
+  if (listener.continue_on_listener_filters_timeout && step_ == Step::kFirstBytes) head_start_.arm(kHeadStartMs);
   plain_->attach(*this);
 }
 
@@ -64,10 +68,9 @@ void PendingConnection::on_readable() {
 bool PendingConnection::advance() {
   if (step_ == Step::kProxyHeader && !read_proxy_header()) return step_ == Step::kDone;
   if (step_ != Step::kFirstBytes) return true;
-  const snapshot::Listener& listener = acceptor_.listener();
-  if (early_.size() < need_bytes_ && (listener.inspect_tls || listener.inspect_http)) return false;
-  if (listener.inspect_tls && !tls_detected_ && !detect_tls()) return false;
-  if (listener.inspect_http && !tls_detected_ && !detect_http()) return false;
+  if (early_.size() < need_bytes_ && (inspect_tls_ || inspect_http_)) return false;
+  if (inspect_tls_ && !tls_detected_ && !detect_tls()) return false;
+  if (inspect_http_ && !tls_detected_ && !detect_http()) return false;
   choose();
   return true;
 }
@@ -87,6 +90,8 @@ bool PendingConnection::read_proxy_header() {
     info.local_restored = !(info.local == header.destination);
     info.local = header.destination;
     info.remote = header.source;
+    inspect_tls_ = acceptor_.inspects_tls(info.local);
+    inspect_http_ = acceptor_.inspects_http(info.local);
   }
   step_ = Step::kFirstBytes;
   return true;
@@ -117,8 +122,22 @@ bool PendingConnection::detect_http() {
   return true;
 }
 
+void PendingConnection::on_head_start_over() {
+  const transport::ConnectionInfo& info = plain_->info();
+  ConnectionFacts facts{&info.local, &info.remote, &info.direct_remote, {}, "raw_buffer", &protocols_};
+  silent_chain_ = acceptor_.shared_->matcher->find(facts);
+  if (silent_chain_ == nullptr || silent_chain_->tcp == nullptr || silent_chain_->tls != nullptr) return;
+  upstream_ = acceptor_.handlers_.tcp.connect_early(*silent_chain_, info,
+                                                    base::bind<&PendingConnection::on_upstream_spoke>(this));
+}
+
+void PendingConnection::on_upstream_spoke() {
+  if (step_ == Step::kFirstBytes) choose();
+}
+
 void PendingConnection::choose() {
   timer_.disarm();
+  head_start_.disarm();
   inspecting_ = false;
   acceptor_.stats_.downstream_pre_cx_active.subtract();
   const transport::ConnectionInfo& info = plain_->info();
@@ -132,12 +151,13 @@ void PendingConnection::choose() {
     return;
   }
   ticket_.set_chain(chain);
+  if (chain != silent_chain_) upstream_.reset();
   if (chain->tls != nullptr) {
     handshake(std::move(chain));
     return;
   }
   std::unique_ptr<transport::ByteStream> stream = std::move(plain_);
-  acceptor_.hand_over(std::move(stream), *chain, std::move(early_), std::move(ticket_));
+  acceptor_.hand_over(std::move(stream), *chain, std::move(early_), std::move(ticket_), std::move(upstream_));
   finish(false);
 }
 
@@ -206,6 +226,8 @@ void PendingConnection::finish(bool reset) {
   if (step_ == Step::kDone) return;
   step_ = Step::kDone;
   timer_.disarm();
+  head_start_.disarm();
+  upstream_.reset();
   --acceptor_.pending_count_;
   if (inspecting_) {
     inspecting_ = false;

@@ -12,6 +12,8 @@
 
 // An accepted connection on its way to a handler: first the bytes that the listener's filters need (PROXY header, TLS
 // ClientHello, HTTP's first line), then the choice of a filter chain, then the TLS handshake, each with its deadline.
+// Where the listener goes on without those bytes when they do not come, a server that speaks first is not kept waiting:
+// its connection is made meanwhile, and decides if it is the first to say something.
 // Owned by its acceptor; frees itself at the end of the turn in which it was handed over or failed.
 
 namespace weft::listener {
@@ -42,6 +44,9 @@ class PendingConnection final : public base::ListNode<PendingConnection>,
   bool read_proxy_header();
   bool detect_tls();
   bool detect_http();
+  // Begins to connect to the upstream that would have the connection if its client said nothing.
+  void on_head_start_over();
+  void on_upstream_spoke();
   void choose();
   void finish(bool reset);
 
@@ -55,9 +60,14 @@ class PendingConnection final : public base::ListNode<PendingConnection>,
   http::Cause cause_ = http::Cause::kDownstreamClosed;  // Why it ends without being handed over.
   base::Buffer early_;
   size_t need_bytes_ = 1;
+  bool inspect_tls_ = false, inspect_http_ = false;
   bool tls_detected_ = false;
   std::vector<std::string> protocols_;
   event::Timer timer_;
+  event::Timer head_start_;
+  // Of the chain that takes a connection whose client says nothing.
+  std::shared_ptr<const snapshot::FilterChain> silent_chain_;
+  std::unique_ptr<snapshot::EarlyUpstream> upstream_;
 };
 
 }  // namespace weft::listener

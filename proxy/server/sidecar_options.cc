@@ -173,6 +173,19 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
       ->type_name("PORT")
       ->capture_default_str()
       ->check(CLI::Range(0, kMaxPort));
+  auto* interception =
+      sidecar->add_flag("--interception", options.interception.on,
+                        "Rules of the kernel (weft-proxy intercept) bring all connections of the application to "
+                        "--outbound-port and all that are made to the workload to --inbound-port");
+  sidecar
+      ->add_option_function<std::string>(
+          "--interception-mode",
+          [&options](const std::string& mode) { options.interception.tproxy = mode == "tproxy"; },
+          "By which rules others' connections are brought; tproxy needs CAP_NET_ADMIN")
+      ->type_name("MODE")
+      ->default_str("redirect")
+      ->check(CLI::IsMember({"redirect", "tproxy"}))
+      ->needs(interception);
   sidecar
       ->add_option("--scope", options.scope,
                    "Whom the application calls: service, namespace/service or namespace/*, with commas between; by "
@@ -253,6 +266,23 @@ absl::StatusOr<std::string> read_token_file(const std::string& file) {
   return absl::InvalidArgumentError(cat("--token-file ", file, ": expected a token, and nothing else"));
 }
 
+namespace {
+
+absl::Status complete_interception(config::SidecarOptions& options) {
+  if (!options.interception.on) return absl::OkStatus();
+  if (options.outbound_port == 0 || options.outbound_port == options.inbound_port) {
+    return absl::InvalidArgumentError(cat("--interception: --outbound-port ", options.outbound_port,
+                                          " and --inbound-port ", options.inbound_port,
+                                          ": expected two different ports, neither of them 0"));
+  }
+  // A host without IPv6 has no ::1, and a listener there would be refused as a whole.
+  const auto loopback = transport::bind_listener(transport::Address::parse_ip("::1", 0), {});
+  options.interception.ipv6 = loopback.ok();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::Status complete(SidecarCommand& command) {
   config::SidecarOptions& options = command.options;
   if (absl::Status status = complete_access(command); !status.ok()) return status;
@@ -270,6 +300,7 @@ absl::Status complete(SidecarCommand& command) {
     own = *found;
     options.inbound_address = own.ip_text();
   }
+  if (absl::Status status = complete_interception(options); !status.ok()) return status;
   own.port = options.app_port != 0 ? options.inbound_port : options.outbound_port;
   if (options.node_id.empty()) {
     options.node_id =

@@ -68,6 +68,7 @@ struct WorkerThread::State {
   pool::WorkerContext context;
   stream::Worker http;
   tcp::Worker tcp;
+  listener::Directory directory;
   std::map<std::string, std::unique_ptr<listener::Acceptor>> acceptors;
   // What has been replaced or removed and has connections left.
   struct Retired {
@@ -101,7 +102,7 @@ void WorkerThread::listen(std::shared_ptr<const listener::SharedListener> shared
     if (retired != nullptr) state_->retire(name, retired);
     if (state_->stopped) return;
     state_->acceptors[name] = std::make_unique<listener::Acceptor>(
-        loop_, index_, shared, sockets, listener::Acceptor::Handlers{state_->http, state_->tcp});
+        loop_, index_, shared, sockets, listener::Acceptor::Handlers{state_->http, state_->tcp}, &state_->directory);
   });
 }
 

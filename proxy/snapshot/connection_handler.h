@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/base/buffer.h"
+#include "proxy/base/callback.h"
 #include "proxy/snapshot/snapshot.h"
 #include "proxy/transport/byte_stream.h"
 
@@ -54,6 +55,13 @@ class ConnectionTicket {
   int64_t accepted_ns_ = 0;
 };
 
+// A connection to an upstream that was begun before it was known who takes the downstream one. Destroying it gives the
+// connection up.
+class EarlyUpstream {
+ public:
+  virtual ~EarlyUpstream() = default;
+};
+
 class ConnectionHandler {
  public:
   // A connection whose transport is ready: any TLS handshake is done, addresses are final. The stream is not attached
@@ -61,6 +69,21 @@ class ConnectionHandler {
   // The references live as long as the ticket.
   virtual void on_connection(std::unique_ptr<transport::ByteStream> stream, const Listener& listener,
                              const FilterChain& chain, base::Buffer early, ConnectionTicket ticket) = 0;
+
+  // Begins to connect to where this chain would send a connection with `info`, which both outlive it.
+  // `on_first_bytes` comes once, in a later turn, when the upstream has sent something or closed. nullptr: a handler
+  // that does nothing early.
+  virtual std::unique_ptr<EarlyUpstream> connect_early(const FilterChain& /*chain*/,
+                                                       const transport::ConnectionInfo& /*info*/,
+                                                       base::Callback<void()> /*on_first_bytes*/) {
+    return nullptr;
+  }
+  // As on_connection(), with what connect_early() of the same chain gave.
+  virtual void on_connection_with(std::unique_ptr<EarlyUpstream> /*upstream*/,
+                                  std::unique_ptr<transport::ByteStream> stream, const Listener& listener,
+                                  const FilterChain& chain, base::Buffer early, ConnectionTicket ticket) {
+    on_connection(std::move(stream), listener, chain, std::move(early), std::move(ticket));
+  }
 
  protected:
   ~ConnectionHandler() = default;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -138,15 +139,22 @@ struct FilterChain {
   std::shared_ptr<const TcpProxy> tcp;
 };
 
+using PortSet = std::bitset<65536>;
+
 struct Listener {
   std::string name;
   std::vector<transport::Address> addresses;  // `address` and additional_addresses; port 0: any free one.
   bool ipv4_compat = false;
   int unix_mode = 0;
-  bool inspect_tls = false;               // tls_inspector
-  bool inspect_http = false;              // http_inspector
+  bool inspect_tls = false;   // tls_inspector
+  bool inspect_http = false;  // http_inspector
+  // Destination ports on which first bytes are not looked at (filter_disabled); nullptr: none.
+  std::shared_ptr<const PortSet> tls_uninspected_ports, http_uninspected_ports;
   bool use_original_destination = false;  // original_dst listener filter
-  bool proxy_protocol = false;            // proxy_protocol listener filter
+  // use_original_dst: what another listener of the destination's address can take is handed to that one.
+  bool hands_off = false;
+  bool bind_to_port = true;     // False: connections come only from a listener that hands off.
+  bool proxy_protocol = false;  // proxy_protocol listener filter
   int64_t listener_filters_timeout_ms = 15'000;
   bool continue_on_listener_filters_timeout = false;
   std::optional<transport::TcpKeepalive> keepalive;  // Of accepted connections.

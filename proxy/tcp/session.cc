@@ -29,6 +29,21 @@ void Worker::on_connection(std::unique_ptr<ByteStream> stream, const snapshot::L
   session->start();
 }
 
+std::unique_ptr<snapshot::EarlyUpstream> Worker::connect_early(const snapshot::FilterChain& chain,
+                                                               const transport::ConnectionInfo& info,
+                                                               base::Callback<void()> on_first_bytes) {
+  return std::make_unique<EarlyDial>(context_, *chain.tcp, info, on_first_bytes);
+}
+
+void Worker::on_connection_with(std::unique_ptr<snapshot::EarlyUpstream> upstream, std::unique_ptr<ByteStream> stream,
+                                const snapshot::Listener& listener, const snapshot::FilterChain& chain,
+                                base::Buffer early, snapshot::ConnectionTicket ticket) {
+  auto* session = new Session(*this, std::move(stream), listener, chain, std::move(early), std::move(ticket));
+  sessions_.push_back(*session);
+  // Nobody else made it.
+  session->start(std::unique_ptr<EarlyDial>(static_cast<EarlyDial*>(upstream.release())));
+}
+
 void Worker::close_all() {
   while (!sessions_.empty()) sessions_.front().close(http::Cause::kDrainTimeout);
 }
@@ -73,25 +88,32 @@ Session::Session(Worker& worker, std::unique_ptr<ByteStream> stream, const snaps
 
 Session::~Session() = default;
 
-void Session::start() {
+void Session::start(std::unique_ptr<EarlyDial> dial) {
   downstream_->attach(downstream_side_);
   if (config_->max_connection_duration_ms > 0) duration_timer_.arm(config_->max_connection_duration_ms);
   if (config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
   if (config_->hops != nullptr) downstream_principals_ = transport::principals_of(downstream_->info());
   if (!early_.empty()) stats_.early_data_received_count_total.add();
-  slot_ = choose_cluster();
+  if (dial != nullptr) return take_over(std::move(dial));
+  slot_ = choose_cluster(*config_, worker_.context_.random);
   try_connect();
 }
 
-const cluster::ClusterSlot* Session::choose_cluster() {
-  if (config_->destinations.empty()) return nullptr;
-  if (config_->destinations.size() == 1) return config_->destinations[0].slot.get();
-  uint64_t draw = config_->total_weight == 0 ? 0 : worker_.context_.random.below(config_->total_weight);
-  for (const auto& destination : config_->destinations) {
-    if (draw < destination.weight) return destination.slot.get();
-    draw -= destination.weight;
+void Session::take_over(std::unique_ptr<EarlyDial> dial) {
+  EarlyDial::Result begun = dial->give_to(*this);
+  slot_ = begun.slot;
+  // There was nobody to connect to, which may be different now.
+  if (begun.host == nullptr) return try_connect();
+  cluster_ = std::move(begun.cluster);
+  host_ = std::move(begun.host);
+  ++attempts_;
+  if (begun.failed) {
+    on_tcp_failed(begun.cause, begun.detail);
+  } else if (begun.stream != nullptr) {
+    on_tcp_ready(std::move(begun.stream), *host_);
+  } else {
+    dial_ = std::move(dial);
   }
-  return config_->destinations.back().slot.get();
 }
 
 void Session::try_connect() {
@@ -105,13 +127,14 @@ void Session::try_connect() {
   cluster_ = upstreams->cluster().shared_from_this();
   std::vector<cluster::Host*> avoid;
   for (const auto& host : tried_) avoid.push_back(host.get());
-  pool::BalanceContext context;
+  pool::BalanceContext context = balance_context(downstream_->info());
   context.avoid = avoid.data();
   context.avoid_count = avoid.size();
   context.avoid_tries = 3;
   host_ = upstreams->choose_host(context);
   if (host_ == nullptr) {
-    end(http::Cause::kNoHealthyUpstream, ByteStream::CloseKind::kGraceful);
+    detail_ = cluster_->name();
+    end(pool::no_host_cause(*cluster_, context), ByteStream::CloseKind::kGraceful);
     return;
   }
   ++attempts_;
@@ -234,6 +257,7 @@ void Session::end(http::Cause cause, ByteStream::CloseKind kind) {
   step_ = Step::kEnded;
   cause_ = cause;
   pool::TcpWaiter::unlink();
+  dial_.reset();
   event::NextTurnTask::unlink();
   idle_timer_.disarm();
   duration_timer_.disarm();

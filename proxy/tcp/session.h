@@ -11,6 +11,7 @@
 #include "proxy/observe/hop_reporter.h"
 #include "proxy/pool/worker_context.h"
 #include "proxy/snapshot/connection_handler.h"
+#include "proxy/tcp/early_dial.h"
 #include "proxy/tcp/relay.h"
 #include "proxy/tcp/worker.h"
 
@@ -29,8 +30,8 @@ class Session final : public base::ListNode<Session>,
           const snapshot::FilterChain& chain, base::Buffer early, snapshot::ConnectionTicket ticket);
   ~Session() override;
 
-  // Chooses an upstream and connects.
-  void start();
+  // Chooses an upstream and connects; or goes on with a connection that was begun.
+  void start(std::unique_ptr<EarlyDial> dial = nullptr);
   const snapshot::FilterChain& chain() const { return chain_; }
   // Ends it from our side.
   void close(http::Cause cause);
@@ -54,7 +55,7 @@ class Session final : public base::ListNode<Session>,
   void on_idle();
   void on_max_duration();
 
-  const cluster::ClusterSlot* choose_cluster();
+  void take_over(std::unique_ptr<EarlyDial> dial);
   void try_connect();
   void move();
   // Handles how one direction stopped; false when the session ended with it.
@@ -82,6 +83,7 @@ class Session final : public base::ListNode<Session>,
   cluster::ClusterPtr cluster_;                 // Of the last try.
   cluster::HostPtr host_;
   std::vector<cluster::HostPtr> tried_;
+  std::unique_ptr<EarlyDial> dial_;  // While it connects.
   uint32_t attempts_ = 0;
   Side downstream_side_, upstream_side_;
   Relay to_upstream_, to_downstream_;

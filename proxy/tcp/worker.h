@@ -24,6 +24,13 @@ class Worker final : public snapshot::ConnectionHandler {
   void on_connection(std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
                      const snapshot::FilterChain& chain, base::Buffer early,
                      snapshot::ConnectionTicket ticket) override;
+  std::unique_ptr<snapshot::EarlyUpstream> connect_early(const snapshot::FilterChain& chain,
+                                                         const transport::ConnectionInfo& info,
+                                                         base::Callback<void()> on_first_bytes) override;
+  void on_connection_with(std::unique_ptr<snapshot::EarlyUpstream> upstream,
+                          std::unique_ptr<transport::ByteStream> stream, const snapshot::Listener& listener,
+                          const snapshot::FilterChain& chain, base::Buffer early,
+                          snapshot::ConnectionTicket ticket) override;
 
   // A relayed connection has no end of our own making: at the drain's deadline they are closed.
   void close_all();

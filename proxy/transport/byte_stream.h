@@ -70,6 +70,7 @@ struct ConnectionInfo {
   Address local;   // Of the accepting or connecting socket; original destination once a listener filter restored it.
   Address remote;  // Direct peer, or what the PROXY protocol said.
   Address direct_remote;
+  // `local` is where the connection was going before it was brought here, and not this socket's own address.
   bool local_restored = false;
   const TlsInfo* tls = nullptr;      // After the handshake; nullptr on plain connections.
   std::string detected_server_name;  // The SNI that tls_inspector read from the first bytes.

@@ -60,6 +60,16 @@ Value health_value(const HealthProbe& probe) {
   return value;
 }
 
+Value interception_value(const SidecarOptions& options) {
+  Value value;
+  auto& fields = *value.mutable_struct_value()->mutable_fields();
+  fields["outbound_port"] = number_value(options.outbound_port);
+  fields["inbound_port"] = number_value(options.inbound_port);
+  if (options.interception.tproxy) fields["mode"] = text_value("TPROXY");
+  if (!options.interception.ipv6) fields["ipv6"].set_bool_value(false);
+  return value;
+}
+
 void set_node(const SidecarOptions& options, core_v3::Node& node) {
   node.set_id(options.node_id);
   node.set_cluster(cat(options.namespace_name, "/", options.service.empty() ? "-" : options.service));
@@ -70,11 +80,13 @@ void set_node(const SidecarOptions& options, core_v3::Node& node) {
   if (!options.service_account.empty()) fields["service_account"] = text_value(options.service_account);
   // It gets a certificate, and speaks the mesh's TLS.
   if (has_identity(options)) fields["mtls"].set_bool_value(true);
-  if (options.outbound_port != 0) fields["outbound_port"] = number_value(options.outbound_port);
+  const bool intercepts = options.interception.on;
+  if (intercepts) fields["interception"] = interception_value(options);
+  if (options.outbound_port != 0 && !intercepts) fields["outbound_port"] = number_value(options.outbound_port);
   if (options.app_port != 0) {
     fields["app_port"] = number_value(options.app_port);
     fields["inbound_address"] = text_value(options.inbound_address);
-    fields["inbound_port"] = number_value(options.inbound_port);
+    if (!intercepts) fields["inbound_port"] = number_value(options.inbound_port);
     if (options.health.kind != HealthProbe::Kind::kNone) fields["health"] = health_value(options.health);
   }
   if (!options.scope.empty()) {

@@ -43,6 +43,12 @@ struct SidecarOptions {
   std::string inbound_address;  // An IP address; where others reach this workload.
   uint16_t inbound_port = 15006;
   uint16_t outbound_port = 15001;  // On loopback; 0: none.
+  // Rules of the kernel bring the application's connections to outbound_port, and others' to inbound_port.
+  struct Interception {
+    bool on = false;
+    bool tproxy = false;  // Of inbound ones; else by REDIRECT, as outbound ones.
+    bool ipv6 = true;     // This host has IPv6.
+  } interception;
   std::vector<std::string> scope;  // "service" or "namespace/service"; empty: all that it may see.
   HealthProbe health;
   ControlAccess access;

@@ -3,6 +3,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h"
 #include "envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h"
@@ -109,21 +111,64 @@ std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, con
   return result;
 }
 
+// Whether the predicate holds for a connection to `port`, which is all that one can ask for here.
+bool matches(const listener_v3::ListenerFilterChainMatchPredicate& predicate, int32_t port) {
+  auto holds = [port](const auto& rule) { return matches(rule, port); };
+  switch (predicate.rule_case()) {
+    case listener_v3::ListenerFilterChainMatchPredicate::kOrMatch:
+      return std::any_of(predicate.or_match().rules().begin(), predicate.or_match().rules().end(), holds);
+    case listener_v3::ListenerFilterChainMatchPredicate::kAndMatch:
+      return std::all_of(predicate.and_match().rules().begin(), predicate.and_match().rules().end(), holds);
+    case listener_v3::ListenerFilterChainMatchPredicate::kNotMatch:
+      return !holds(predicate.not_match());
+    case listener_v3::ListenerFilterChainMatchPredicate::kAnyMatch:
+      return predicate.any_match();
+    case listener_v3::ListenerFilterChainMatchPredicate::kDestinationPortRange:
+      return port >= predicate.destination_port_range().start() && port < predicate.destination_port_range().end();
+    case listener_v3::ListenerFilterChainMatchPredicate::RULE_NOT_SET:
+      return false;
+  }
+  return false;
+}
+
+std::shared_ptr<const snapshot::PortSet> compile_disabled(Context& context, const listener_v3::ListenerFilter& filter,
+                                                          std::string_view path) {
+  if (!filter.has_filter_disabled()) return nullptr;
+  constexpr size_t kMostRulesBytes = 16 * 1024;
+  if (filter.filter_disabled().ByteSizeLong() > kMostRulesBytes) {
+    context.error(field_path(path, "filter_disabled"), text::cat("is larger than ", kMostRulesBytes, " bytes"));
+    return nullptr;
+  }
+  auto ports = std::make_shared<snapshot::PortSet>();
+  for (int32_t port = 0; port < static_cast<int32_t>(ports->size()); ++port) {
+    if (matches(filter.filter_disabled(), port)) ports->set(static_cast<size_t>(port));
+  }
+  return ports;
+}
+
 void compile_listener_filters(Context& context, const listener_v3::Listener& proto, std::string_view path,
                               snapshot::Listener& result) {
   for (int i = 0; i < proto.listener_filters_size(); ++i) {
     const listener_v3::ListenerFilter& filter = proto.listener_filters(i);
     const google::protobuf::Any& config = filter.typed_config();
-    if (config.Is<listener_filters::tls_inspector::v3::TlsInspector>()) {
+    std::string here = at(path, "listener_filters", i);
+    bool inspects_tls = config.Is<listener_filters::tls_inspector::v3::TlsInspector>();
+    bool inspects_http = config.Is<listener_filters::http_inspector::v3::HttpInspector>();
+    if (filter.has_filter_disabled() && !inspects_tls && !inspects_http) {
+      context.error(field_path(here, "filter_disabled"), "is supported for tls_inspector and http_inspector");
+    }
+    if (inspects_tls) {
       result.inspect_tls = true;
-    } else if (config.Is<listener_filters::http_inspector::v3::HttpInspector>()) {
+      result.tls_uninspected_ports = compile_disabled(context, filter, here);
+    } else if (inspects_http) {
       result.inspect_http = true;
+      result.http_uninspected_ports = compile_disabled(context, filter, here);
     } else if (config.Is<listener_filters::original_dst::v3::OriginalDst>()) {
       result.use_original_destination = true;
     } else if (config.Is<listener_filters::proxy_protocol::v3::ProxyProtocol>()) {
       result.proxy_protocol = true;
     } else if (!filter.has_typed_config()) {
-      context.error(at(path, "listener_filters", i), text::cat("filter \"", filter.name(), "\" has no typed_config"));
+      context.error(here, text::cat("filter \"", filter.name(), "\" has no typed_config"));
     }
   }
 }
@@ -151,7 +196,9 @@ std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, con
   }
   result->name = proto.name().empty() ? result->addresses[0].to_string() : proto.name();
   compile_listener_filters(context, proto, path, *result);
-  result->use_original_destination |= proto.use_original_dst().value();
+  result->hands_off = proto.use_original_dst().value();
+  result->use_original_destination |= result->hands_off;
+  result->bind_to_port = WEFT_VALUE_OR(proto, bind_to_port, WEFT_VALUE_OR(proto.deprecated_v1(), bind_to_port, true));
   result->listener_filters_timeout_ms =
       WEFT_MS_OR(proto, listener_filters_timeout, result->listener_filters_timeout_ms);
   result->continue_on_listener_filters_timeout = proto.continue_on_listener_filters_timeout();
@@ -184,8 +231,8 @@ std::shared_ptr<const snapshot::Listener> compile_listener(Context& context, con
   for (const auto& chain : result->filter_chains) {
     // What only the ClientHello tells must be read, whether or not tls_inspector is named.
     const snapshot::FilterChainMatch& match = chain->match;
-    result->inspect_tls |=
-        !match.server_names.empty() || match.transport_protocol == "tls" || !match.application_protocols.empty();
+    bool asks = !match.server_names.empty() || !match.application_protocols.empty();
+    result->inspect_tls |= match.transport_protocol == "tls" || (match.transport_protocol.empty() && asks);
     result->proxy_protocol |= chain->proxy_protocol;
   }
   result->access_logs = compile_access_logs(context, proto.access_log(), field_path(path, "access_log"));

@@ -155,6 +155,7 @@ std::string Listeners::open_addresses(const std::string& name, Version& version)
     if (!holder.empty()) {
       return absl::StrCat(where, ": ", address.to_string(), " is the address of listener \"", holder, "\"");
     }
+    if (!listener.bind_to_port) continue;
     listener::ListenAddressPtr open = open_already(name, listener, address);
     if (open == nullptr) {
       auto bound = listener::ListenAddress::bind(listener, address, options_.workers);
@@ -191,6 +192,10 @@ std::string Listeners::holder_of(const transport::Address& address, const std::s
       for (const auto& open : version->addresses) {
         if (open->configured() == address || open->bound() == address) return name;
       }
+      const snapshot::Listener& listener = version->listener();
+      if (listener.bind_to_port) continue;
+      const auto& own = listener.addresses;
+      if (std::find(own.begin(), own.end(), address) != own.end()) return name;
     }
   }
   return {};

@@ -113,6 +113,42 @@ TEST_CASE("listener filters are switches of the listener") {
   CHECK(listener->proxy_protocol);
 }
 
+TEST_CASE("a listener may take its connections from another, which hands them off by where they were going") {
+  auto listener = listener_of("    bind_to_port: false\n    filter_chains: [ { filters: FILTERS } ]");
+  CHECK_FALSE(listener->bind_to_port);
+  CHECK_FALSE(listener_of("    deprecated_v1: { bind_to_port: false }\n    filter_chains: [ { filters: FILTERS } ]")
+                  ->bind_to_port);
+  listener = listener_of("    use_original_dst: true\n    filter_chains: [ { filters: FILTERS } ]");
+  CHECK(listener->bind_to_port);
+  CHECK(listener->hands_off);
+  CHECK(listener->use_original_destination);
+}
+
+std::string inspector(const char* filter, const std::string& predicate) {
+  return std::string("    filter_chains: [ { filters: FILTERS } ]\n    listener_filters:\n    - name: ") + filter +
+         "\n      typed_config: { \"@type\": type.googleapis.com/envoy.extensions.filters.listener." + filter +
+         " }\n      filter_disabled: " + predicate;
+}
+
+TEST_CASE("a filter that looks at first bytes may leave ports alone") {
+  const std::string http = "http_inspector.v3.HttpInspector";
+  auto listener =
+      listener_of(inspector(http.c_str(),
+                            "{ or_match: { rules: [ { destination_port_range: { start: 3306, end: 3308 } },"
+                            " { and_match: { rules: [ { destination_port_range: { start: 5000, end: 6000 } "
+                            "}, { not_match: { destination_port_range: { start: 5001, end: 6000 } } } ] } } "
+                            "] } }"));
+  REQUIRE(listener->http_uninspected_ports != nullptr);
+  CHECK(listener->http_uninspected_ports->count() == 3);
+  for (uint16_t port : {3306, 3307, 5000}) CHECK(listener->http_uninspected_ports->test(port));
+  CHECK(listener->tls_uninspected_ports == nullptr);
+  listener = listener_of(inspector("tls_inspector.v3.TlsInspector", "{ any_match: true }"));
+  CHECK(listener->tls_uninspected_ports->all());
+  CHECK(listener_of(inspector("tls_inspector.v3.TlsInspector", "{}"))->tls_uninspected_ports->none());
+  CHECK_THAT(error_of(inspector("original_dst.v3.OriginalDst", "{ any_match: true }")),
+             Catch::Contains("listener_filters[0].filter_disabled: is supported for tls_inspector and http_inspector"));
+}
+
 TEST_CASE("what a chain's match cannot be is an error at its place") {
   CHECK(contains(match_error("destination_port: 70000"), "destination_port: a port is at most 65535"));
   CHECK(contains(match_error("source_ports: [ 1, 70000 ]"), "source_ports[1]: a port is at most 65535"));

@@ -37,7 +37,31 @@ struct Handler final : snapshot::ConnectionHandler {
     connection->ticket = std::move(ticket);
     connections.push_back(std::move(connection));
   }
+  // What was begun early, until it is given up or comes with its connection.
+  struct Early final : snapshot::EarlyUpstream {
+    explicit Early(Handler& handler) : handler(handler) { ++handler.begun; }
+    ~Early() override { ++handler.ended; }
+    Handler& handler;
+  };
+  std::unique_ptr<snapshot::EarlyUpstream> connect_early(const snapshot::FilterChain& chain,
+                                                         const transport::ConnectionInfo&,
+                                                         base::Callback<void()> on_first_bytes) override {
+    early_chain = chain.name;
+    upstream_speaks = on_first_bytes;
+    return std::make_unique<Early>(*this);
+  }
+  void on_connection_with(std::unique_ptr<snapshot::EarlyUpstream> upstream, std::unique_ptr<ByteStream> stream,
+                          const snapshot::Listener& listener, const snapshot::FilterChain& chain, base::Buffer early,
+                          snapshot::ConnectionTicket ticket) override {
+    CHECK(upstream != nullptr);
+    ++with_upstream;
+    on_connection(std::move(stream), listener, chain, std::move(early), std::move(ticket));
+  }
+
   std::vector<std::unique_ptr<Connection>> connections;
+  std::string early_chain;
+  base::Callback<void()> upstream_speaks;
+  int begun = 0, ended = 0, with_upstream = 0;
 };
 
 struct Fixture {
@@ -224,6 +248,92 @@ TEST_CASE("a client that says nothing is not waited for beyond the deadline") {
   auto third = tls.connect();
   REQUIRE(tls.driver.run_until([&] { return third->ended || third->failed; }));
   CHECK(tls.stats().downstream_cx_transport_socket_connect_timeout.value() == 1);
+}
+
+// Bytes of HTTP have a chain of their own; a client that says nothing is waited for, but not for ever.
+struct DetectingFixture : Fixture {
+  DetectingFixture() {
+    listener->inspect_http = true;
+    listener->continue_on_listener_filters_timeout = true;
+    add_chain("http").match.application_protocols = {"http/1.1"};
+    add_chain("rest");
+    start();
+  }
+};
+
+TEST_CASE("a server that speaks first is connected to while its client is silent, and decides when it speaks") {
+  DetectingFixture f;
+  auto silent = f.connect();
+  REQUIRE(f.driver.run_until([&] { return f.tcp.begun == 1; }));
+  CHECK(f.tcp.early_chain == "rest");
+  CHECK(f.tcp.connections.empty());
+  f.driver.loop().post([&] { f.tcp.upstream_speaks(); });
+  REQUIRE(f.handed_over(1));
+  CHECK(f.tcp.connections[0]->chain == "rest");
+  CHECK(f.tcp.with_upstream == 1);
+  CHECK(f.stats().downstream_pre_cx_timeout.value() == 0);
+}
+
+TEST_CASE("what was begun for a silent client goes with it, or is given up when the client turns out to be another's") {
+  DetectingFixture f;
+  auto slow = f.connect();
+  REQUIRE(f.driver.run_until([&] { return f.tcp.begun == 1; }));
+  slow->send("GET / HTTP/1.1\r\n\r\n");
+  REQUIRE(f.handed_over(1));
+  CHECK(f.tcp.connections[0]->chain == "http");
+  CHECK(f.tcp.with_upstream == 0);
+  CHECK(f.tcp.ended == 1);
+
+  auto other = f.connect();
+  REQUIRE(f.driver.run_until([&] { return f.tcp.begun == 2; }));
+  other->send("\x01\x02");
+  REQUIRE(f.handed_over(2));
+  CHECK(f.tcp.connections[1]->chain == "rest");
+  CHECK(f.tcp.with_upstream == 1);
+
+  auto gone = f.connect();
+  REQUIRE(f.driver.run_until([&] { return f.tcp.begun == 3; }));
+  gone.reset();
+  REQUIRE(f.driver.run_until([&] { return f.tcp.ended == 3; }));
+  CHECK(f.tcp.connections.size() == 2);
+}
+
+TEST_CASE("on ports that a filter leaves alone nobody is waited for") {
+  DetectingFixture f;
+  auto all = std::make_shared<snapshot::PortSet>();
+  all->set();
+  f.listener->http_uninspected_ports = all;
+  auto silent = f.connect();
+  REQUIRE(f.handed_over(1));
+  CHECK(f.tcp.connections[0]->chain == "rest");
+  CHECK(f.tcp.begun == 0);
+}
+
+TEST_CASE("a listener is found by its address, or else by the port on all addresses of the family") {
+  Fixture f;
+  f.add_chain("only");
+  Directory directory;
+  const auto unbound = [&](std::vector<Address> addresses) {
+    auto listener = std::make_shared<snapshot::Listener>(*f.listener);
+    listener->addresses = std::move(addresses);
+    return std::make_unique<Acceptor>(f.driver.loop(), 0, *make_shared_listener(listener, f.global),
+                                      std::vector<ListenSocket>(), Acceptor::Handlers{f.http, f.tcp}, &directory);
+  };
+  auto one = unbound({Address::parse_ip("10.0.0.1", 80), Address::parse_ip("fd00::1", 80)});
+  auto any = unbound({Address::parse_ip("0.0.0.0", 80)});
+  CHECK(directory.find(Address::parse_ip("10.0.0.1", 80)) == one.get());
+  CHECK(directory.find(Address::parse_ip("fd00::1", 80)) == one.get());
+  CHECK(directory.find(Address::parse_ip("10.0.0.2", 80)) == any.get());
+  CHECK(directory.find(Address::parse_ip("fd00::2", 80)) == nullptr);
+  CHECK(directory.find(Address::parse_ip("10.0.0.1", 81)) == nullptr);
+  // The next version of a listener takes the place before the one before it goes.
+  auto next = unbound({Address::parse_ip("10.0.0.1", 80)});
+  one->stop();
+  CHECK(directory.find(Address::parse_ip("10.0.0.1", 80)) == next.get());
+  CHECK(directory.find(Address::parse_ip("fd00::1", 80)) == nullptr);
+  next.reset();
+  any.reset();
+  CHECK(directory.find(Address::parse_ip("10.0.0.1", 80)) == nullptr);
 }
 
 TEST_CASE("out of descriptors: what is open is served, and accepting goes on when there are some again") {

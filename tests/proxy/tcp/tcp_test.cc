@@ -279,4 +279,98 @@ TEST_CASE("clusters are chosen by weight, and one of weight zero never") {
   CHECK(f.log->cause == http::Cause::kDrainTimeout);
 }
 
+// As the listener does for a client that says nothing yet.
+struct EarlyFixture : Fixture {
+  std::unique_ptr<snapshot::EarlyUpstream> dial() {
+    if (worker == nullptr) {
+      relay();
+      client.stream.reset();
+      server.stream.reset();
+      REQUIRE(ended());
+      server.received.clear();
+      client.received.clear();
+      client.ended = client.failed = client.was_connected = server.ended = server.failed = false;
+    }
+    std::unique_ptr<snapshot::EarlyUpstream> made;
+    driver.loop().post([&] { made = worker->connect_early(chain, info, base::bind<&EarlyFixture::on_spoken>(this)); });
+    REQUIRE(driver.run_until([&] { return made != nullptr; }));
+    return made;
+  }
+  void accept_server() {
+    REQUIRE(driver.run_until([&] {
+      if (server.stream == nullptr) {
+        if (auto accepted = backend.accept(driver.loop())) server.own(std::move(accepted));
+      }
+      return server.stream != nullptr;
+    }));
+  }
+  void hand_over(std::unique_ptr<snapshot::EarlyUpstream> upstream) {
+    client.own(transport::make_plain_connector({})->connect(driver.loop(), front.address));
+    std::unique_ptr<ByteStream> accepted;
+    REQUIRE(driver.run_until([&] {
+      if (accepted == nullptr) accepted = front.accept(driver.loop());
+      return accepted != nullptr && client.was_connected;
+    }));
+    bool begun = false;
+    driver.loop().post([&] {
+      worker->on_connection_with(std::move(upstream), std::move(accepted), listener, chain, {}, {});
+      begun = true;
+    });
+    REQUIRE(driver.run_until([&] { return begun; }));
+  }
+  void on_spoken() { spoken = true; }
+
+  transport::ConnectionInfo info;
+  bool spoken = false;
+};
+
+TEST_CASE("an upstream that was connected to early says when it speaks, and its session misses nothing") {
+  EarlyFixture f;
+  auto upstream = f.dial();
+  f.accept_server();
+  CHECK_FALSE(f.spoken);
+  f.server.send("220 hello\r\n");
+  REQUIRE(f.driver.run_until([&] { return f.spoken; }));
+  f.hand_over(std::move(upstream));
+  REQUIRE(f.driver.run_until([&] { return f.client.received.size() == 11; }));
+  f.client.send("EHLO\r\n");
+  REQUIRE(f.driver.run_until([&] { return f.server.received.size() == 6; }));
+  f.client.stream->close(ByteStream::CloseKind::kGraceful);
+  f.server.stream->close(ByteStream::CloseKind::kGraceful);
+  REQUIRE(f.ended());
+  CHECK(f.log->host == f.backend.address.to_string());
+  CHECK(f.log->attempts == 1);
+}
+
+TEST_CASE("a session takes over what still connects, and one that is given up leaves nothing behind") {
+  EarlyFixture f;
+  // Not accepted, and handed over in the same turn.
+  f.hand_over(f.dial());
+  f.accept_server();
+  f.client.send("question");
+  REQUIRE(f.driver.run_until([&] { return f.server.received.size() == 8; }));
+  CHECK_FALSE(f.spoken);
+  f.server.stream.reset();
+  f.client.stream->close(ByteStream::CloseKind::kGraceful);
+  REQUIRE(f.ended());
+
+  auto upstream = f.dial();
+  f.server.ended = false;
+  f.accept_server();
+  f.driver.loop().post([&] { upstream.reset(); });
+  REQUIRE(f.driver.run_until([&] { return f.server.ended || f.server.failed; }));
+  CHECK(f.clusters[0]->breakers(cluster::Priority::kDefault).connections() == 0);
+}
+
+TEST_CASE("where an upstream refused early, the session tells why") {
+  EarlyFixture f;
+  auto first = f.dial();
+  f.accept_server();
+  first.reset();
+  f.backend.fd.reset();
+  f.hand_over(f.dial());
+  REQUIRE(f.ended());
+  CHECK(f.log->cause == http::Cause::kConnectRefused);
+}
+
 }  // namespace weft::tcp

@@ -70,6 +70,26 @@ TEST_CASE("a sidecar says by its node's metadata where it stands and what it wan
   CHECK(health.size() == 2);
 }
 
+TEST_CASE("a sidecar to which connections are brought says by which ports, and listens for no calls beside") {
+  SidecarOptions options = cart();
+  options.interception.on = true;
+  options.inbound_port = 15016;
+  auto node = made_of(options).node();
+  const auto& fields = node.metadata().fields();
+  const auto& interception = fields.at("interception").struct_value().fields();
+  CHECK(interception.at("outbound_port").number_value() == 15001);
+  CHECK(interception.at("inbound_port").number_value() == 15016);
+  CHECK(interception.size() == 2);
+  CHECK(fields.at("inbound_address").string_value() == "10.0.0.5");
+  CHECK_FALSE(fields.contains("outbound_port"));
+  CHECK_FALSE(fields.contains("inbound_port"));
+  options.interception.tproxy = true;
+  options.interception.ipv6 = false;
+  node = made_of(options).node();
+  CHECK(node.metadata().fields().at("interception").struct_value().fields().at("mode").string_value() == "TPROXY");
+  CHECK_FALSE(node.metadata().fields().at("interception").struct_value().fields().at("ipv6").bool_value());
+}
+
 TEST_CASE("who only calls others says nothing of an application") {
   SidecarOptions options = cart();
   options.service.clear();

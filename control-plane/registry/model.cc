@@ -67,6 +67,14 @@ MtlsMode Model::mtls_mode(const std::string& namespace_name, const std::string& 
   return has_root ? *root->whole->mode : MtlsMode::kPermissive;
 }
 
+bool Model::refuses_unknown(const std::string& namespace_name, const std::string& service) const {
+  if (const ScopePointer scope = scope_for(namespace_name, service); scope != nullptr && scope->refuses_unknown) {
+    return *scope->refuses_unknown;
+  }
+  const auto root = scopes.find({std::string(kRootNamespace)});
+  return root != nullptr && root->whole != nullptr && root->whole->refuses_unknown.value_or(false);
+}
+
 void ChangeSet::merge(const ChangeSet& later) {
   services.insert(later.services.begin(), later.services.end());
   endpoints.insert(later.endpoints.begin(), later.endpoints.end());

@@ -70,8 +70,12 @@ struct Service {
   // "cart.shop.svc.cluster.local". The first is for callers of the same namespace only. An external service has the
   // hosts it declares, for all.
   std::vector<std::string> hosts;
-  // Virtual addresses; empty for a headless service, whose callers connect to endpoints' own addresses.
+  // Virtual addresses that its object gives; empty for a headless service, whose callers connect to endpoints' own
+  // addresses.
   std::vector<std::string> addresses;
+  // Those that it was given in their stead (virtual_addresses.h); a headless service has none.
+  std::vector<std::string> assigned;
+  bool headless = false;
   // TCP ports by number. UDP ports are not the mesh's.
   std::vector<ServicePort> ports;
   Resolution resolution = Resolution::kStatic;
@@ -83,6 +87,8 @@ struct Service {
   // has none.
   std::vector<std::string> service_accounts;
 
+  // By which applications call it; empty for a headless service.
+  const std::vector<std::string>& virtual_addresses() const { return addresses.empty() ? assigned : addresses; }
   // Null if there is none.
   const ServicePort* port(uint16_t number) const;
   // The numbers of the ports behind which a workload's application on this port stands: those whose target it is, or
@@ -195,6 +201,8 @@ struct Scope {
   Origin origin;
   // Sorted, each once.
   std::vector<HostPattern> hosts;
+  // Connections to where no service is known to be are closed; unset if it says nothing of it.
+  std::optional<bool> refuses_unknown;
 };
 using ScopePointer = std::shared_ptr<const Scope>;
 
@@ -253,6 +261,10 @@ class Model {
 
   // What holds for workloads of a service at the port on which their application listens.
   MtlsMode mtls_mode(const std::string& namespace_name, const std::string& service, uint16_t app_port) const;
+
+  // Whether connections of these workloads to where no service is known to be are closed: as that Scope says, or else
+  // the mesh's.
+  bool refuses_unknown(const std::string& namespace_name, const std::string& service) const;
 
   // The routes that clients of `client_namespace` follow when they call `port` of the service: consumer routes of their
   // namespace, or else the service's own. In order of precedence; empty means straight to the service.

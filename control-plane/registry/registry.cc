@@ -342,9 +342,14 @@ void Registry::settle_hosts(Dirty* dirty) {
 void Registry::build_services(Model* model, const Dirty& dirty, ChangeSet* changes) {
   for (const ServiceName& name : dirty.services) {
     const Object* object = find_service(name);
-    std::shared_ptr<const Service> service;
+    std::shared_ptr<Service> service;
     if (object != nullptr && !in_conflict(*object)) service = build_service(*object);
-    replace(name, std::move(service), &model->services, &changes->services);
+    if (service != nullptr && service->addresses.empty() && !service->headless) {
+      service->assigned = virtual_addresses_.assign(name);
+    } else {
+      virtual_addresses_.release(name);
+    }
+    replace<Service>(name, std::move(service), &model->services, &changes->services);
   }
   index_namespaces(changes->services, model);
   for (const ServiceName& name : dirty.endpoints) build_endpoints_of(name, model, changes);

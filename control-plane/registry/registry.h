@@ -15,6 +15,7 @@
 #include "control-plane/registry/policies.h"
 #include "control-plane/registry/routes.h"
 #include "control-plane/registry/scopes.h"
+#include "control-plane/registry/virtual_addresses.h"
 #include "control-plane/registry/workload.h"
 #include "control-plane/source/store.h"
 
@@ -35,6 +36,9 @@ class Registry {
   // All of them, by service. Whether one is an endpoint of any port is for is_attached() to say.
   const std::map<ServiceName, std::map<std::string, Workload>>& workloads() const { return workloads_; }
   bool is_attached(const Workload& workload) const;
+
+  // Of services that have no address of their own; what is restored must be so before the first apply().
+  VirtualAddresses& virtual_addresses() { return virtual_addresses_; }
 
   // The status message of the object's kind; null if nothing is to be said, or there is no such object.
   std::shared_ptr<const google::protobuf::Message> status(const source::Key& key) const;
@@ -91,6 +95,7 @@ class Registry {
   Grants grants_;
   ScopeTable scopes_;
   PeerAuthenticationTable peer_authentications_;
+  VirtualAddresses virtual_addresses_;
 
   std::map<ServiceName, std::set<source::Key>> slices_of_service_;
   // By service, and there by node.

@@ -5,6 +5,7 @@
 #include "api/text/cat.h"
 #include "control-plane/registry/services.h"
 #include "control-plane/registry/status.h"
+#include "control-plane/registry/validate.h"
 #include "weft/v1/scope.pb.h"
 
 namespace weft::control::registry {
@@ -23,6 +24,7 @@ std::vector<HostPattern> hosts_of(const Object& scope) {
     auto pattern = parse_host_pattern(host, scope.key.namespace_name);
     if (pattern.has_value()) hosts.push_back(*std::move(pattern));
   }
+  if (hosts.empty()) hosts.push_back({.namespace_name = "*", .name = "*"});
   sort_patterns(hosts);
   return hosts;
 }
@@ -48,6 +50,9 @@ ScopePointer compiled(const Object* scope) {
   auto out = std::make_shared<Scope>();
   out->origin = {scope->key, scope->revision};
   out->hosts = hosts_of(*scope);
+  if (spec_of(*scope).has_outbound_traffic_policy()) {
+    out->refuses_unknown = spec_of(*scope).outbound_traffic_policy().mode() == kRegistryOnly;
+  }
   return out;
 }
 

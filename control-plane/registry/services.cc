@@ -21,6 +21,7 @@ using source::Kind;
 using source::Object;
 
 constexpr char kClusterDomain[] = "cluster.local";
+constexpr char kHeadless[] = "None";
 
 // appProtocol decides; without it the port's name, by its first part, as "http" or "grpc-api".
 AppProtocol app_protocol_of(std::string_view app_protocol, std::string_view name) {
@@ -47,6 +48,7 @@ void fill(const Object& object, const kubernetes::core::v1::ServiceSpec& spec, S
   const std::string& name = object.key.name;
   const std::string in_namespace = name + "." + object.key.namespace_name;
   out->hosts = {name, in_namespace, in_namespace + ".svc", in_namespace + ".svc." + kClusterDomain};
+  out->headless = spec.cluster_ip() == kHeadless;
   if (is_ip(spec.cluster_ip())) out->addresses.push_back(spec.cluster_ip());
   for (const std::string& address : spec.cluster_ips()) {
     if (is_ip(address) && address != spec.cluster_ip()) out->addresses.push_back(address);
@@ -150,9 +152,14 @@ void add_workload(const Workload& workload, const Endpoint& platform, const Serv
   endpoint.workload = workload.name.node;
   endpoint.mtls = workload.mtls;
   endpoint.labels = workload.labels;
-  for (const uint16_t number : service.ports_of_app(workload.app_port)) {
-    for (Endpoints::Port& port : out->ports) {
-      if (port.service_port == number) port.endpoints.push_back(endpoint);
+  const std::vector<uint16_t> own = service.ports_of_app(workload.app_port);
+  for (size_t i = 0; i < service.ports.size(); ++i) {
+    const ServicePort& port = service.ports[i];
+    if (std::find(own.begin(), own.end(), port.port) != own.end()) {
+      out->ports[i].endpoints.push_back(endpoint);
+    } else if (workload.takes_all_ports && port.target_port != 0) {
+      out->ports[i].endpoints.push_back(endpoint);
+      out->ports[i].endpoints.back().port = port.target_port;
     }
   }
 }
@@ -221,7 +228,7 @@ int64_t created_ms(const Object& object) {
       source::metadata_of(*object.content).creation_timestamp());
 }
 
-std::shared_ptr<const Service> build_service(const Object& object) {
+std::shared_ptr<Service> build_service(const Object& object) {
   auto out = std::make_shared<Service>();
   out->name = service_name_of(object.key);
   out->origin = {object.key, object.revision};

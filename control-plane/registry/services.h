@@ -17,7 +17,8 @@ ServiceName service_name_of(const source::Key& key);
 // The service whose endpoints the slice holds.
 ServiceName service_name_of_slice(const source::Object& slice);
 
-std::shared_ptr<const Service> build_service(const source::Object& object);
+// Without assigned addresses.
+std::shared_ptr<Service> build_service(const source::Object& object);
 
 // The endpoints of a service: of the slices that name it and of its workloads that announced themselves (by node), or
 // for an external one, and one by ExternalName, of its own object.

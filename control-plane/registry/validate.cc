@@ -223,7 +223,14 @@ void check_external_service(const v1::ExternalService& service, Check* check) {
 
 void check_scope(const v1::Scope& scope, Check* check) {
   const auto& spec = scope.spec();
-  if (spec.hosts().empty()) check->fail("spec.hosts", "expected at least one host; \"~/*\" is none at all");
+  if (spec.hosts().empty() && !spec.has_outbound_traffic_policy()) {
+    check->fail("spec.hosts", "expected at least one host; \"~/*\" is none at all");
+  }
+  const std::string& mode = spec.outbound_traffic_policy().mode();
+  if (spec.has_outbound_traffic_policy()) {
+    check->expect(mode == kAllowAny || mode == kRegistryOnly, "spec.outboundTrafficPolicy.mode",
+                  "ALLOW_ANY or REGISTRY_ONLY", mode);
+  }
   for (int i = 0; i < spec.hosts_size(); ++i) {
     check->expect(parse_host_pattern(spec.hosts(i), scope.metadata().namespace_()).has_value(), at("spec", "hosts", i),
                   "\"service\" or \"namespace/service\", either part \"*\" for any, \".\" for the own namespace, or "

@@ -27,6 +27,10 @@ std::vector<Mistake> validate(source::Kind kind, const google::protobuf::Message
 // "cart.yaml:7:3: spec.ports[0].port: expected …".
 absl::Status validate(const source::Draft& draft);
 
+// What a Scope's outboundTrafficPolicy.mode may be.
+inline constexpr char kAllowAny[] = "ALLOW_ANY";
+inline constexpr char kRegistryOnly[] = "REGISTRY_ONLY";
+
 // The label of an EndpointSlice that names its service, and its annotation that weighs its endpoints (1 if unset).
 inline constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 inline constexpr char kWeightAnnotation[] = "weft.mesh/weight";

@@ -36,6 +36,8 @@ struct Workload {
   uint16_t port = 0;
   // The application's own, by which the ports of its service are found.
   uint16_t app_port = 0;
+  // Its proxy takes calls of all of the workload's ports, under their own numbers; `port` is app_port.
+  bool takes_all_ports = false;
   // Its proxy has a certificate of the mesh, and takes calls by mutual TLS.
   bool mtls = false;
   // Its proxy has taken the listener for others' calls.

@@ -33,13 +33,15 @@ void Workloads::connected(const Workload& said, bool is_checked) {
                  .address = said.address,
                  .port = said.port,
                  .app_port = said.app_port,
+                 .takes_all_ports = said.takes_all_ports,
                  .mtls = said.mtls};
   fresh.healthy = !is_checked;
   if (is_checked) fresh.reason = kNotChecked;
   Workload& workload = workloads_.try_emplace(name, fresh).first->second;
   // Another process, which has yet to show that it serves.
   const bool is_another = workload.draining || workload.address != said.address || workload.port != said.port ||
-                          workload.app_port != said.app_port || workload.mtls != said.mtls ||
+                          workload.app_port != said.app_port || workload.takes_all_ports != said.takes_all_ports ||
+                          workload.mtls != said.mtls ||
                           (!is_checked && !workload.healthy);
   if (is_another) workload = fresh;
   workload.labels = said.labels;

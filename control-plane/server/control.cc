@@ -47,13 +47,15 @@ void add_warnings(const registry::Registry& registry, Applied* applied) {
 
 }  // namespace
 
-Control::Control(std::unique_ptr<source::Store> store, base::Clock* clock)
+Control::Control(std::unique_ptr<source::Store> store, base::Clock* clock, std::unique_ptr<AddressStore> addresses)
     : store_(std::move(store)),
       clock_(clock),
+      addresses_(std::move(addresses)),
       files_([](const source::Draft& draft) { return registry::validate(draft); }) {}
 
-absl::StatusOr<std::unique_ptr<Control>> Control::create(std::unique_ptr<source::Store> store, base::Clock* clock) {
-  std::unique_ptr<Control> control(new Control(std::move(store), clock));
+absl::StatusOr<std::unique_ptr<Control>> Control::create(std::unique_ptr<source::Store> store, base::Clock* clock,
+                                                         std::unique_ptr<AddressStore> addresses) {
+  std::unique_ptr<Control> control(new Control(std::move(store), clock, std::move(addresses)));
   if (absl::Status status = control->start(); !status.ok()) return status;
   return control;
 }
@@ -65,7 +67,14 @@ absl::Status Control::start() {
   for (const source::Object& object : listing->objects) {
     if (!source::origin_of(*object.content).empty()) files_.adopt(object);
   }
+  if (addresses_ != nullptr) {
+    const auto known = addresses_->load();
+    if (!known.ok()) return known.status();
+    registry_.virtual_addresses().restore(*known);
+  }
   registry_.apply(revision, as_changes(*std::move(listing)), clock_->wall_ms());
+  registry_.virtual_addresses().release_unclaimed();
+  save_addresses();
   auto watch =
       store_->watch(revision, [this](Revision at, const std::vector<Change>& changes) { publish(at, changes); });
   if (!watch.ok()) return watch.status();
@@ -79,8 +88,19 @@ void Control::set_on_model(OnModel on_model) {
   on_model_(registry_.model(), all_of(*registry_.model()));
 }
 
+void Control::save_addresses() {
+  const auto changes = registry_.virtual_addresses().take_changes();
+  if (addresses_ == nullptr) return;
+  if (const absl::Status saved = addresses_->save(changes); !saved.ok()) {
+    base::log_warning(
+        cat("virtual addresses that are not kept may be others after a restart of weft-control: ", saved.message()));
+  }
+}
+
 void Control::publish(Revision revision, const std::vector<Change>& changes) {
   const registry::ChangeSet changed = registry_.apply(revision, changes, clock_->wall_ms());
+  // Before anybody hears of them.
+  save_addresses();
   if (on_model_ && !changed.empty()) on_model_(registry_.model(), changed);
 }
 

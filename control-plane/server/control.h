@@ -16,6 +16,7 @@
 #include "control-plane/analyze/analyze.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/registry/registry.h"
+#include "control-plane/server/address_store.h"
 #include "control-plane/source/directory/files.h"
 #include "control-plane/source/documents.h"
 #include "control-plane/source/store.h"
@@ -66,8 +67,9 @@ class Control {
   // Called with each new model, in order, within the call that made it: it must not call back.
   using OnModel = std::function<void(const registry::ModelPointer& model, const registry::ChangeSet& changes)>;
 
-  // Reads what the store holds.
-  static absl::StatusOr<std::unique_ptr<Control>> create(std::unique_ptr<source::Store> store, base::Clock* clock);
+  // Reads what the stores hold. Without `addresses`, virtual addresses may be others after a restart.
+  static absl::StatusOr<std::unique_ptr<Control>> create(std::unique_ptr<source::Store> store, base::Clock* clock,
+                                                         std::unique_ptr<AddressStore> addresses = nullptr);
 
   // Before anything else is called, with the model there is and everything changed.
   void set_on_model(OnModel on_model);
@@ -118,7 +120,7 @@ class Control {
   std::vector<FoundWorkload> workloads(const std::string& namespace_name, const std::string& service);
 
  private:
-  Control(std::unique_ptr<source::Store> store, base::Clock* clock);
+  Control(std::unique_ptr<source::Store> store, base::Clock* clock, std::unique_ptr<AddressStore> addresses);
 
   absl::Status start();
   absl::StatusOr<Applied> commit(const std::vector<source::Write>& writes, bool dry_run, const std::string& author);
@@ -129,11 +131,13 @@ class Control {
   // Why the writes are not for people to make; OK if they are.
   absl::Status check_owners(const std::vector<source::Write>& writes) const;
   absl::Status settle_files();
+  void save_addresses();
   void publish(source::Revision revision, const std::vector<source::Change>& changes);
 
   std::mutex mutex_;
   const std::unique_ptr<source::Store> store_;
   base::Clock* const clock_;
+  const std::unique_ptr<AddressStore> addresses_;
   registry::Registry registry_;
   source::directory::Files files_;
   std::vector<source::directory::Refusal> told_refusals_;

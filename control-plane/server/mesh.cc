@@ -19,6 +19,11 @@ bool is_due(const xds::Debounce& debounce, int64_t now_ms) {
   return debounce.due_ms().has_value() && *debounce.due_ms() <= now_ms;
 }
 
+// Of no meaning, and so the same for all, where nothing is intercepted.
+bool is_refusing(const registry::Model& model, const compile::Audience& audience, const std::string& service) {
+  return audience.capture.port != 0 && model.refuses_unknown(audience.namespace_name, service);
+}
+
 void tell_misfit(const absl::Status& status) {
   base::log_error(absl::StrCat("the model compiles to what does not fit together: ", std::string(status.message())));
 }
@@ -195,6 +200,7 @@ void Mesh::apply_scopes(const std::set<std::string>& changed) {
     const registry::ScopePointer scope = applied_->scope_for(space, node->service.name);
     const std::optional<compile::Hosts> declared = node->is_limited ? node->declared : audience.scope;
     audience.scope = compile::scope_of(scope.get(), declared);
+    audience.capture.refuses_unknown = is_refusing(*applied_, audience, node->service.name);
     node->is_limited = scope != nullptr;
     node->declared = scope != nullptr ? declared : std::nullopt;
     if (audience == node->audience->first) continue;
@@ -221,12 +227,14 @@ void Mesh::apply_mtls(const std::set<std::string>& changed) {
 
 void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   if (!node.inbound.has_value()) return;
-  const registry::AppProtocol protocol = compile::inbound_protocol(model, node.service, node.inbound->app_port);
-  const registry::MtlsMode mode =
-      model.mtls_mode(node.service.namespace_name, node.service.name, node.inbound->app_port);
+  const auto mode_of = [&](uint16_t port) {
+    return model.mtls_mode(node.service.namespace_name, node.service.name, port);
+  };
+  std::vector<compile::InboundPort> ports = compile::inbound_ports(model, node.service, *node.inbound);
+  for (compile::InboundPort& port : ports) port.mtls = mode_of(port.app_port);
   compile::Compiled compiled;
   for (snapshot::ResourcePointer& resource :
-       compile::compile_inbound(*node.inbound, protocol, {.mode = mode, .trust_domain = trust_domain_})) {
+       compile::compile_inbound(*node.inbound, ports, {.mode = mode_of(0), .trust_domain = trust_domain_})) {
     snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
     snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }
@@ -296,6 +304,7 @@ absl::StatusOr<const snapshot::View*> Mesh::acquire(const envoy::config::core::v
   const registry::ScopePointer scope = applied_->scope_for(audience.namespace_name, claims->service);
   audience.scope = compile::scope_of(scope.get(), claims->scope);
   if (claims->mtls) audience.trust_domain = trust_domain_;
+  audience.capture.refuses_unknown = is_refusing(*applied_, audience, claims->service);
   const auto shared = acquire_audience(audience);
   auto node = std::make_unique<Node>(Node{.audience = shared,
                                           .service = {audience.namespace_name, claims->service},

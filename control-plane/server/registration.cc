@@ -8,7 +8,7 @@
 namespace weft::control::server {
 
 std::optional<registry::WorkloadName> workload_name_of(const compile::NodeClaims& claims) {
-  if (!claims.inbound.has_value()) return std::nullopt;
+  if (!claims.inbound.has_value() || claims.inbound->app_port == 0) return std::nullopt;
   return registry::WorkloadName{
       .namespace_name = claims.audience.namespace_name, .service = claims.service, .node = claims.id};
 }
@@ -21,11 +21,14 @@ absl::StatusOr<const snapshot::View*> Registration::acquire(const envoy::config:
   if (!view.ok() || !name.has_value()) return view;
   const compile::Inbound& inbound = *claims->inbound;
   const bool is_checked = inbound.health.kind != compile::HealthProbe::Kind::kNone;
+  // Rules of the kernel bring to the proxy what is sent to the application.
+  const uint16_t port = inbound.intercepted ? inbound.app_port : inbound.port;
   workloads_.connected({.name = *name,
                         .labels = {claims->workload, claims->service_account},
                         .address = inbound.address,
-                        .port = inbound.port,
+                        .port = port,
                         .app_port = inbound.app_port,
+                        .takes_all_ports = inbound.intercepted,
                         .mtls = inbound.mtls},
                        is_checked);
   names_.emplace(*view, *std::move(name));

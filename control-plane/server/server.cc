@@ -43,6 +43,7 @@ namespace {
 constexpr int kShutdownMs = 1000;
 constexpr int kMaxRequestBytes = 64 << 20;
 constexpr char kDatabase[] = "/weft.db";
+constexpr char kAddresses[] = "/addresses.db";
 constexpr char kWorkloads[] = "/workloads.db";
 constexpr char kTokens[] = "/tokens.db";
 constexpr char kAuthority[] = "/ca.db";
@@ -54,7 +55,9 @@ absl::StatusOr<std::unique_ptr<Control>> open(const Options& options) {
   if (error) return absl::UnavailableError(cat("cannot make ", options.data_dir, ": ", error.message()));
   auto store = source::sqlite::SqliteStore::open(options.data_dir + kDatabase);
   if (!store.ok()) return store.status();
-  return Control::create(*std::move(store), &base::system_clock());
+  auto addresses = AddressStore::open(options.data_dir + kAddresses);
+  if (!addresses.ok()) return addresses.status();
+  return Control::create(*std::move(store), &base::system_clock(), *std::move(addresses));
 }
 
 absl::StatusOr<std::unique_ptr<grpc::Server>> serve(const std::string& socket,

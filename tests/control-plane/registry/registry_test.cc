@@ -352,6 +352,17 @@ TEST_CASE("a workload that announced itself is an endpoint of the port behind wh
   CHECK(endpoints(9000).size() == 1);
   CHECK(registry.model()->revision == 1);
 
+  // Where it is called by the application's own ports, it stands behind all of them.
+  WorkloadChange three = announced("three", "10.0.0.7", 8080);
+  three.workload->port = 8080;
+  three.workload->takes_all_ports = true;
+  registry.apply_workloads({three});
+  CHECK(endpoints(80).size() == 5);
+  REQUIRE(endpoints(9000).size() == 2);
+  CHECK(endpoints(9000)[0].address == "10.0.0.7");
+  CHECK(endpoints(9000)[0].port == 9001);
+  registry.apply_workloads({{three.name, std::nullopt}});
+
   one.workload->draining = true;
   CHECK_FALSE(registry.apply_workloads({one}).empty());
   CHECK_FALSE(endpoints(80).back().ready);

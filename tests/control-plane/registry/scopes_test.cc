@@ -44,6 +44,20 @@ TEST_CASE("a Scope holds for its services, else its namespace's, else the mesh's
   CHECK(hosts_for(fed.model(), "shop", "cart") == "pay/* shop/cart ");
 }
 
+TEST_CASE("a Scope may refuse unknown destinations; one that says nothing of them leaves it to the mesh's") {
+  Fed fed;
+  fed.put(kServices);
+  CHECK_FALSE(fed.model().refuses_unknown("shop", "cart"));
+  fed.put(scope("weft-system", "mesh", "outboundTrafficPolicy: {mode: REGISTRY_ONLY}"));
+  CHECK(fed.model().refuses_unknown("shop", "cart"));
+  CHECK(hosts_for(fed.model(), "shop", "cart") == "*/* ");
+  fed.put(scope("shop", "all", "hosts: [cart]"));
+  CHECK(fed.model().refuses_unknown("shop", "cart"));
+  fed.put(scope("shop", "cart", "services: [cart], outboundTrafficPolicy: {mode: ALLOW_ANY}"));
+  CHECK_FALSE(fed.model().refuses_unknown("shop", "cart"));
+  CHECK(fed.model().refuses_unknown("shop", "other"));
+}
+
 TEST_CASE("of two Scopes for the same the older holds, and the other says so") {
   Fed fed;
   fed.put(kServices);

@@ -197,14 +197,13 @@ TEST_CASE("what replicas have alone stands beside what they share, and follows t
   CHECK(inbound.address().socket_address().address() == "10.0.0.1");
   CHECK(inbound.address().socket_address().port_value() == 15006);
   // Nobody says what it speaks: the first bytes do.
-  CHECK(inbound.has_default_filter_chain());
+  CHECK(inbound.filter_chains_size() == 3);
   CHECK(one.find(Type::kRoute, "inbound") == two.find(Type::kRoute, "inbound"));
   CHECK(one.find(Type::kListener, "inbound") != two.find(Type::kListener, "inbound"));
   CHECK(one.find(Type::kListener, "outbound") == two.find(Type::kListener, "outbound"));
 
   f.add_cart();
-  CHECK_FALSE(
-      content<envoy::config::listener::v3::Listener>(one, Type::kListener, "inbound").has_default_filter_chain());
+  CHECK(content<envoy::config::listener::v3::Listener>(one, Type::kListener, "inbound").filter_chains_size() == 1);
   CHECK(one.find(Type::kCluster, "shop/cart:80") != nullptr);
   auto service = std::make_shared<registry::Service>(*f.model.services.find(kCart));
   service->ports[0].app_protocol = registry::AppProtocol::kTcp;

@@ -92,5 +92,26 @@ TEST_CASE("the stream of a node that says something wrong is ended with what is 
   f.hub.close(proxy.id);
 }
 
+TEST_CASE("a workload whose connections are intercepted is an endpoint at its application's own port") {
+  Fixture f;
+  Node intercepted = node(true);
+  auto& fields = *intercepted.mutable_metadata()->mutable_fields();
+  fields.erase("inbound_port");
+  auto& ports = *fields["interception"].mutable_struct_value()->mutable_fields();
+  ports["outbound_port"].set_number_value(15001);
+  ports["inbound_port"].set_number_value(15006);
+  Proxy proxy(f.hub);
+  proxy.ask(intercepted);
+  REQUIRE(f.workloads.all().contains(kOne));
+  CHECK(f.workloads.all().at(kOne).port == 8080);
+  // Who only calls is nobody's endpoint.
+  fields.erase("app_port");
+  intercepted.set_id("two");
+  Proxy caller(f.hub);
+  caller.ask(intercepted);
+  CHECK(caller.responses.size() == 1);
+  CHECK(f.workloads.all().size() == 1);
+}
+
 }  // namespace
 }  // namespace weft::control::server

@@ -189,5 +189,32 @@ TEST_CASE("what is pushed bit by bit to a scoped proxy is what would be compiled
   }
 }
 
+TEST_CASE(
+    "whether unknown destinations are refused is the namespace's or the mesh's word, and changes while nodes run") {
+  Fixture f;
+  envoy::config::core::v3::Node node;
+  node.set_user_agent_name("envoy");
+  auto& metadata = *node.mutable_metadata()->mutable_fields();
+  metadata["namespace"].set_string_value("shop");
+  auto& ports = *metadata["interception"].mutable_struct_value()->mutable_fields();
+  ports["outbound_port"].set_number_value(15001);
+  ports["inbound_port"].set_number_value(15006);
+  const auto view = f.mesh.acquire(node);
+  REQUIRE(view.ok());
+  const snapshot::ResourcePointer allowing = (*view)->find(Type::kListener, "captured");
+  REQUIRE(allowing != nullptr);
+  const std::string policy = "spec: {outboundTrafficPolicy: {mode: REGISTRY_ONLY}}}";
+  f.put("{apiVersion: weft.mesh/v1, kind: Scope, metadata: {name: mesh, namespace: weft-system}, " + policy);
+  const snapshot::ResourcePointer refusing = (*view)->find(Type::kListener, "captured");
+  REQUIRE(refusing != nullptr);
+  CHECK(refusing != allowing);
+  CHECK((*view)->find(Type::kCluster, "pay/till:80") != nullptr);
+  f.put(
+      "{apiVersion: weft.mesh/v1, kind: Scope, metadata: {name: own, namespace: shop}, spec: {hosts: [\"./*\"], "
+      "outboundTrafficPolicy: {mode: ALLOW_ANY}}}");
+  CHECK((*view)->find(Type::kListener, "captured") == allowing);
+  CHECK((*view)->find(Type::kCluster, "pay/till:80") == nullptr);
+}
+
 }  // namespace
 }  // namespace weft::control::server

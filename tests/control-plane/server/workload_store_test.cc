@@ -31,6 +31,7 @@ TEST_CASE("workloads are known after a restart as they were last") {
     one.reason = "it says 503";
     one.labels = {"cart-v2", "carts"};
     one.draining = true;
+    one.takes_all_ports = true;
     REQUIRE((*store)->save({{one.name, one}, {two.name, std::nullopt}, {two.name, std::nullopt}}).ok());
   }
   const auto store = WorkloadStore::open(path);

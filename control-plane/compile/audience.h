@@ -21,6 +21,19 @@ struct TcpTarget {
   auto operator<=>(const TcpTarget&) const = default;
 };
 
+// Where all connections that an application makes arrive, whoever they are meant for: by rules of the kernel that leave
+// their destination to be read.
+struct Capture {
+  // On loopback; 0: nowhere, nothing is intercepted.
+  uint16_t port = 0;
+  // On ::1, too.
+  bool ipv6 = true;
+  // Connections to where no service is known to be are closed; else they pass as they are.
+  bool refuses_unknown = false;
+
+  auto operator<=>(const Capture&) const = default;
+};
+
 struct Audience {
   // Short names of services are of this namespace, and so are the consumer routes that hold.
   std::string namespace_name;
@@ -41,6 +54,7 @@ struct Audience {
   uint16_t outbound_port = 0;
   // Where it listens, on loopback, for connections that are not HTTP, and to which service those go.
   std::map<uint16_t, TcpTarget> outbound_tcp;
+  Capture capture;
 
   auto operator<=>(const Audience&) const = default;
 };

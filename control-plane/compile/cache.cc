@@ -9,12 +9,15 @@ void Cache::forget(const registry::ChangeSet& changed) {
     const auto entry = entries_.find(name);
     if (entry == entries_.end()) continue;
     entry->second.endpoints.reset();
+    entry->second.captured = {};
     // Those that callers resolve stand in the clusters.
     entry->second.clusters = {};
   }
   for (const registry::ServiceName& name : changed.routes) {
     const auto entry = entries_.find(name);
-    if (entry != entries_.end()) entry->second.hosts = {};
+    if (entry == entries_.end()) continue;
+    entry->second.hosts = {};
+    entry->second.captured = {};
   }
 }
 

@@ -31,9 +31,12 @@ class Cache {
  public:
   // Of one service.
   struct Entry {
-    // For proxies that speak mutual TLS, for others, and for gRPC's clients.
-    std::array<std::optional<Resources>, 3> clusters;
+    // By what a proxy is, of which there are as many kinds as compile.cc tells apart, and for gRPC's clients.
+    std::array<std::optional<Resources>, 5> clusters;
     std::optional<Resources> endpoints;
+    // For proxies to which connections are brought, of namespaces that have no routes of their own to it: by whether
+    // they speak mutual TLS, and are ours.
+    std::array<std::optional<Resources>, 4> captured;
     // For proxies of its own namespace, and of others that have no routes of their own to it.
     std::array<std::optional<std::vector<Host>>, 2> hosts;
   };

@@ -2,7 +2,9 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
+#include "control-plane/compile/capture_parts.h"
 #include "control-plane/compile/duration.h"
 #include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/mtls.h"
@@ -21,7 +23,9 @@ using envoy::config::endpoint::v3::ClusterLoadAssignment;
 
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-void set_protocol(registry::AppProtocol protocol, Cluster& cluster) {
+void set_protocol(registry::AppProtocol protocol, const Audience& audience, Cluster& cluster) {
+  // Where all connections come, clients speak as if there were no proxy.
+  if (protocol == registry::AppProtocol::kDetect && audience.capture.port != 0) follow_protocol(cluster);
   const bool is_http2 = protocol == registry::AppProtocol::kHttp2 || protocol == registry::AppProtocol::kGrpc;
   if (!is_http2) return;
   envoy::extensions::upstreams::http::v3::HttpProtocolOptions options;
@@ -150,6 +154,23 @@ void set_endpoints(const registry::Service& service, const std::vector<registry:
   }
 }
 
+// What does not depend on how endpoints are found.
+snapshot::ResourcePointer finish(const registry::Service& service, const registry::ServicePort& port,
+                                 const registry::EffectivePolicy* policy, const Audience& audience, Cluster cluster,
+                                 std::vector<snapshot::Reference> references) {
+  set_protocol(port.app_protocol, audience, cluster);
+  if (!audience.trust_domain.empty()) add_mesh_transport(service, port.app_protocol, audience.trust_domain, cluster);
+  if (policy != nullptr && policy->spec != nullptr) {
+    const v1::TrafficPolicySpec& spec = *policy->spec;
+    if (!spec.timeouts().connect().empty()) *cluster.mutable_connect_timeout() = duration(spec.timeouts().connect());
+    set_breakers(spec, cluster);
+    if (spec.has_outlier_detection()) set_outlier_detection(spec.outlier_detection(), cluster);
+    if (spec.has_health_check()) set_health_check(spec.health_check(), cluster);
+    if (spec.has_load_balancer()) set_balancing(spec.load_balancer(), audience, cluster);
+  }
+  return snapshot::make_resource(snapshot::Type::kCluster, cluster.name(), cluster, std::move(references));
+}
+
 }  // namespace
 
 std::string first_zone(const registry::EffectivePolicy* policy, const Audience& audience) {
@@ -179,17 +200,19 @@ snapshot::ResourcePointer compile_cluster(const registry::Service& service, cons
     set_eds(name, cluster);
     references.push_back({snapshot::Type::kEndpoint, name});
   }
-  set_protocol(port.app_protocol, cluster);
-  if (!audience.trust_domain.empty()) add_mesh_transport(service, port.app_protocol, audience.trust_domain, cluster);
-  if (policy != nullptr && policy->spec != nullptr) {
-    const v1::TrafficPolicySpec& spec = *policy->spec;
-    if (!spec.timeouts().connect().empty()) *cluster.mutable_connect_timeout() = duration(spec.timeouts().connect());
-    set_breakers(spec, cluster);
-    if (spec.has_outlier_detection()) set_outlier_detection(spec.outlier_detection(), cluster);
-    if (spec.has_health_check()) set_health_check(spec.health_check(), cluster);
-    if (spec.has_load_balancer()) set_balancing(spec.load_balancer(), audience, cluster);
-  }
-  return snapshot::make_resource(snapshot::Type::kCluster, name, cluster, std::move(references));
+  return finish(service, port, policy, audience, std::move(cluster), std::move(references));
+}
+
+snapshot::ResourcePointer compile_endpoint_cluster(const registry::Service& service, const registry::ServicePort& port,
+                                                   const registry::Endpoint& endpoint,
+                                                   const registry::EffectivePolicy* policy, const Audience& audience) {
+  Cluster cluster;
+  cluster.set_name(endpoint_name(service.name, port.port, endpoint));
+  cluster.set_type(Cluster::STATIC);
+  name_cluster(service, cluster);
+  set_endpoints(service, {endpoint}, "", *cluster.mutable_load_assignment());
+  cluster.mutable_load_assignment()->set_cluster_name(cluster.name());
+  return finish(service, port, policy, audience, std::move(cluster), {});
 }
 
 snapshot::ResourcePointer compile_endpoints(const registry::Service& service, uint16_t port,

@@ -22,6 +22,10 @@ std::string first_zone(const registry::EffectivePolicy* policy, const Audience& 
 snapshot::ResourcePointer compile_cluster(const registry::Service& service, const registry::ServicePort& port,
                                           const std::vector<registry::Endpoint>& endpoints,
                                           const registry::EffectivePolicy* policy, const Audience& audience);
+// Of one endpoint alone, whose name is endpoint_name(); it has no endpoints resource.
+snapshot::ResourcePointer compile_endpoint_cluster(const registry::Service& service, const registry::ServicePort& port,
+                                                   const registry::Endpoint& endpoint,
+                                                   const registry::EffectivePolicy* policy, const Audience& audience);
 // Endpoints that are not ready are left out, unless the service publishes them. `policy` may be null.
 snapshot::ResourcePointer compile_endpoints(const registry::Service& service, uint16_t port,
                                             const std::vector<registry::Endpoint>& endpoints,

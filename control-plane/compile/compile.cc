@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "control-plane/compile/capture_outbound.h"
 #include "control-plane/compile/cluster.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
@@ -42,8 +43,8 @@ bool has_first_zone(const registry::Model& model, const registry::Service& servi
 }
 
 size_t cluster_kind(const Audience& audience) {
-  if (audience.is_grpc_client) return 2;
-  return audience.trust_domain.empty() ? 1 : 0;
+  if (audience.is_grpc_client) return 0;
+  return 1 + (audience.trust_domain.empty() ? 0 : 1) + (audience.capture.port == 0 ? 0 : 2);
 }
 
 Resources clusters_of(const registry::Model& model, const registry::Service& service, const Audience& audience,
@@ -132,6 +133,32 @@ class Changes {
   Names removed_;
 };
 
+void remove_all(const Resources& resources, Changes& changes) {
+  for (const ResourcePointer& resource : resources) changes.remove(resource->type, resource->name);
+}
+
+// What is listened for where all connections are brought to the proxy, of services that may have changed.
+void change_captured(const registry::Model& before, const registry::Model& after,
+                     const std::set<registry::ServiceName>& names, const Audience& audience, Cache& cache,
+                     Changes& changes) {
+  const Reach reach_before(before, audience);
+  const Reach reach_after(after, audience);
+  bool are_hosts_changed = false;
+  for (const registry::ServiceName& name : names) {
+    if (const auto service = reach_before.find(name); service != nullptr) {
+      remove_all(captured_service(before, *service, audience), changes);
+      are_hosts_changed = are_hosts_changed || is_known_by_host(*service);
+    }
+    if (const auto service = reach_after.find(name); service != nullptr) {
+      changes.set(captured_service(after, *service, audience, cache));
+      are_hosts_changed = are_hosts_changed || is_known_by_host(*service);
+    }
+  }
+  if (!are_hosts_changed) return;
+  remove_all(captured_hosts(before, audience), changes);
+  changes.set(captured_hosts(after, audience));
+}
+
 // The service if the audience has its clusters.
 std::shared_ptr<const registry::Service> find(const Borrowing& from, const Audience& audience,
                                               const registry::ServiceName& name) {
@@ -153,6 +180,13 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, Cac
     changes.set(assignments_of(model, *service, audience, cache));
     changes.set(listeners_of(model, *service, audience));
   });
+  if (audience.capture.port != 0) {
+    reach.for_each([&](const std::shared_ptr<const registry::Service>& service) {
+      changes.set(captured_service(model, *service, audience, cache));
+    });
+    changes.set(captured_rest(audience));
+    changes.set(captured_hosts(model, audience));
+  }
   for (const registry::ServiceName& name : reach.borrowed()) {
     const auto service = model.services.find(name);
     changes.set(clusters_of(model, *service, audience, cache));
@@ -216,6 +250,12 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
     if (const auto service = reach_after.find(name); service != nullptr) {
       changes.set(listeners_of(after.model, *service, audience));
     }
+  }
+  if (audience.capture.port != 0) {
+    std::set<registry::ServiceName> of_captured = of_routes;
+    // The endpoints of some are listened for one by one.
+    insert(of_endpoints, of_captured);
+    change_captured(before.model, after.model, of_captured, audience, cache, changes);
   }
   if (!of_routes.empty()) {
     for (const auto& [port, target] : audience.outbound_tcp) changes.remove(Type::kListener, tcp_listener_name(port));

@@ -1,16 +1,21 @@
 #include "control-plane/compile/inbound.h"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "control-plane/compile/capture.h"
+#include "control-plane/compile/capture_parts.h"
 #include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
+#include "control-plane/registry/format.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
-#include "envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
-#include "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
 namespace weft::control::compile {
@@ -22,7 +27,6 @@ using envoy::config::listener::v3::FilterChain;
 using envoy::config::listener::v3::Listener;
 using envoy::config::route::v3::RouteConfiguration;
 using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
-using envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 using envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 using registry::AppProtocol;
 using snapshot::ResourcePointer;
@@ -31,8 +35,6 @@ using snapshot::Type;
 constexpr char kLoopback[] = "127.0.0.1";
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 constexpr int64_t kConnectTimeoutS = 5;
-// A protocol in which the server speaks first would wait for it.
-constexpr int64_t kDetectionMs = 200;
 constexpr int64_t kMaxCheckTimeoutMs = 1'000;
 constexpr uint32_t kUnhealthyThreshold = 3;
 constexpr int64_t kNanosPerMs = 1'000'000;
@@ -43,16 +45,10 @@ void set_ms(int64_t ms, google::protobuf::Duration* out) {
 }
 
 void set_protocol(AppProtocol protocol, Cluster& cluster) {
+  if (protocol == AppProtocol::kDetect) follow_protocol(cluster);
+  if (protocol != AppProtocol::kHttp2 && protocol != AppProtocol::kGrpc) return;
   HttpProtocolOptions options;
-  if (protocol == AppProtocol::kHttp2 || protocol == AppProtocol::kGrpc) {
-    options.mutable_explicit_http_config()->mutable_http2_protocol_options();
-  } else if (protocol == AppProtocol::kDetect) {
-    // As the caller speaks.
-    options.mutable_use_downstream_protocol_config()->mutable_http_protocol_options();
-    options.mutable_use_downstream_protocol_config()->mutable_http2_protocol_options();
-  } else {
-    return;
-  }
+  options.mutable_explicit_http_config()->mutable_http2_protocol_options();
   (*cluster.mutable_typed_extension_protocol_options())[kHttpOptions].PackFrom(options);
 }
 
@@ -80,22 +76,27 @@ void set_health_check(const HealthProbe& probe, AppProtocol protocol, Cluster& c
   }
 }
 
-ResourcePointer compile_cluster(const Inbound& inbound, AppProtocol protocol) {
-  const std::string name(kInbound);
+ResourcePointer compile_cluster(const Inbound& inbound, const InboundPort& port) {
   Cluster cluster;
-  cluster.set_name(name);
+  cluster.set_name(port.name);
   cluster.set_type(Cluster::STATIC);
   name_own_cluster(inbound.service, cluster);
   cluster.mutable_connect_timeout()->set_seconds(kConnectTimeoutS);
-  cluster.mutable_load_assignment()->set_cluster_name(name);
+  cluster.mutable_load_assignment()->set_cluster_name(port.name);
   auto* address = cluster.mutable_load_assignment()
                       ->add_endpoints()
                       ->add_lb_endpoints()
                       ->mutable_endpoint()
                       ->mutable_address()
                       ->mutable_socket_address();
-  address->set_address(kLoopback);
-  address->set_port_value(inbound.app_port);
+  address->set_port_value(port.app_port);
+  if (inbound.intercepted) {
+    // As if there were no proxy: what the application binds to loopback stays unreachable from elsewhere.
+    address->set_address(inbound.address);
+    set_inbound_source(registry::is_ipv6(inbound.address), *cluster.mutable_upstream_bind_config());
+  } else {
+    address->set_address(kLoopback);
+  }
   // The wire's own defaults are limits; how much the application takes is its own affair.
   auto* thresholds = cluster.mutable_circuit_breakers()->add_thresholds();
   thresholds->mutable_max_connections()->set_value(UINT32_MAX);
@@ -103,100 +104,163 @@ ResourcePointer compile_cluster(const Inbound& inbound, AppProtocol protocol) {
   thresholds->mutable_max_requests()->set_value(UINT32_MAX);
   // An application that fails its check is left out by those who call; who calls all the same is not kept away here.
   cluster.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(100);
-  set_protocol(protocol, cluster);
-  set_health_check(inbound.health, protocol, cluster);
-  return snapshot::make_resource(Type::kCluster, name, cluster);
+  set_protocol(port.protocol, cluster);
+  if (port.app_port == inbound.app_port) set_health_check(inbound.health, port.protocol, cluster);
+  return snapshot::make_resource(Type::kCluster, port.name, cluster);
 }
 
-ResourcePointer compile_route() {
-  const std::string name(kInbound);
+ResourcePointer compile_route(const InboundPort& port) {
   RouteConfiguration routes;
-  routes.set_name(name);
+  routes.set_name(port.name);
   auto* host = routes.add_virtual_hosts();
-  host->set_name(name);
+  host->set_name(port.name);
   host->add_domains("*");
   auto* route = host->add_routes();
   route->mutable_match()->set_prefix("/");
-  route->mutable_route()->set_cluster(name);
+  route->mutable_route()->set_cluster(port.name);
   // How long a call may take is for its caller to say.
   route->mutable_route()->mutable_timeout();
-  return snapshot::make_resource(Type::kRoute, name, routes, {{Type::kCluster, name}});
+  return snapshot::make_resource(Type::kRoute, port.name, routes, {{Type::kCluster, port.name}});
 }
 
-void add_http(FilterChain* chain) {
-  HttpConnectionManager manager = connection_manager(std::string(kInbound));
+FilterChain http_chain(const InboundPort& port) {
+  FilterChain chain;
+  chain.set_name(absl::StrCat(port.name, "/http"));
+  HttpConnectionManager manager = connection_manager(port.name);
   // The answer is the application's.
   manager.set_server_header_transformation(HttpConnectionManager::PASS_THROUGH);
   tell_caller(manager);
-  auto* filter = chain->add_filters();
-  filter->set_name("envoy.filters.network.http_connection_manager");
-  filter->mutable_typed_config()->PackFrom(manager);
+  set_http(manager, chain);
+  return chain;
 }
 
-void add_tcp(FilterChain* chain) {
-  TcpProxy proxy;
-  proxy.set_stat_prefix(std::string(kInbound));
-  proxy.set_cluster(std::string(kInbound));
-  auto* filter = chain->add_filters();
-  filter->set_name("envoy.filters.network.tcp_proxy");
-  filter->mutable_typed_config()->PackFrom(proxy);
+FilterChain tcp_chain(const InboundPort& port, const char* name) {
+  FilterChain chain;
+  chain.set_name(absl::StrCat(port.name, "/", name));
+  set_tcp(port.name, chain);
+  return chain;
 }
 
-void add_detection(Listener& listener) {
-  auto* inspector = listener.add_listener_filters();
-  inspector->set_name("envoy.filters.listener.http_inspector");
-  inspector->mutable_typed_config()->PackFrom(
-      envoy::extensions::filters::listener::http_inspector::v3::HttpInspector());
-  set_ms(kDetectionMs, listener.mutable_listener_filters_timeout());
-  listener.set_continue_on_listener_filters_timeout(true);
-  FilterChain* http = listener.add_filter_chains();
-  http->set_name("http");
-  for (const char* protocol : {"http/1.0", "http/1.1", "h2c"}) {
-    http->mutable_filter_chain_match()->add_application_protocols(protocol);
+// Those that take a port's connections in the clear. Of two the first is for HTTP and the second for the rest.
+std::vector<FilterChain> plain_chains(const InboundPort& port) {
+  if (!is_http(port.protocol)) return {tcp_chain(port, "tcp")};
+  std::vector<FilterChain> chains = {http_chain(port)};
+  if (port.protocol == AppProtocol::kDetect) {
+    match_http(chains[0]);
+    chains.push_back(tcp_chain(port, "tcp"));
+    match_plain(chains[1]);
   }
-  add_http(http);
-  FilterChain* rest = listener.mutable_default_filter_chain();
-  rest->set_name("tcp");
-  add_tcp(rest);
+  return chains;
 }
 
-ResourcePointer compile_listener(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls) {
+bool takes_mtls(const Inbound& inbound, const InboundPort& port) {
+  return inbound.mtls || port.mtls == registry::MtlsMode::kStrict;
+}
+
+void add_references(const InboundPort& port, std::vector<snapshot::Reference>& references) {
+  if (is_http(port.protocol)) references.push_back({Type::kRoute, port.name});
+  if (port.protocol == AppProtocol::kDetect || !is_http(port.protocol)) {
+    references.push_back({Type::kCluster, port.name});
+  }
+}
+
+// Of a port by which alone others reach the application.
+void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest, Listener& listener) {
+  set_address(inbound.address, inbound.port, *listener.mutable_address());
+  const bool is_detected = port.protocol == AppProtocol::kDetect;
+  if (is_detected) inspect_http(listener);
+  for (FilterChain& chain : plain_chains(port)) *listener.add_filter_chains() = std::move(chain);
+  if (takes_mtls(inbound, port)) {
+    ask_for_mtls({.mode = port.mtls, .trust_domain = rest.trust_domain}, port.protocol, listener);
+  } else if (is_detected) {
+    *listener.add_filter_chains() = tcp_chain(port, "tls");
+  }
+}
+
+// Of one of the ports of an intercepted workload.
+void add_captured_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest, Inspected& inspected,
+                       Listener& listener) {
+  const bool is_strict = port.mtls == registry::MtlsMode::kStrict;
+  const bool is_detected = port.protocol == AppProtocol::kDetect;
+  std::vector<FilterChain> chains = plain_chains(port);
+  if (takes_mtls(inbound, port)) {
+    chains = mtls_chains({.mode = port.mtls, .trust_domain = rest.trust_domain}, chains);
+    inspected.for_tls.push_back(port.app_port);
+  } else if (is_detected) {
+    chains.push_back(tcp_chain(port, "tls"));
+  }
+  if (is_detected && !is_strict) inspected.for_http.push_back(port.app_port);
+  // What is not taken here must not go on as what is sent to ports that nobody names.
+  if (is_strict) {
+    chains.emplace_back().set_name(absl::StrCat(port.name, "/refused"));
+    set_tcp(kNowhere, chains.back());
+  }
+  for (FilterChain& chain : chains) {
+    chain.mutable_filter_chain_match()->mutable_destination_port()->set_value(port.app_port);
+    *listener.add_filter_chains() = std::move(chain);
+  }
+}
+
+ResourcePointer compile_listener(const Inbound& inbound, const std::vector<InboundPort>& ports,
+                                 const InboundMtls& rest) {
   const std::string name(kInbound);
   Listener listener;
   listener.set_name(name);
   listener.set_traffic_direction(envoy::config::core::v3::INBOUND);
-  auto* address = listener.mutable_address()->mutable_socket_address();
-  address->set_address(inbound.address);
-  address->set_port_value(inbound.port);
   std::vector<snapshot::Reference> references;
-  const bool is_detected = protocol == AppProtocol::kDetect;
-  if (is_detected) {
-    add_detection(listener);
-  } else if (is_http(protocol)) {
-    add_http(listener.add_filter_chains());
-  } else {
-    add_tcp(listener.add_filter_chains());
+  for (const InboundPort& port : ports) add_references(port, references);
+  if (!inbound.intercepted) {
+    add_port(inbound, ports.front(), rest, listener);
+    if (inbound.is_weft) measure_hops(v1::HopMetrics::DESTINATION, listener);
+    return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
   }
-  if (inbound.mtls || mtls.mode == registry::MtlsMode::kStrict) ask_for_mtls(mtls, protocol, listener);
+  Inspected inspected;
+  for (const InboundPort& port : ports) add_captured_port(inbound, port, rest, inspected, listener);
+  capture_inbound(inbound, inspected, rest.mode == registry::MtlsMode::kStrict, listener);
+  for (const std::string_view each : {kNowhere, kInboundAny, kInboundAnyIpv6}) {
+    if (each != kInboundAnyIpv6 || inbound.ipv6) references.push_back({Type::kCluster, std::string(each)});
+  }
   if (inbound.is_weft) measure_hops(v1::HopMetrics::DESTINATION, listener);
-  if (is_http(protocol)) references.push_back({Type::kRoute, name});
-  if (is_detected || !is_http(protocol)) references.push_back({Type::kCluster, name});
   return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
+}
+
+// What the application on `app_port` speaks, as the service says.
+AppProtocol protocol_of(const registry::Service& service, uint16_t app_port) {
+  const std::vector<uint16_t> ports = service.ports_of_app(app_port);
+  return ports.empty() ? AppProtocol::kDetect : service.port(ports.front())->app_protocol;
 }
 
 }  // namespace
 
-AppProtocol inbound_protocol(const registry::Model& model, const registry::ServiceName& service, uint16_t app_port) {
-  const auto found = model.services.find(service);
-  if (found == nullptr) return AppProtocol::kDetect;
-  const std::vector<uint16_t> ports = found->ports_of_app(app_port);
-  return ports.empty() ? AppProtocol::kDetect : found->port(ports.front())->app_protocol;
+std::vector<InboundPort> inbound_ports(const registry::Model& model, const registry::ServiceName& name,
+                                       const Inbound& inbound) {
+  const auto service = model.services.find(name);
+  std::vector<InboundPort> ports;
+  if (inbound.app_port != 0) {
+    ports.push_back({std::string(kInbound), inbound.app_port,
+                     service == nullptr ? AppProtocol::kDetect : protocol_of(*service, inbound.app_port)});
+  }
+  // Where nobody is its endpoint, its address is not known.
+  if (!inbound.intercepted || service == nullptr || inbound.address.empty()) return ports;
+  std::set<uint16_t> known = {0, inbound.app_port, inbound.port};
+  for (const registry::ServicePort& port : service->ports) {
+    if (!known.insert(port.target_port).second) continue;
+    ports.push_back({absl::StrCat(std::string(kInbound), ":", port.target_port), port.target_port,
+                     protocol_of(*service, port.target_port)});
+  }
+  return ports;
 }
 
-std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls) {
-  std::vector<ResourcePointer> resources = {compile_cluster(inbound, protocol),
-                                            compile_listener(inbound, protocol, mtls)};
-  if (is_http(protocol)) resources.push_back(compile_route());
+std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, const std::vector<InboundPort>& ports,
+                                             const InboundMtls& rest) {
+  std::vector<ResourcePointer> resources = {compile_listener(inbound, ports, rest)};
+  for (const InboundPort& port : ports) {
+    resources.push_back(compile_cluster(inbound, port));
+    if (is_http(port.protocol)) resources.push_back(compile_route(port));
+  }
+  if (!inbound.intercepted) return resources;
+  std::vector<ResourcePointer> clusters = capture_clusters(inbound);
+  resources.insert(resources.end(), std::make_move_iterator(clusters.begin()), std::make_move_iterator(clusters.end()));
   return resources;
 }
 

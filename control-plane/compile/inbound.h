@@ -1,8 +1,9 @@
 #pragma once
 
-// What a proxy runs for those who call its application: one listener, its route and one cluster, which are this node's
-// alone and therefore small. Pure; any thread.
+// What a proxy runs for those who call its application: one listener, and a route and a cluster for each port on which
+// it is called. They are this node's alone and therefore small. Pure; any thread.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,23 @@
 
 namespace weft::control::compile {
 
-// What the application on `app_port` speaks, as its service says; kDetect for a service that is not there.
-registry::AppProtocol inbound_protocol(const registry::Model& model, const registry::ServiceName& service,
-                                       uint16_t app_port);
+// A port of the application that others may call.
+struct InboundPort {
+  // Of its cluster, of its filter chains and, if it may be HTTP, of its route: "inbound" for the node's app_port, which
+  // is the one whose health is checked, "inbound:9090" for another.
+  std::string name;
+  uint16_t app_port = 0;
+  // As its service says; kDetect for a service that is not there.
+  registry::AppProtocol protocol = registry::AppProtocol::kDetect;
+  registry::MtlsMode mtls = registry::MtlsMode::kPermissive;
+};
 
-std::vector<snapshot::ResourcePointer> compile_inbound(const Inbound& inbound, registry::AppProtocol protocol,
-                                                       const InboundMtls& mtls);
+// app_port and, where others reach the application by any port, those to which its service's ports lead.
+std::vector<InboundPort> inbound_ports(const registry::Model& model, const registry::ServiceName& service,
+                                       const Inbound& inbound);
+
+// `ports`: inbound_ports(), with the mode of each. `rest`: of ports that are not among them.
+std::vector<snapshot::ResourcePointer> compile_inbound(const Inbound& inbound, const std::vector<InboundPort>& ports,
+                                                       const InboundMtls& rest);
 
 }  // namespace weft::control::compile

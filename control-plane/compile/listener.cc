@@ -74,13 +74,6 @@ std::vector<Host> make_hosts(const registry::Model& model, const registry::Servi
   return all;
 }
 
-bool has_consumer_routes(const registry::Model& model, const registry::ServiceName& name, const Audience& audience) {
-  const auto routes = model.routes.find(name);
-  return routes != nullptr && std::any_of(routes->attached.begin(), routes->attached.end(), [&](const auto& attached) {
-           return attached.consumer && attached.route->origin.key.namespace_name == audience.namespace_name;
-         });
-}
-
 // Made once for all who see the same; `own` keeps what is of this audience alone.
 const std::vector<Host>& outbound_hosts(const registry::Model& model, const registry::Service& service,
                                         const Audience& audience, Cache& cache, std::list<std::vector<Host>>& own) {
@@ -103,7 +96,50 @@ void append_host(std::string_view bytes, std::string& content) {
   content += bytes;
 }
 
+// As one more virtual host, with those of its domains that none has yet: of two services with one host the first has
+// it; two equal domains are an error on the wire. `taken` looks at the host's.
+void add_free_domains(const registry::Model& model, const registry::Service& service, const Host& host,
+                      const Audience& audience, absl::flat_hash_set<std::string_view>& taken, std::string& content,
+                      std::set<std::string>& clusters) {
+  std::vector<std::string> free;
+  for (const std::string& domain : host.domains) {
+    if (taken.insert(domain).second) free.push_back(domain);
+  }
+  if (free.empty()) return;
+  const bool is_whole = free.size() == host.domains.size();
+  append_host(is_whole ? host.bytes : make_host(model, service, host.port, std::move(free), audience).bytes, content);
+  clusters.insert(host.clusters.begin(), host.clusters.end());
+}
+
 }  // namespace
+
+bool has_consumer_routes(const registry::Model& model, const registry::ServiceName& name, const Audience& audience) {
+  const auto routes = model.routes.find(name);
+  return routes != nullptr && std::any_of(routes->attached.begin(), routes->attached.end(), [&](const auto& attached) {
+           return attached.consumer && attached.route->origin.key.namespace_name == audience.namespace_name;
+         });
+}
+
+ResourcePointer compile_host_route(const std::string& name, const registry::Model& model,
+                                   const std::vector<std::shared_ptr<const registry::Service>>& services, uint16_t port,
+                                   const Audience& audience, const VirtualHost& rest) {
+  RouteConfiguration routes;
+  routes.set_name(name);
+  std::string content = snapshot::serialise(routes);
+  std::set<std::string> clusters;
+  absl::flat_hash_set<std::string_view> taken;
+  std::list<std::vector<Host>> hosts;
+  for (const auto& service : services) {
+    for (const Host& host : hosts.emplace_back(make_hosts(model, *service, audience))) {
+      if (host.port == port) add_free_domains(model, *service, host, audience, taken, content, clusters);
+    }
+  }
+  append_host(snapshot::serialise(rest), content);
+  for (const auto& route : rest.routes()) {
+    if (!route.route().cluster().empty()) clusters.insert(route.route().cluster());
+  }
+  return snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));
+}
 
 HttpConnectionManager connection_manager(const std::string& route_name) {
   HttpConnectionManager manager;
@@ -155,18 +191,8 @@ std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& mo
   // Keeps what `taken` looks at and the cache does not have.
   std::list<std::vector<Host>> own;
   Reach(model, audience).for_each([&](const std::shared_ptr<const registry::Service>& service) {
-    const std::vector<Host>& hosts = outbound_hosts(model, *service, audience, cache, own);
-    for (const Host& host : hosts) {
-      std::vector<std::string> free;
-      for (const std::string& domain : host.domains) {
-        if (taken.insert(domain).second) free.push_back(domain);
-      }
-      if (free.empty()) continue;
-      // Of two external services with one host, the first has it; two equal domains are an error on the wire.
-      const bool is_whole = free.size() == host.domains.size();
-      append_host(is_whole ? host.bytes : make_host(model, *service, host.port, std::move(free), audience).bytes,
-                  content);
-      clusters.insert(host.clusters.begin(), host.clusters.end());
+    for (const Host& host : outbound_hosts(model, *service, audience, cache, own)) {
+      add_free_domains(model, *service, host, audience, taken, content, clusters);
     }
   });
   ResourcePointer route = snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));

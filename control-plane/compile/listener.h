@@ -2,6 +2,8 @@
 
 // Listeners, and the route configurations that they name. Pure; any thread.
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,10 @@
 #include "control-plane/compile/cache.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
+
+namespace envoy::config::route::v3 {
+class VirtualHost;
+}  // namespace envoy::config::route::v3
 
 namespace envoy::extensions::filters::network::http_connection_manager::v3 {
 class HttpConnectionManager;
@@ -26,6 +32,16 @@ std::vector<snapshot::ResourcePointer> compile_client_listeners(const registry::
 // reaches; TLS goes by its server name (stream.h).
 std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
                                                                  Cache& cache);
+
+// A route configuration by host to a port of these services; of two with one host the first has it. `rest` takes what
+// names none of them.
+snapshot::ResourcePointer compile_host_route(const std::string& name, const registry::Model& model,
+                                             const std::vector<std::shared_ptr<const registry::Service>>& services,
+                                             uint16_t port, const Audience& audience,
+                                             const envoy::config::route::v3::VirtualHost& rest);
+
+// Whether the audience's namespace has routes of its own to a service, in place of the service's.
+bool has_consumer_routes(const registry::Model& model, const registry::ServiceName& name, const Audience& audience);
 
 // Whether calls of a port can be routed by host.
 bool is_http(registry::AppProtocol protocol);

@@ -8,6 +8,14 @@ std::string port_name(const registry::ServiceName& service, uint16_t port) {
   return absl::StrCat(service.external ? "external/" : "", service.namespace_name, "/", service.name, ":", port);
 }
 
+std::string captured_name(std::string_view of) { return absl::StrCat(std::string(kCaptured), "/", std::string(of)); }
+
+std::string captured_port_name(uint16_t port) { return absl::StrCat(std::string(kCaptured), "/any:", port); }
+
+std::string endpoint_name(const registry::ServiceName& service, uint16_t port, const registry::Endpoint& endpoint) {
+  return absl::StrCat(port_name(service, port), "@", endpoint.address, ":", endpoint.port);
+}
+
 std::string route_name(const source::Key& route, size_t rule) {
   return absl::StrCat(std::string(source::kind_name(route.kind)), "/", route.namespace_name, "/", route.name, "/",
                       rule);

@@ -220,6 +220,81 @@ HealthProbe read_health(Reader& node) {
   return probe;
 }
 
+// What `interception` says of both sides. Without it nothing is intercepted.
+struct Interception {
+  uint16_t outbound_port = 0;
+  uint16_t inbound_port = 0;
+  bool transparent = false;
+  bool ipv6 = true;
+};
+
+bool read_bool(Reader& fields, const char* field, bool otherwise) {
+  const Value* value = fields.find(field);
+  if (value == nullptr) return otherwise;
+  if (!value->has_bool_value()) fields.fail(field, *value, "true or false");
+  return value->bool_value();
+}
+
+std::optional<Interception> read_interception(Reader& node) {
+  const Value* value = node.find("interception");
+  if (value == nullptr) return std::nullopt;
+  if (!value->has_struct_value()) {
+    node.fail("interception", *value, "a struct with outbound_port and inbound_port");
+    return std::nullopt;
+  }
+  Reader fields(node.node(), "metadata.interception", value->struct_value());
+  Interception out;
+  out.outbound_port = fields.port("outbound_port", 1);
+  out.inbound_port = fields.port("inbound_port", 1);
+  for (const char* field : {"outbound_port", "inbound_port"}) {
+    if (fields.find(field) == nullptr) fields.fail(field, "is missing; expected the port to which the rules lead");
+  }
+  if (out.outbound_port != 0 && out.outbound_port == out.inbound_port) {
+    fields.fail("inbound_port", absl::StrCat(out.inbound_port, " is outbound_port, too; expected another port"));
+  }
+  out.ipv6 = read_bool(fields, "ipv6", true);
+  if (const Value* mode = fields.find("mode"); mode != nullptr) {
+    out.transparent = mode->string_value() == "TPROXY";
+    if (!out.transparent && mode->string_value() != "REDIRECT") fields.fail("mode", *mode, "REDIRECT or TPROXY");
+  }
+  node.fail(fields.status());
+  return out;
+}
+
+// The side of those who call, where rules take whatever is sent to the workload: its proxy has it even if it is
+// nobody's endpoint.
+Inbound read_intercepted(Reader& node, const Interception& interception, const Audience& audience,
+                         const std::string& service) {
+  Inbound inbound;
+  inbound.service = {.namespace_name = audience.namespace_name, .name = service};
+  inbound.is_weft = audience.is_weft;
+  inbound.intercepted = true;
+  inbound.port = interception.inbound_port;
+  inbound.transparent = interception.transparent;
+  inbound.ipv6 = interception.ipv6;
+  inbound.address = node.address("inbound_address");
+  inbound.app_port = node.port("app_port", 1);
+  inbound.health = read_health(node);
+  if (const Value* port = node.find("inbound_port"); port != nullptr) {
+    node.fail("inbound_port", *port, "none beside interception, whose own inbound_port it is");
+  }
+  if (inbound.app_port == 0) {
+    if (node.find("health") != nullptr) {
+      node.fail("health", "is of no use without app_port, the application's own port");
+    }
+    return inbound;
+  }
+  if (service.empty())
+    node.fail("service", "is missing; expected the service to which the application on app_port belongs");
+  if (inbound.address.empty()) node.fail("inbound_address", "is missing; expected the workload's own IP address");
+  for (const uint16_t own : {interception.inbound_port, interception.outbound_port}) {
+    if (inbound.app_port == own) {
+      node.fail("app_port", absl::StrCat(own, " is the proxy's, by interception; expected the application's own"));
+    }
+  }
+  return inbound;
+}
+
 std::optional<Inbound> read_inbound(Reader& node, const Audience& audience, const std::string& service) {
   Inbound inbound;
   inbound.service = {.namespace_name = audience.namespace_name, .name = service};
@@ -309,10 +384,19 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
       reader.fail("outbound_tcp", absl::StrCat("has ", outbound_port, ", which is outbound_port; expected another"));
     }
     claims.mtls = reader.flag("mtls");
-    claims.inbound = read_inbound(reader, claims.audience, claims.service);
+    if (const auto interception = read_interception(reader)) {
+      claims.audience.capture = {interception->outbound_port, interception->ipv6};
+      claims.inbound = read_intercepted(reader, *interception, claims.audience, claims.service);
+      if (outbound_port == interception->outbound_port || outbound_port == interception->inbound_port) {
+        reader.fail("outbound_port",
+                    absl::StrCat(outbound_port, " is one of interception's, too; expected another port, or 0"));
+      }
+    } else {
+      claims.inbound = read_inbound(reader, claims.audience, claims.service);
+    }
     if (claims.inbound.has_value()) claims.inbound->mtls = claims.mtls;
     claims.scope = read_scope(reader, claims.audience.namespace_name);
-    if (claims.inbound.has_value() && claims.id.empty()) {
+    if (claims.inbound.has_value() && claims.inbound->app_port != 0 && claims.id.empty()) {
       return absl::InvalidArgumentError(
           "node.id: is missing; a workload that others call needs one, as its pod's name");
     }

@@ -29,12 +29,20 @@ struct HealthProbe {
 
 // A proxy that stands before an application.
 struct Inbound {
-  // Where others reach it: an IP address without brackets.
+  // Where others reach it: an IP address without brackets. Empty only where it is intercepted and nobody's endpoint.
   std::string address;
+  // Where its proxy listens; others reach it at app_port where it is intercepted, else here.
   uint16_t port = 0;
-  // The application's, on 127.0.0.1.
+  // The application's: on 127.0.0.1, or where it is intercepted on `address`. 0 only there: it is nobody's endpoint.
   uint16_t app_port = 0;
   HealthProbe health;
+  // What others send to any port of the workload arrives at `port`, by rules of the kernel that leave its destination
+  // to be read.
+  bool intercepted = false;
+  // Those rules are TPROXY's: the socket needs IP_TRANSPARENT.
+  bool transparent = false;
+  // There are such rules for IPv6, too.
+  bool ipv6 = false;
   // It has a certificate of the mesh (NodeClaims::mtls).
   bool mtls = false;
   // The workload's own.
@@ -68,8 +76,9 @@ struct NodeClaims {
 // namespace ("default" if there is none), service, service_account, outbound_port (0 is none), outbound_tcp (a struct:
 // port on loopback to "host:port" of a service, as {"15432": "db.shop:5432"}), inbound_address with inbound_port and
 // app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`;
-// scope: a list of "service", "namespace/service" and "namespace/*"; mtls: a bool. Of gRPC's own clients only the
-// namespace counts.
+// scope: a list of "service", "namespace/service" and "namespace/*"; interception: a struct with outbound_port and
+// inbound_port, and if they are not so mode ("REDIRECT", or "TPROXY") and ipv6 (true); mtls: a bool. Of gRPC's own
+// clients only the namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::control::compile

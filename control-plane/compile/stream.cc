@@ -117,12 +117,6 @@ std::string chain_name(const Port& port, const Route* route) {
   return absl::StrCat(route_name(route->origin.key, 0), "/", port_name(port.service->name, port.number));
 }
 
-void inspect_tls(Listener& listener) {
-  auto* inspector = listener.add_listener_filters();
-  inspector->set_name("envoy.filters.listener.tls_inspector");
-  inspector->mutable_typed_config()->PackFrom(envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector());
-}
-
 // Adds a chain for those of `hosts` that no chain has yet.
 void add_chain(const Port& port, const Route* route, const std::vector<std::string>& hosts,
                std::set<std::string>& taken, Listener& listener, std::set<std::string>& clusters) {
@@ -191,6 +185,35 @@ const ServicePort* main_tls_port(const Service& service) {
 }  // namespace
 
 std::string tcp_listener_name(uint16_t port) { return absl::StrCat(std::string(kOutboundTcp), ":", port); }
+
+void inspect_tls(Listener& listener) {
+  auto* inspector = listener.add_listener_filters();
+  inspector->set_name("envoy.filters.listener.tls_inspector");
+  inspector->mutable_typed_config()->PackFrom(envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector());
+}
+
+void add_port_chains(const registry::Model& model, const Service& service, uint16_t port, const Audience& audience,
+                     Listener& listener, std::set<std::string>& clusters) {
+  add_port_chains(port_of(model, service, port, audience), listener, clusters);
+}
+
+void add_named_chains(const registry::Model& model, const Service& service, uint16_t number, const Audience& audience,
+                      std::set<std::string>& taken, Listener& listener, std::set<std::string>& clusters) {
+  const Port port = port_of(model, service, number, audience);
+  bool is_by_name = false;
+  const Route* any = nullptr;
+  for (const auto& route : port.routes) {
+    if (const auto* tls = spec_of<TLSRouteSpec>(*route)) {
+      is_by_name = true;
+      std::vector<std::string> hosts(tls->hostnames().begin(), tls->hostnames().end());
+      if (hosts.empty()) hosts = hosts_for(service, audience);
+      add_chain(port, route.get(), hosts, taken, listener, clusters);
+    } else if (spec_of<TCPRouteSpec>(*route) != nullptr && any == nullptr) {
+      any = route.get();
+    }
+  }
+  if (!is_by_name || any != nullptr) add_chain(port, any, hosts_for(service, audience), taken, listener, clusters);
+}
 
 std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const registry::Model& model, const Audience& audience) {
   std::vector<snapshot::ResourcePointer> resources;

@@ -41,8 +41,7 @@ void Workloads::connected(const Workload& said, bool is_checked) {
   // Another process, which has yet to show that it serves.
   const bool is_another = workload.draining || workload.address != said.address || workload.port != said.port ||
                           workload.app_port != said.app_port || workload.takes_all_ports != said.takes_all_ports ||
-                          workload.mtls != said.mtls ||
-                          (!is_checked && !workload.healthy);
+                          workload.mtls != said.mtls || (!is_checked && !workload.healthy);
   if (is_another) workload = fresh;
   workload.labels = said.labels;
   workload.away = false;

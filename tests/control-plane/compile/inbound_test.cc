@@ -28,6 +28,21 @@ Message content(const std::vector<ResourcePointer>& resources, Type type) {
   return message;
 }
 
+// Of the only port that others can call.
+AppProtocol inbound_protocol(const registry::Model& model, const registry::ServiceName& name, uint16_t app_port) {
+  Inbound inbound = kInboundOfCart;
+  inbound.app_port = app_port;
+  const std::vector<InboundPort> ports = inbound_ports(model, name, inbound);
+  REQUIRE(ports.size() == 1);
+  CHECK(ports[0].name == "inbound");
+  CHECK(ports[0].app_port == app_port);
+  return ports[0].protocol;
+}
+
+std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls) {
+  return compile::compile_inbound(inbound, std::vector<InboundPort>{{"inbound", inbound.app_port, protocol}}, mtls);
+}
+
 TEST_CASE("the port of the service behind which an application stands decides what is spoken") {
   registry::Model model;
   const registry::ServiceName name{.namespace_name = "shop", .name = "cart"};
@@ -53,7 +68,9 @@ TEST_CASE("what is not HTTP passes as bytes, and needs no route") {
 TEST_CASE("without a word on the protocol the first bytes decide, and a server that speaks first may") {
   const auto listener = content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}), Type::kListener);
   CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.http_connection_manager");
-  CHECK(listener.default_filter_chain().filters(0).name() == "envoy.filters.network.tcp_proxy");
+  REQUIRE(listener.filter_chains_size() == 3);
+  CHECK(listener.filter_chains(1).filters(0).name() == "envoy.filters.network.tcp_proxy");
+  CHECK(listener.filter_chains(1).filter_chain_match().application_protocols().empty());
   CHECK(listener.continue_on_listener_filters_timeout());
 }
 

@@ -40,7 +40,8 @@ Message content(const ResourcePointer& resource) {
 
 Listener inbound(MtlsMode mode, AppProtocol protocol, bool has_identity = true) {
   const Inbound cart = {.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}, .mtls = has_identity};
-  for (const ResourcePointer& each : compile_inbound(cart, protocol, {.mode = mode, .trust_domain = "mesh.example"})) {
+  for (const ResourcePointer& each : compile_inbound(cart, {{"inbound", cart.app_port, protocol, mode}},
+                                                     {.mode = mode, .trust_domain = "mesh.example"})) {
     if (each->type == Type::kListener) return content<Listener>(each);
   }
   FAIL("no listener");
@@ -93,7 +94,8 @@ TEST_CASE("PERMISSIVE takes mutual TLS by its mark, and everything else as it wa
   CHECK(chains(inbound(MtlsMode::kPermissive, AppProtocol::kHttp)) == "http; http by mTLS tls weft weft-tcp; http tls");
   CHECK(chains(inbound(MtlsMode::kPermissive, AppProtocol::kTls)) == "tcp; tcp by mTLS tls weft weft-tcp; tcp tls");
   CHECK(chains(inbound(MtlsMode::kPermissive, AppProtocol::kDetect)) ==
-        "http http/1.0 http/1.1 h2c; tcp; tcp by mTLS tls weft-tcp; http by mTLS tls weft; tcp tls");
+        "http raw_buffer http/1.0 http/1.1 h2c; tcp raw_buffer; tcp by mTLS tls weft-tcp; http by mTLS tls weft; tcp "
+        "tls");
   const Listener detected = inbound(MtlsMode::kPermissive, AppProtocol::kDetect);
   REQUIRE(detected.listener_filters_size() == 2);
   CHECK(detected.listener_filters(0).name() == "envoy.filters.listener.tls_inspector");

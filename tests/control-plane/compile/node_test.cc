@@ -175,5 +175,62 @@ TEST_CASE("a health check is one of the three kinds") {
   CHECK_THAT(mistake(node), Catch::Contains("metadata.health.interval_ms: 1; expected milliseconds from 100"));
 }
 
+Node intercepted() {
+  Node node = sidecar();
+  for (const char* field : {"outbound_port", "inbound_port"}) fields(node).erase(field);
+  auto& ports = *fields(node)["interception"].mutable_struct_value()->mutable_fields();
+  ports["outbound_port"].set_number_value(15001);
+  ports["inbound_port"].set_number_value(15006);
+  return node;
+}
+
+TEST_CASE("where a workload's connections are intercepted its proxy has both sides, and others reach the app's port") {
+  const auto claims = read_node(intercepted());
+  REQUIRE(claims.ok());
+  CHECK(claims->audience == Audience{.namespace_name = "shop", .capture = {.port = 15001, .ipv6 = true}});
+  CHECK(*claims->inbound == Inbound{.address = "10.0.0.1",
+                                    .port = 15006,
+                                    .app_port = 8080,
+                                    .health = {},
+                                    .intercepted = true,
+                                    .transparent = false,
+                                    .ipv6 = true});
+  Node node = intercepted();
+  auto& interception = *fields(node)["interception"].mutable_struct_value()->mutable_fields();
+  interception["mode"].set_string_value("TPROXY");
+  interception["ipv6"].set_bool_value(false);
+  CHECK(read_node(node)->inbound->transparent);
+  CHECK_FALSE(read_node(node)->inbound->ipv6);
+  CHECK_FALSE(read_node(node)->audience.capture.ipv6);
+  // One that nobody calls is sent things, too.
+  for (const char* field : {"service", "app_port", "inbound_address"}) fields(node).erase(field);
+  REQUIRE(read_node(node).ok());
+  CHECK(read_node(node)->inbound->app_port == 0);
+}
+
+TEST_CASE("a node that is wrong about its interception is told where") {
+  Node node = intercepted();
+  auto& interception = *fields(node)["interception"].mutable_struct_value()->mutable_fields();
+  interception["mode"].set_string_value("NONE");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.interception.mode: \"NONE\"; expected REDIRECT or TPROXY"));
+  interception.erase("mode");
+  interception["ipv6"].set_string_value("yes");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.interception.ipv6: \"yes\"; expected true or false"));
+  interception.erase("ipv6");
+  interception["inbound_port"].set_number_value(15001);
+  CHECK_THAT(mistake(node), Catch::Contains("15001 is outbound_port, too"));
+  interception.erase("inbound_port");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.interception.inbound_port: is missing"));
+  node = intercepted();
+  fields(node)["inbound_port"].set_number_value(15007);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.inbound_port: 15007; expected none beside interception"));
+  node = intercepted();
+  fields(node)["outbound_port"].set_number_value(15006);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.outbound_port: 15006 is one of interception's, too"));
+  node = intercepted();
+  fields(node)["app_port"].set_number_value(15006);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.app_port: 15006 is the proxy's"));
+}
+
 }  // namespace
 }  // namespace weft::control::compile

@@ -16,7 +16,6 @@ using text::cat;
 
 namespace {
 
-constexpr int64_t kMsPerSecond = 1000;
 constexpr size_t kMaxPeerBytes = 64 * 1024;
 
 struct FreeNames {
@@ -87,11 +86,22 @@ absl::Status Authority::start() {
     if (!generation.ok()) return generation.status();
     entries_.push_back({record, *std::move(generation)});
   }
-  if (!entries_.empty()) return absl::OkStatus();
+  if (!entries_.empty()) {
+    remove_dropped();
+    return absl::OkStatus();
+  }
   absl::StatusOr<Entry> first = make_entry(1, Stage::kSigning);
   if (!first.ok()) return first.status();
   entries_.push_back(*std::move(first));
   return save();
+}
+
+void Authority::remove_dropped() const {
+  std::error_code error;
+  for (int64_t id = entries_.front().record.id - 1; id > 0 && std::filesystem::exists(folder_of(id), error); --id) {
+    std::filesystem::remove_all(folder_of(id), error);
+    if (error) base::log_warning(cat("cannot remove ", folder_of(id), ": ", error.message()));
+  }
 }
 
 absl::StatusOr<Authority::Entry> Authority::make_entry(int64_t id, Stage stage) {

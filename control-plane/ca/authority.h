@@ -139,6 +139,8 @@ class Authority {
       : options_(std::move(options)), store_(std::move(store)), clock_(clock), random_(std::move(random)) {}
 
   absl::Status start();
+  // Keys of dropped roots, which an earlier process could not remove.
+  void remove_dropped() const;
   absl::StatusOr<Entry> make_entry(int64_t id, Stage stage);
   std::string folder_of(int64_t id) const;
   // Keeps the stages as they are now.

@@ -36,11 +36,11 @@ absl::StatusOr<Stage> stage_of(std::string_view text) {
 
 std::string_view stage_name(Stage stage) { return kStages[static_cast<size_t>(stage)]; }
 
-absl::StatusOr<std::unique_ptr<AuthorityStore>> AuthorityStore::open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<AuthorityStore>> AuthorityStore::open(const std::string& path, int64_t max_issued) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
   if (!database.ok()) return database.status();
   if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
-  return std::unique_ptr<AuthorityStore>(new AuthorityStore(*std::move(database)));
+  return std::unique_ptr<AuthorityStore>(new AuthorityStore(*std::move(database), max_issued));
 }
 
 absl::StatusOr<std::vector<GenerationRecord>> AuthorityStore::load_generations() {
@@ -99,7 +99,7 @@ absl::Status AuthorityStore::write_issued(const IssuedRecord& record) {
   absl::StatusOr<Statement> trim =
       database_->prepare("DELETE FROM issued WHERE number <= (SELECT MAX(number) FROM issued) - ?");
   if (!trim.ok()) return trim.status();
-  if (absl::Status status = trim->bind(1, kMaxIssued).run(); !status.ok()) return status;
+  if (absl::Status status = trim->bind(1, max_issued_).run(); !status.ok()) return status;
   absl::StatusOr<Statement> last =
       database_->prepare("UPDATE generations SET last_not_after_ms = MAX(last_not_after_ms, ?) WHERE id = ?");
   if (!last.ok()) return last.status();

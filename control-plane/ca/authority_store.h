@@ -1,7 +1,7 @@
 #pragma once
 
 // What the certificate authority keeps beside its keys: which generations of it there are and how each stands, and the
-// log of what was issued, of which the newest kMaxIssued stay. A file of its own. Not synchronised: its owner
+// log of what was issued, of which the newest stay. A file of its own. Not synchronised: its owner
 // serialises all calls.
 
 #include <cstdint>
@@ -60,15 +60,15 @@ class AuthorityStore {
  public:
   static constexpr int64_t kMaxIssued = 100'000;
 
-  // Creates the file if there is none; ":memory:" keeps nothing. Errors are Database's.
-  static absl::StatusOr<std::unique_ptr<AuthorityStore>> open(const std::string& path);
+  // Creates the file if there is none; ":memory:" keeps nothing. Errors are Database's. `max_issued` bounds the log.
+  static absl::StatusOr<std::unique_ptr<AuthorityStore>> open(const std::string& path, int64_t max_issued = kMaxIssued);
 
   // By id.
   absl::StatusOr<std::vector<GenerationRecord>> load_generations();
   // All of them as one change, on the disk when it returns; what is not among them is gone.
   absl::Status save_generations(const std::vector<GenerationRecord>& generations);
 
-  // Appends, and forgets the oldest beyond kMaxIssued. Survives the process being killed.
+  // Appends, and forgets the oldest beyond the bound. Survives the process being killed.
   absl::Status append(const IssuedRecord& record);
   // Whose ends are later than `now_ms`, of one generation.
   absl::StatusOr<int64_t> count_live(int64_t generation, int64_t now_ms);
@@ -76,7 +76,8 @@ class AuthorityStore {
   absl::StatusOr<std::vector<IssuedRecord>> list(const std::string& spiffe_id_or_node, int64_t limit);
 
  private:
-  explicit AuthorityStore(std::unique_ptr<source::sqlite::Database> database) : database_(std::move(database)) {}
+  AuthorityStore(std::unique_ptr<source::sqlite::Database> database, int64_t max_issued)
+      : database_(std::move(database)), max_issued_(max_issued) {}
   absl::Status write_generations(const std::vector<GenerationRecord>& generations);
   absl::Status write_issued(const IssuedRecord& record);
   // All of `work`, or nothing.
@@ -84,6 +85,7 @@ class AuthorityStore {
   absl::Status transact(const char* pragma, Work&& work);
 
   std::unique_ptr<source::sqlite::Database> database_;
+  const int64_t max_issued_;
 };
 
 }  // namespace weft::control::ca

@@ -137,6 +137,19 @@ class Signing(Case):
         self.assertIn("ca.key: others than its owner may use this private key (its mode is 0644)", run.stderr)
 
 
+    def test_where_nobody_shows_who_he_is_there_is_no_authority(self):
+        self.control.stop()
+        self.control = ControlPlane(self.folder)
+        channel = grpc.insecure_channel("%s:%d" % self.control.xds)
+        self.addCleanup(channel.close)
+        self.assert_refused(grpc.StatusCode.UNIMPLEMENTED, "no method /weft.v1.Identity/Sign", lambda: Workload(self.folder, "cart").ask(channel))
+        for command in ("status", "rotate", "issued"):
+            run = subprocess.run([binary("WEFTCTL_BINARY"), "--socket", self.control.socket, "ca", command], capture_output=True, text=True,
+                                 timeout=LIMIT_S)
+            self.assertEqual(3, run.returncode, command)
+            self.assertIn("--xds-insecure and gives nobody a certificate", run.stderr)
+
+
 class ByCertificate(Case):
     def test_a_certificate_is_renewed_by_itself_without_a_token_and_for_no_other(self):
         cart = self.join()

@@ -8,20 +8,17 @@
 
 #include "api/text/cat.h"
 #include "control-plane/base/log.h"
+#include "control-plane/xds/grpc_status.h"
 
 namespace weft::control::server {
 
 using google::protobuf::util::TimeUtil;
 using text::cat;
+using xds::to_grpc;
 
 namespace {
 
 constexpr uint32_t kDefaultIssued = 20;
-
-// Both enumerate the same codes.
-grpc::Status to_grpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
 
 v1::AuthorityStatus::Phase phase_message(RotationPhase phase) {
   switch (phase) {

@@ -10,22 +10,19 @@
 #include "control-plane/registry/format.h"
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/workloads.h"
+#include "control-plane/xds/grpc_status.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::control::server {
 
 using source::Key;
 using text::cat;
+using xds::to_grpc;
 
 namespace {
 
 constexpr uint32_t kDefaultHistory = 20;
 constexpr uint32_t kMaxHistory = 10'000;
-
-// Both enumerate the same codes.
-grpc::Status to_grpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
 
 void show(const Key& key, v1::ObjectReference* out) {
   out->set_kind(std::string(source::kind_name(key.kind)));

@@ -6,6 +6,7 @@
 
 #include "control-plane/ca/csr.h"
 #include "control-plane/xds/caller.h"
+#include "control-plane/xds/grpc_status.h"
 
 namespace weft::control::server {
 
@@ -57,9 +58,7 @@ grpc::ServerUnaryReactor* IdentityService::Sign(grpc::CallbackServerContext* con
                                                 v1::SignResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   const xds::Caller caller(*context);
-  const absl::Status status = sign(caller.shown(), context->peer(), *request, response);
-  // Both enumerate the same codes.
-  reactor->Finish({static_cast<grpc::StatusCode>(status.code()), std::string(status.message())});
+  reactor->Finish(xds::to_grpc(sign(caller.shown(), context->peer(), *request, response)));
   return reactor;
 }
 

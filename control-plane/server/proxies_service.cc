@@ -12,8 +12,11 @@
 
 #include "control-plane/server/client_status.h"
 #include "control-plane/server/proxy_messages.h"
+#include "control-plane/xds/grpc_status.h"
 
 namespace weft::control::server {
+
+using xds::to_grpc;
 
 namespace {
 
@@ -21,11 +24,6 @@ constexpr int64_t kDefaultTimeoutMs = 30'000;
 constexpr int64_t kMaxTimeoutMs = 24 * 3'600'000;
 // How often a call that waits looks whether its caller is still there.
 constexpr std::chrono::milliseconds kLook{200};
-
-// Both enumerate the same codes.
-grpc::Status to_grpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
 
 // The newest progress of a commit, from the hub's thread to the call's.
 struct Mailbox {

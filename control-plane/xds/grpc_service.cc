@@ -15,6 +15,7 @@
 #include "control-plane/telemetry/traffic.h"
 #include "control-plane/xds/caller.h"
 #include "control-plane/xds/encode.h"
+#include "control-plane/xds/grpc_status.h"
 #include "envoy/service/cluster/v3/cds.grpc.pb.h"
 #include "envoy/service/discovery/v3/ads.grpc.pb.h"
 #include "envoy/service/endpoint/v3/eds.grpc.pb.h"
@@ -64,11 +65,6 @@ class Refusing : public grpc::ServerGenericBidiReactor {
   explicit Refusing(grpc::Status status) { Finish(std::move(status)); }
   void OnDone() override { delete this; }
 };
-
-// Both enumerate the same codes.
-grpc::Status to_grpc(const absl::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
-}
 
 // Requests that wait for the hub; further ones wait in the client's own connection.
 constexpr int kMaxQueuedRequests = 4;

@@ -56,7 +56,8 @@ absl::StatusOr<Credential> Admission::authenticate_certificate(const xds::Shown&
   return Credential{.kind = Credential::Kind::kCertificate,
                     .origin = std::move(peer->origin),
                     .namespace_name = std::move(peer->identity.namespace_name),
-                    .service_account = std::move(peer->identity.service_account)};
+                    .service_account = std::move(peer->identity.service_account),
+                    .ends_ms = peer->not_after_ms};
 }
 
 absl::StatusOr<Credential> Admission::authenticate_account(std::string_view token) {
@@ -95,6 +96,11 @@ absl::StatusOr<Credential> Admission::authenticate(const xds::Shown& shown) {
 absl::Status Admission::admit(const Credential& credential, const compile::NodeClaims& claims) {
   const std::string& space = claims.audience.namespace_name;
   if (credential.kind == Credential::Kind::kToken) {
+    if (claims.service_account != claims.service) {
+      return refuse(Reason::kIdentity, absl::StatusCode::kPermissionDenied,
+                    cat("node.metadata.service_account: ", claims.service_account,
+                        "; who joins by a token runs as his service's account, \"", claims.service, "\""));
+    }
     return tokens_.admit(*ca::token_of_origin(credential.origin), {space, claims.service, claims.id});
   }
   const auto denied = [&](const std::string& says) {
@@ -129,13 +135,6 @@ absl::StatusOr<ca::Identity> Admission::identify(const Credential& credential,
   if (credential.kind == Credential::Kind::kToken && claims->service.empty()) {
     return absl::InvalidArgumentError(
         "node.metadata.service: is missing; expected the workload's service, whose name is its service account");
-  }
-  if (credential.kind == Credential::Kind::kToken && claims->service_account != claims->service) {
-    absl::Status denied = refuse(Reason::kIdentity, absl::StatusCode::kPermissionDenied,
-                                 cat("node.metadata.service_account: ", claims->service_account,
-                                     "; who joins by a token runs as his service's account, ", claims->service));
-    tell(denied);
-    return denied;
   }
   absl::Status admitted = admit(credential, *claims);
   if (!admitted.ok()) {

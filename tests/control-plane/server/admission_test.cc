@@ -86,7 +86,10 @@ TEST_CASE("who comes by a join token is the account of the service that the toke
   CHECK(f.identity(credential, node("shop", "cart", "cart")) == "spiffe://m/ns/shop/sa/cart");
   CHECK_THAT(f.identity(credential, node("shop", "cart", "pay")), Catch::Contains("service_account: pay"));
   CHECK_THAT(f.identity(credential, node("shop", "pay")), Catch::Contains("is for the service cart"));
-  CHECK(f.refused("identity") == 1);
+  // Nor does a stream come in so, by which it would be given another's secrets.
+  CHECK(f.admission->admit(credential, node("shop", "cart", "pay")).code() == absl::StatusCode::kPermissionDenied);
+  CHECK(f.admission->admit(credential, node("shop", "", "pay")).code() == absl::StatusCode::kPermissionDenied);
+  CHECK(f.refused("identity") == 3);
   CHECK(f.refused("service") == 1);
 }
 

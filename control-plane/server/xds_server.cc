@@ -51,7 +51,8 @@ std::optional<int64_t> earlier(std::optional<int64_t> a, std::optional<int64_t> 
 
 XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store,
                      std::optional<Security> security)
-    : loop_(clock),
+    : clock_(clock),
+      loop_(clock),
       mesh_(std::make_shared<registry::Model>(), limits),
       workloads_(workload_grace_ms),
       workload_store_(store),
@@ -135,7 +136,10 @@ absl::Status XdsServer::start(const Addresses& addresses) {
       secrets_.advance();
       push(now_ms);
       hub_.rollouts().tell();
-      return earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms()));
+      const int64_t wall_ms = clock_.wall_ms();
+      std::optional<int64_t> ends_ms = service_.end_streams_by(wall_ms);
+      if (ends_ms.has_value()) ends_ms = now_ms + *ends_ms - wall_ms;
+      return earlier(ends_ms, earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms())));
     });
   });
   if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;

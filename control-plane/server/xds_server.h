@@ -80,6 +80,7 @@ class XdsServer {
   void tell_workloads();
   void push(int64_t now_ms);
 
+  base::Clock& clock_;
   Loop loop_;
   Mesh mesh_;
   bool has_model_ = false;

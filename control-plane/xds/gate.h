@@ -33,6 +33,8 @@ struct Credential {
   // Whom it names; of a join token both are empty, and what the node says of itself is checked against the token.
   std::string namespace_name;
   std::string service_account;
+  // Since the epoch: a stream lives no longer by it. 0: it does not end.
+  int64_t ends_ms = 0;
 };
 
 class Gate {

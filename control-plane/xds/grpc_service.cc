@@ -80,8 +80,12 @@ class GrpcService::Admitted {
  protected:
   ~Admitted() = default;
   // Both on the hub's thread; between them the stream can be ended by its credential's origin.
-  void begin() { service_.of_origin_[credential_.origin].insert(this); }
+  void begin() {
+    service_.of_origin_[credential_.origin].insert(this);
+    if (credential_.ends_ms != 0) service_.ends_.emplace(credential_.ends_ms, this);
+  }
   void forget() {
+    service_.ends_.erase({credential_.ends_ms, this});
     const auto siblings = service_.of_origin_.find(credential_.origin);
     siblings->second.erase(this);
     if (siblings->second.empty()) service_.of_origin_.erase(siblings);
@@ -335,6 +339,17 @@ class GrpcService::MetricsStream : public grpc::ServerGenericBidiReactor, public
   std::mutex mutex_;
   bool finished_ = false;
 };
+
+std::optional<int64_t> GrpcService::end_streams_by(int64_t now_ms) {
+  while (!ends_.empty() && ends_.begin()->first <= now_ms) {
+    Admitted* stream = ends_.begin()->second;
+    ends_.erase(ends_.begin());
+    stream->end(absl::UnauthenticatedError(
+        "the certificate by which the stream came in has ended; come again by a connection with the one after it"));
+  }
+  if (ends_.empty()) return std::nullopt;
+  return ends_.begin()->first;
+}
 
 void GrpcService::end_streams_of(const std::string& origin, const absl::Status& status) {
   post_([this, origin, status] {

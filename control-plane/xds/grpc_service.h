@@ -7,7 +7,10 @@
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -32,6 +35,9 @@ class GrpcService : public grpc::CallbackGenericService {
 
   // Where metrics go, which outlives it; before the server starts. Without it the service of metrics is not there.
   void set_traffic(telemetry::Traffic* traffic) { traffic_ = traffic; }
+  // Ends the streams whose credential has ended by now (since the epoch), and says when the next one does. The hub's
+  // thread.
+  std::optional<int64_t> end_streams_by(int64_t now_ms);
 
   // Ends all streams whose credential is of this origin. Any thread.
   void end_streams_of(const std::string& origin, const absl::Status& status);
@@ -46,8 +52,9 @@ class GrpcService : public grpc::CallbackGenericService {
   const Post post_;
   Gate* const gate_;
   telemetry::Traffic* traffic_ = nullptr;
-  // On the hub's thread.
+  // On the hub's thread. Of those that are open; and when they end.
   absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_origin_;
+  std::set<std::pair<int64_t, Admitted*>> ends_;
 };
 
 }  // namespace weft::control::xds

@@ -211,6 +211,22 @@ class ByCertificate(Case):
         self.assertEqual(UNAUTHENTICATED, status)
         self.assertIn("certificate has expired", why)
 
+    def test_a_stream_ends_with_its_certificate_and_one_by_a_token_does_not(self):
+        self.restart("--certificate-ttl", "2s")
+        cart = self.join()
+        by_token = Stream(self.channel(), "two", [("authorization", "Bearer " + cart.token)], namespace="shop", service="cart")
+        self.addCleanup(by_token.close)
+        self.assertIsInstance(by_token.answer(), bytes)
+        by_certificate = Stream(self.channel(cart), "one", [], namespace="shop", service="cart")
+        self.addCleanup(by_certificate.close)
+        self.assertIsInstance(by_certificate.answer(), bytes)
+        status, why = by_certificate.answer()
+        self.assertEqual(UNAUTHENTICATED, status)
+        self.assertIn("the certificate by which the stream came in has ended; come again", why)
+        self.control.apply({**SERVICE, "metadata": {"name": "pay", "namespace": "shop"}})
+        by_token.acknowledge()
+        self.assertIn(b"shop/pay:80", by_token.answer())
+
     def test_it_outlives_a_restart(self):
         cart = self.join()
         self.restart()

@@ -53,6 +53,10 @@ class Stream:
         except grpc.RpcError as error:
             return error.code(), error.details()
 
+    def acknowledge(self):
+        """The first response."""
+        self._requests.put(field(5, b"1") + field(4, CLUSTERS))
+
     def close(self):
         self._requests.put(None)
         self._call.cancel()
@@ -148,8 +152,7 @@ class Tokens(Case):
         # The other one still gets what is new.
         self.control.apply({**SERVICE, "metadata": {"name": "pay", "namespace": "shop"}})
         other_answer = None
-        request = field(5, b"1") + field(4, CLUSTERS)
-        other._requests.put(request)
+        other.acknowledge()
         other_answer = other.answer()
         self.assertIsInstance(other_answer, bytes, other_answer)
         self.assertIn(b"shop/pay:80", other_answer)

@@ -1,11 +1,14 @@
 #include "control-plane/server/admission.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "api/text/cat.h"
 #include "api/token/join_token.h"
 #include "control-plane/base/log.h"
 #include "control-plane/ca/origin.h"
+#include "control-plane/registry/visibility.h"
 
 namespace weft::control::server {
 
@@ -35,6 +38,23 @@ absl::Status Admission::refuse(Reason reason, absl::StatusCode code, const std::
   const std::lock_guard lock(mutex_);
   ++refused_[static_cast<size_t>(reason)];
   return {code, message};
+}
+
+void Admission::set_model(registry::ModelPointer model) {
+  const std::lock_guard lock(mutex_);
+  model_ = std::move(model);
+}
+
+bool Admission::is_account_of(const std::string& account, const registry::ServiceName& service) const {
+  registry::ModelPointer model;
+  {
+    const std::lock_guard lock(mutex_);
+    model = model_;
+  }
+  const auto known = model == nullptr ? nullptr : model->services.find(service);
+  if (known == nullptr) return account == service.name;
+  return std::find(known->service_accounts.begin(), known->service_accounts.end(), account) !=
+         known->service_accounts.end();
 }
 
 absl::StatusOr<Credential> Admission::authenticate_certificate(const xds::Shown& shown) {
@@ -114,8 +134,9 @@ absl::Status Admission::admit(const Credential& credential, const compile::NodeC
     return denied(cat("runs as the service account ", claims.service_account));
   }
   // Else whoever has an account of the namespace could take the traffic of each of its services.
-  if (!claims.service.empty() && claims.service != credential.service_account) {
-    return denied(cat("belongs to the service ", claims.service, ", which is not its account's"));
+  if (!claims.service.empty() && !is_account_of(credential.service_account, {space, claims.service})) {
+    return denied(cat("belongs to the service ", claims.service, ", whose accounts (its own name, or its annotation ",
+                      std::string(registry::kServiceAccountsAnnotation), ") are others"));
   }
   return absl::OkStatus();
 }

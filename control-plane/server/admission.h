@@ -14,6 +14,7 @@
 #include "control-plane/ca/service_accounts.h"
 #include "control-plane/ca/tokens.h"
 #include "control-plane/compile/node.h"
+#include "control-plane/registry/model.h"
 #include "control-plane/xds/gate.h"
 
 namespace weft::control::server {
@@ -23,6 +24,9 @@ class Admission : public xds::Gate {
   // All outlive it; without service accounts (null) none is taken.
   Admission(ca::Tokens& tokens, ca::Authority& authority, ca::ServiceAccounts* accounts, base::Clock& clock)
       : tokens_(tokens), authority_(authority), accounts_(accounts), clock_(clock) {}
+
+  // The services of the newest model, which say whose accounts are theirs.
+  void set_model(registry::ModelPointer model);
 
   // A certificate counts before a token; one that is none of the mesh, or has ended, is as if there were none where
   // there is a token.
@@ -44,6 +48,8 @@ class Admission : public xds::Gate {
   absl::StatusOr<xds::Credential> authenticate_account(std::string_view token);
   absl::StatusOr<xds::Credential> authenticate_header(const xds::Shown& shown);
   absl::Status admit(const xds::Credential& credential, const compile::NodeClaims& claims);
+  // Whether workloads of the service run as the account.
+  bool is_account_of(const std::string& account, const registry::ServiceName& service) const;
   absl::Status refuse(Reason reason, absl::StatusCode code, const std::string& message);
   // Says it in the log, but for one who knocks again and again not each time.
   void tell(const absl::Status& refusal);
@@ -54,6 +60,8 @@ class Admission : public xds::Gate {
   base::Clock& clock_;
   mutable std::mutex mutex_;
   std::array<uint64_t, kReasonNames.size()> refused_{};
+  // Null until there is one.
+  registry::ModelPointer model_;
   int64_t told_ms_ = INT64_MIN / 2;
   uint64_t untold_ = 0;
 };

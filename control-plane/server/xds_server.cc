@@ -88,6 +88,7 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
 XdsServer::~XdsServer() { stop(); }
 
 void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet changed) {
+  if (admission_ != nullptr) admission_->set_model(model);
   loop_.post([this, model = std::move(model), changed = std::move(changed), committed_ms = loop_.now_ms()]() mutable {
     hub_.rollouts().on_commit(model->revision, committed_ms);
     mesh_.set(std::move(model), changed, loop_.now_ms());

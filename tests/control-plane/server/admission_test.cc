@@ -112,6 +112,28 @@ TEST_CASE("who comes by a certificate or a service account is whom it names, and
   CHECK(f.refused("identity") == 10);
 }
 
+TEST_CASE("a service says whose accounts its workloads run as") {
+  Fixture f;
+  const std::string pem = f.certificate();
+  const Credential credential = f.authenticate({.certificate_pem = pem});
+  CHECK_FALSE(f.admission->admit(credential, node("shop", "pay", "cart")).ok());
+  auto model = std::make_shared<registry::Model>();
+  auto pay = std::make_shared<registry::Service>();
+  pay->name = {.namespace_name = "shop", .name = "pay"};
+  pay->service_accounts = {"other", "cart"};
+  model->services.set(pay->name, pay);
+  auto cart = std::make_shared<registry::Service>();
+  cart->name = {.namespace_name = "shop", .name = "cart"};
+  cart->service_accounts = {"other"};
+  model->services.set(cart->name, cart);
+  f.admission->set_model(model);
+  CHECK(f.admission->admit(credential, node("shop", "pay", "cart")).ok());
+  CHECK(f.identity(credential, node("shop", "pay", "cart")) == "spiffe://m/ns/shop/sa/cart");
+  const absl::Status denied = f.admission->admit(credential, node("shop", "cart"));
+  CHECK_THAT(std::string(denied.message()), Catch::Contains("belongs to the service cart, whose accounts") &&
+                                                Catch::Contains("weft.mesh/service-accounts"));
+}
+
 TEST_CASE("a certificate counts before a token, and one that is good for nothing does no harm beside a good one") {
   Fixture f;
   const std::string pem = f.certificate();

@@ -60,6 +60,10 @@ class LiveConfig final : private config::Intake,
   std::string awaited() const;
   // Nobody can connect any more.
   void stop_listening() { listeners_.stop(); }
+  // Inbound listeners end, and come no more; false if there are none.
+  bool drain_inbound() { return listeners_.drain_inbound(); }
+  // No connection of theirs is left.
+  bool inbound_drained() const { return listeners_.inbound_drained(); }
   const config::Clusters& clusters() const { return clusters_; }
   const config::Routes& routes() const { return routes_; }
   const config::Secrets& secrets() const { return secrets_; }

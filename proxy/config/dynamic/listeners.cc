@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "envoy/config/listener/v3/listener.pb.h"
 #include "proxy/base/log.h"
 #include "proxy/config/compile/resource.h"
 
@@ -17,6 +18,12 @@ KnownChains chains_of(const Listeners::Entry& entry) {
     each_chain(version->listener(), [&](const auto& chain) { known[chain->content_hash] = chain; });
   }
   return known;
+}
+
+// Of a static one the body is empty.
+bool is_inbound(const google::protobuf::Any& body) {
+  envoy::config::listener::v3::Listener proto;
+  return body.UnpackTo(&proto) && proto.traffic_direction() == envoy::config::core::v3::INBOUND;
 }
 
 bool any_free_port(const transport::Address& address) {
@@ -129,6 +136,7 @@ std::string Listeners::take_listener(const xds::Resource& resource, bool* change
   auto compiled = compile_listener_resource(parts_, resource.name, resource.body,
                                             is_new ? KnownChains() : chains_of(found->second));
   if (!compiled.ok()) return std::string(compiled.status().message());
+  if (inbound_over_ && is_inbound(resource.body)) return {};
   const Version* before = is_new ? nullptr : found->second.active.get();
   auto shared = listener::make_shared_listener(*std::move(compiled), options_.global_connections,
                                                before == nullptr ? nullptr : before->shared.get());
@@ -271,9 +279,32 @@ void Listeners::drain(std::unique_ptr<Version> version, std::shared_ptr<snapshot
 void Listeners::remove(const std::string& name) {
   auto found = entries_.find(name);
   if (found == entries_.end() || found->second.is_static) return;
+  take_away(name);
+}
+
+bool Listeners::drain_inbound() {
+  inbound_over_ = true;
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) {
+    const auto& newest = entry.active != nullptr ? entry.active : entry.warming;
+    if (is_inbound(newest->held.body)) names.push_back(name);
+  }
+  for (const std::string& name : names) take_away(name);
+  left_addresses_.clear();
+  check_all_settled();
+  return !names.empty();
+}
+
+bool Listeners::inbound_drained() const {
+  return std::none_of(draining_.begin(), draining_.end(), [](const Draining& each) {
+    return is_inbound(each.version->held.body) && !each.retired->done();
+  });
+}
+
+void Listeners::take_away(const std::string& name) {
   note(name);
-  Entry entry = std::move(found->second);
-  entries_.erase(found);
+  Entry entry = std::move(entries_.at(name));
+  entries_.erase(name);
   stats().listener_removed.add();
   awaited_.erase(name);
   for (const auto* version : {entry.active.get(), entry.warming.get()}) {

@@ -58,6 +58,10 @@ class Listeners {
   void start(std::function<void()> on_settled);
   // Nobody listens any more. Connections live on.
   void stop();
+  // Those that a source gave for inbound traffic (traffic_direction) end as removed ones do, and none comes any more.
+  // False if there are none.
+  bool drain_inbound();
+  bool inbound_drained() const;
 
   std::vector<xds::Refusal> on_update(const std::string& source, const xds::Update& update);
   void on_fetch_timeout(const std::string& source);
@@ -105,6 +109,7 @@ class Listeners {
   // The name of another listener that has this address; empty: none.
   std::string holder_of(const transport::Address& address, const std::string& but) const;
   void remove(const std::string& name);
+  void take_away(const std::string& name);
   void begin(const std::string& name, std::unique_ptr<Version> version);
   void look_whether_settled(const std::string& name);
   void activate(const std::string& name);
@@ -128,6 +133,7 @@ class Listeners {
   // Of listeners that the update at hand removed: one of another name may go on with them.
   std::vector<listener::ListenAddressPtr> left_addresses_;
   bool stopped_ = false;
+  bool inbound_over_ = false;
   std::set<std::string> awaited_;  // Listeners, and sources of them, for which on_settled_ waits.
   std::function<void()> on_settled_;
 };

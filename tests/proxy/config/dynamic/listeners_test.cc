@@ -111,6 +111,27 @@ TEST_CASE("listeners come, change in place and go") {
   CHECK(f.needs.alive == 1);
 }
 
+TEST_CASE("inbound listeners drain alone, and none comes after that") {
+  ListenersFixture f;
+  auto in = f.listener("in", {f.chain(1)}, 0, ", traffic_direction: INBOUND");
+  auto out = f.listener("out", {f.chain(1)}, 0, ", traffic_direction: OUTBOUND");
+  f.all({in, out});
+  CHECK(f.listeners.drain_inbound());
+  CHECK(f.running.count("in") == 0);
+  CHECK(f.running.count("out") == 1);
+  CHECK_FALSE(f.listeners.inbound_drained());
+  // The control plane still gives both.
+  CHECK(f.all({in, out}).empty());
+  CHECK(f.all({f.listener("in", {f.chain(2)}, 0, ", traffic_direction: INBOUND"), out}).empty());
+  CHECK(f.running.count("in") == 0);
+  CHECK(f.listened == 2);
+  f.all({out, f.listener("later", {f.chain(1)})});
+  CHECK(f.running.count("later") == 1);
+  f.finish_drains();
+  CHECK(f.listeners.inbound_drained());
+  CHECK_FALSE(f.listeners.drain_inbound());
+}
+
 TEST_CASE("only filter chains whose content changed end") {
   ListenersFixture f;
   f.all({f.listener("a", {f.chain(1), f.chain(2), f.chain(3)})});

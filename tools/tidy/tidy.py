@@ -24,10 +24,10 @@ MAX_LINES = 800
 # know each other, but for the pairs of SAME_ROW.
 PROXY_LAYERS = [
     ["base"],
-    ["event"],
+    ["event", "lifecycle"],
     ["http", "observe"],
     ["transport"],
-    ["codec"],
+    ["codec", "intercept"],
     ["route"],
     ["filter"],
     ["snapshot"],

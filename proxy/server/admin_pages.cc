@@ -44,7 +44,7 @@ bool asks_json(const AdminRequest& request) {
 
 AdminAnswer ready(Server& server, const AdminRequest&) {
   bool live = server.state() == Server::State::kLive;
-  std::string awaited = server.live().awaited();
+  std::string awaited = server.awaited();
   std::string text = state_name(server.state()) + "\n" + (awaited.empty() ? "" : "waiting for " + awaited + "\n");
   return {static_cast<uint16_t>(live ? 200 : 503), "text/plain; charset=UTF-8", std::move(text)};
 }

@@ -76,6 +76,7 @@ class AdminConnection final : public transport::ByteStream::Events,
   void end() {
     if (ended_) return;
     ended_ = true;
+    forget_reply();
     --server_.open_;
     idle_timer_.disarm();
     base::ListNode<AdminConnection>::unlink();
@@ -130,15 +131,15 @@ class AdminConnection final : public transport::ByteStream::Events,
   base::Arena& arena() override { return arena_; }
   http::RequestHead& request_head() override { return request_; }
   void on_request_head(bool end) override {
-    if (end) answer(server_.handler_(parse(request_)));
+    if (end) ask();
   }
   void on_body(base::Buffer& data, bool end) override {
     body_bytes_ += data.size();
     data.clear();
     if (body_bytes_ > kMaxBodyBytes) return handle_->reset(codec::ResetReason::kMessageTooLarge);
-    if (end) answer(server_.handler_(parse(request_)));
+    if (end) ask();
   }
-  void on_trailers(http::HeaderMap&) override { answer(server_.handler_(parse(request_))); }
+  void on_trailers(http::HeaderMap&) override { ask(); }
   void on_reset(codec::ResetReason reason, http::Cause cause) override {
     if (reason != codec::ResetReason::kProtocolError) return;
     const http::CauseInfo& info = http::cause_info(cause);
@@ -146,12 +147,27 @@ class AdminConnection final : public transport::ByteStream::Events,
   }
   void on_send_blocked(bool) override {}
   void on_stream_closed() override {
+    forget_reply();
     handle_ = nullptr;
     arena_.reset();
     request_ = http::RequestHead(arena_);
   }
 
+  void ask() {
+    awaited_ = std::make_shared<AdminConnection*>(this);
+    server_.handler_(parse(request_), [awaited = awaited_](const AdminAnswer& answer) {
+      if (*awaited != nullptr) (*awaited)->answer(answer);
+    });
+  }
+  // An answer that comes now comes too late.
+  void forget_reply() {
+    if (awaited_ != nullptr) *awaited_ = nullptr;
+    awaited_.reset();
+  }
+
   void answer(const AdminAnswer& answer) {
+    forget_reply();
+    server_.loop_.at_turn_end(*this);
     http::ResponseHead head(arena_);
     head.status = answer.status;
     head.headers.add(http::HeaderId::kContentType, answer.content_type);
@@ -184,6 +200,7 @@ class AdminConnection final : public transport::ByteStream::Events,
   http::RequestHead request_;
   observe::RequestRecord record_;
   codec::ServerStream* handle_ = nullptr;
+  std::shared_ptr<AdminConnection*> awaited_;  // Of the request that has no answer yet: where that goes.
   base::Buffer input_;
   size_t body_bytes_ = 0;
   event::Timer idle_timer_;
@@ -196,8 +213,9 @@ AdminServer::AdminServer(event::LibeventLoop& loop, Handler handler,
 
 AdminServer::~AdminServer() { stop(); }
 
-absl::StatusOr<transport::Address> AdminServer::start(const transport::Address& address) {
+absl::StatusOr<transport::Address> AdminServer::start(const transport::Address& address, bool ipv4_compat) {
   transport::ListenOptions options;
+  options.ipv4_compat = ipv4_compat;
   options.reuse_port = false;
   absl::StatusOr<transport::Descriptor> socket = transport::listen_on(address, options);
   if (!socket.ok()) return socket.status();

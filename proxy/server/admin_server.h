@@ -33,16 +33,20 @@ struct AdminAnswer {
   std::string body;
 };
 
+// Gives one request its answer, at once or later; to be called once. Who asked may have gone by then.
+using AdminReply = std::function<void(const AdminAnswer&)>;
+
 class AdminConnection;
 
 class AdminServer {
  public:
-  using Handler = std::function<AdminAnswer(const AdminRequest&)>;
+  using Handler = std::function<void(const AdminRequest&, AdminReply)>;
   AdminServer(event::LibeventLoop& loop, Handler handler, std::vector<std::shared_ptr<observe::AccessLog>> access_logs);
   ~AdminServer();
 
-  // Listens; the address as bound. Errors name the address.
-  absl::StatusOr<transport::Address> start(const transport::Address& address);
+  // Listens; the address as bound. `ipv4_compat`: an IPv6 address stands for those of IPv4, too. Errors name the
+  // address.
+  absl::StatusOr<transport::Address> start(const transport::Address& address, bool ipv4_compat = false);
   void stop();
 
  private:

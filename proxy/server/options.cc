@@ -110,8 +110,19 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   app.add_flag("--keep-private-keys", options.keep_private_keys,
                "With --keep-config: also secrets that hold private keys, readable for this user alone");
   SidecarCommand sidecar;
-  CLI::App* sidecar_app = add_sidecar_command(app, sidecar);
+  CLI::App* sidecar_app =
+      add_sidecar_command(app, sidecar, "sidecar",
+                          "Runs next to one workload, with all of its configuration from the mesh's control plane");
+  RunCommand run;
+  CLI::App* run_app = add_run_command(app, sidecar, run);
+  InterceptCommand intercept;
+  CLI::App* intercept_app = add_intercept_command(app, intercept);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", version_text());
+  // Before the library sees it, which would take the application's options for ours.
+  char** end = std::find(argv, argv + argc, std::string_view("--"));
+  if (end != argv + argc) run.application.assign(end + 1, argv + argc);
+  argc = static_cast<int>(end - argv);
   // CLI11 tells a wrong command line by an exception.
   try {
     app.parse(argc, argv);
@@ -122,15 +133,22 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   if (!base::parse_log_level(level, &options.log_level)) {
     std::cerr << "--log-level: \"" << level << "\" is none of trace, debug, info, warning, error, critical, off\n";
     *exit_code = 1;
-  } else if (options.config_path.empty() == !sidecar_app->parsed()) {
-    std::cerr << "weft-proxy: expected either -c FILE (an Envoy v3 bootstrap) or sidecar; see --help\n";
+  } else if ((options.config_path.empty() ? 0 : 1) + app.get_subcommands().size() != 1) {
+    std::cerr << "weft-proxy: expected either -c FILE (an Envoy v3 bootstrap), sidecar, run or intercept; see --help\n";
+    *exit_code = 1;
+  } else if (run_app->parsed() == run.application.empty()) {
+    std::cerr << (run_app->parsed() ? "weft-proxy run: expected the application's command line: weft-proxy run OPTIONS "
+                                      "-- PROGRAM ARGUMENTS\n"
+                                    : "weft-proxy: what stands behind -- is for `weft-proxy run` alone\n");
     *exit_code = 1;
   }
   if (*exit_code < 0 && options.keep_private_keys && options.keep_config_dir.empty()) {
     std::cerr << "weft-proxy: --keep-private-keys says what --keep-config DIR keeps, which is missing\n";
     *exit_code = 1;
   }
-  if (sidecar_app->parsed()) options.sidecar = std::move(sidecar);
+  if (sidecar_app->parsed() || run_app->parsed()) options.sidecar = std::move(sidecar);
+  if (run_app->parsed()) options.run = std::move(run);
+  if (intercept_app->parsed()) options.intercept = std::move(intercept);
   options.validate = mode == "validate";
   return options;
 }

@@ -7,6 +7,8 @@
 #include <string>
 
 #include "proxy/base/log.h"
+#include "proxy/server/intercept_command.h"
+#include "proxy/server/run_command.h"
 #include "proxy/server/sidecar_options.h"
 
 // weft-proxy's command line. Main thread.
@@ -17,7 +19,9 @@ struct Options {
   // Either a file, or a sidecar's few words instead of one.
   std::string config_path;
   std::optional<SidecarCommand> sidecar;
-  bool validate = false;  // --mode validate
+  std::optional<InterceptCommand> intercept;  // Runs no proxy.
+  std::optional<RunCommand> run;              // Beside `sidecar`: with its application.
+  bool validate = false;                      // --mode validate
   bool allow_unsupported = false;
   uint32_t concurrency = 0;  // Workers; 0: as many as the CPU quota of the cgroup gives, at least 1.
   base::LogLevel log_level = base::LogLevel::kInfo;
@@ -30,7 +34,13 @@ struct Options {
   std::string metrics_address;
   // How often the mesh's control plane is told the metrics of hops; 0: never.
   int64_t metrics_interval_ms = 5'000;
+  // Where the proxy writes a byte when it has come so far, for who supervises it; -1: nowhere. Such a proxy, told to
+  // end, drains inbound and serves outbound until it is told a second time.
+  int progress_fd = -1;
 };
+
+constexpr char kProgressReady = 'r';
+constexpr char kProgressInboundDrained = 'd';
 
 // Parses. `exit_code` ≥ 0: there is nothing to run (--help, --version, a wrong option; the text has been printed).
 Options parse_options(int argc, char** argv, int* exit_code);

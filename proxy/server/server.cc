@@ -82,7 +82,8 @@ Server::Server(Options options)
       random_(base::system_seed()),
       ready_timer_(loop_.timers(), base::bind<&Server::on_discovery_over>(this)),
       house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
-      announce_timer_(loop_.timers(), base::bind<&Server::drain>(this)),
+      announce_timer_(loop_.timers(), base::bind<&Server::drain_inbound>(this)),
+      inbound_timer_(loop_.timers(), base::bind<&Server::check_inbound_drained>(this)),
       drain_timer_(loop_.timers(), base::bind<&Server::check_drained>(this)) {}
 
 Server::~Server() = default;
@@ -149,6 +150,9 @@ int Server::run() {
   if (!start()) return 1;
   loop_.run();
 
+  self_test_.reset();
+  health_port_.reset();
+  app_probes_.reset();
   admin_.reset();
   metrics_.reset();
   signals_.reset();
@@ -165,7 +169,8 @@ bool Server::start() {
   if (absl::Status opened = live_->open_listeners(); !opened.ok()) return fail(opened) == 0;
   if (config_.has_admin) {
     admin_ = std::make_unique<AdminServer>(
-        loop_, [this](const AdminRequest& request) { return admin_page(*this, request); }, config_.admin_access_logs);
+        loop_, [this](const AdminRequest& request, AdminReply reply) { reply(admin_page(*this, request)); },
+        config_.admin_access_logs);
     absl::StatusOr<transport::Address> address = admin_->start(config_.admin_address);
     if (!address.ok()) {
       return fail(absl::InternalError(absl::StrCat("admin: ", address.status().message()))) == 0;
@@ -173,8 +178,9 @@ bool Server::start() {
     admin_address_ = *address;
   }
   if (absl::Status status = start_metrics(); !status.ok()) return fail(status) == 0;
+  if (absl::Status health = start_health_port(); !health.ok()) return fail(health) == 0;
   signals_ = std::make_unique<Signals>(*this);
-  start_discovery();
+  start_after_interception();
   return true;
 }
 
@@ -183,12 +189,50 @@ absl::Status Server::start_metrics() {
   config::HostPort at;
   config::parse_host_port(options_.metrics_address, &at);
   metrics_ = std::make_unique<AdminServer>(
-      loop_, [this](const AdminRequest& request) { return metrics_page(*this, request); },
+      loop_, [this](const AdminRequest& request, AdminReply reply) { reply(metrics_page(*this, request)); },
       std::vector<std::shared_ptr<observe::AccessLog>>());
   absl::StatusOr<transport::Address> address = metrics_->start(transport::Address::parse_ip(at.host, at.port));
   if (!address.ok()) return absl::InternalError(absl::StrCat("--metrics-address: ", address.status().message()));
   metrics_address_ = *address;
   return absl::OkStatus();
+}
+
+absl::Status Server::start_health_port() {
+  if (!options_.sidecar || options_.sidecar->health_port.value_or(0) == 0) return absl::OkStatus();
+  const SidecarCommand& sidecar = *options_.sidecar;
+  if (!sidecar.app_probes.empty()) {
+    auto probes =
+        parse_app_probes(sidecar.app_probes, transport::Address::parse_ip(sidecar.options.inbound_address, 0));
+    if (!probes.ok()) return probes.status();
+    app_probes_ = std::make_unique<AppProbes>(loop_, random_, *std::move(probes), sidecar.options.interception.on);
+  }
+  health_port_ = std::make_unique<HealthPort>(loop_, *this, app_probes_.get());
+  absl::Status started = health_port_->start(*sidecar.health_port, sidecar.has_ipv6);
+  if (started.ok()) return started;
+  return absl::InternalError(absl::StrCat("health port: ", started.message()));
+}
+
+void Server::start_after_interception() {
+  if (!options_.sidecar || !options_.sidecar->options.interception.on) return start_discovery();
+  const SidecarCommand& sidecar = *options_.sidecar;
+  intercept::SelfTest::Options test;
+  test.outbound_port = sidecar.options.outbound_port;
+  test.inbound_port = sidecar.options.inbound_port;
+  test.own.push_back(transport::Address::parse_ip(sidecar.options.inbound_address, 0));
+  for (const transport::Address& more : sidecar.own_addresses) {
+    if (more.family != test.own.front().family) test.own.push_back(more);
+  }
+  self_test_ = std::make_unique<intercept::SelfTest>(loop_, std::move(test), [this] { start_discovery(); });
+  self_test_->start();
+}
+
+std::string Server::awaited() const {
+  if (self_test_ != nullptr && !self_test_->lacks().empty()) return absl::StrCat("interception: ", self_test_->lacks());
+  return live_->awaited();
+}
+
+bool Server::report_progress(char word) {
+  return options_.progress_fd >= 0 && write(options_.progress_fd, &word, 1) == 1;
 }
 
 void Server::start_discovery() {
@@ -212,6 +256,7 @@ void Server::start_workers() {
   house_timer_.arm(kHouseMs);
   live_->on_workers_started();
   if (metrics_ != nullptr) say(absl::StrCat("metrics listening on ", metrics_address_.to_string()));
+  report_progress(kProgressReady);
   if (config_.has_admin) say(absl::StrCat("admin listening on ", admin_address_.to_string()));
 }
 
@@ -247,10 +292,26 @@ void Server::shut_down() {
   live_->reporter().set_draining();
   int64_t announce_ms = live_->reporter().connected() ? options_.drain_announce_ms : 0;
   drain_deadline_ms_ = loop_.now_ms() + announce_ms + options_.drain_time_s * 1000 + 1;
-  if (announce_ms == 0) return drain();
+  if (announce_ms == 0) return drain_inbound();
   base::log_info(
       absl::StrCat("the control plane is told; serving on for ", announce_ms, " ms, until others send nothing more"));
   announce_timer_.arm(announce_ms);
+}
+
+void Server::drain_inbound() {
+  if (!live_->drain_inbound() && options_.progress_fd < 0) return drain();
+  base::log_info(
+      absl::StrCat("draining: inbound connections have ", options_.drain_time_s, " s to end; outbound goes on"));
+  inbound_timer_.arm(0);
+}
+
+void Server::check_inbound_drained() {
+  bool over = loop_.now_ms() >= drain_deadline_ms_;
+  if (!over && !live_->inbound_drained()) return inbound_timer_.arm(kDrainCheckMs);
+  if (over || !report_progress(kProgressInboundDrained)) return drain();
+  // Whoever supervises ends the outbound side when the application has ended; by the time given to all at the latest.
+  announce_timer_.disarm();
+  drain_timer_.arm(std::max<int64_t>(drain_deadline_ms_ - loop_.now_ms(), 1));
 }
 
 void Server::drain() {

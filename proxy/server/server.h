@@ -7,7 +7,10 @@
 #include <vector>
 
 #include "proxy/config/compile/compile.h"
+#include "proxy/intercept/self_test.h"
 #include "proxy/server/admin_server.h"
+#include "proxy/server/app_probes.h"
+#include "proxy/server/health_port.h"
 #include "proxy/server/live_config.h"
 #include "proxy/server/options.h"
 #include "proxy/server/worker_thread.h"
@@ -31,6 +34,8 @@ class Server {
   const config::CompiledBootstrap& config() const { return config_; }
   const LiveConfig& live() const { return *live_; }
   uint32_t workers() const { return static_cast<uint32_t>(workers_.size()); }
+  // For a person: what the start waits for; empty when for nothing.
+  std::string awaited() const;
   size_t open_connections() const;
   int64_t uptime_s() const { return (loop_.now_ms() - started_ms_) / 1000; }
   int64_t start_wall_s() const { return start_wall_s_; }
@@ -49,11 +54,19 @@ class Server {
   // Opens what is listened on; false after telling why it cannot be.
   bool start();
   absl::Status start_metrics();
+  absl::Status start_health_port();
+  // Calls start_discovery(), with interception once that is proven to be in force.
+  void start_after_interception();
+  // False if nobody listens.
+  bool report_progress(char word);
   // Finds and checks endpoints; workers start when all clusters are warm, or after a bounded wait.
   void start_discovery();
   void on_discovery_over();
   void start_workers();
   void on_signal(int number);
+  // Inbound listeners first, if there are any; the rest when nothing of these is open any more.
+  void drain_inbound();
+  void check_inbound_drained();
   void drain();
   void check_drained();
   void keep_house();
@@ -64,6 +77,9 @@ class Server {
   std::vector<std::unique_ptr<WorkerThread>> workers_;
   std::unique_ptr<AdminServer> admin_;
   std::unique_ptr<AdminServer> metrics_;  // --metrics-address
+  std::unique_ptr<AppProbes> app_probes_;
+  std::unique_ptr<HealthPort> health_port_;
+  std::unique_ptr<intercept::SelfTest> self_test_;
   std::unique_ptr<Signals> signals_;
   base::Random random_;
   std::unique_ptr<LiveConfig> live_;
@@ -73,6 +89,7 @@ class Server {
   transport::Address metrics_address_;
   event::Timer house_timer_;
   event::Timer announce_timer_;
+  event::Timer inbound_timer_;
   event::Timer drain_timer_;
   int64_t drain_deadline_ms_ = 0;
   int64_t started_ms_ = 0;

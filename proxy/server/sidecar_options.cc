@@ -10,6 +10,7 @@
 
 #include "api/text/cat.h"
 #include "api/token/join_token.h"
+#include "proxy/intercept/self_test.h"
 #include "proxy/transport/socket.h"
 
 namespace weft::server {
@@ -22,6 +23,7 @@ using text::cat;
 constexpr size_t kMaxLabelBytes = 63;
 constexpr size_t kMaxNameBytes = 253;
 constexpr int kMaxPort = 65535;
+constexpr uint16_t kHealthPort = 15021;
 constexpr int64_t kLeastIntervalMs = 100;
 constexpr int64_t kMostIntervalMs = 600'000;
 
@@ -108,10 +110,9 @@ void add_health(CLI::App& app, HealthProbe& probe) {
 
 }  // namespace
 
-CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
+CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command, const char* name, const char* about) {
   config::SidecarOptions& options = command.options;
-  CLI::App* sidecar = app.add_subcommand(
-      "sidecar", "Runs next to one workload, with all of its configuration from the mesh's control plane");
+  CLI::App* sidecar = app.add_subcommand(name, about);
   sidecar->fallthrough();
   sidecar->footer(
       "Options of weft-proxy itself, such as --concurrency, --log-level and --drain-time-s, may stand here, too.");
@@ -176,7 +177,8 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
   auto* interception =
       sidecar->add_flag("--interception", options.interception.on,
                         "Rules of the kernel (weft-proxy intercept) bring all connections of the application to "
-                        "--outbound-port and all that are made to the workload to --inbound-port");
+                        "--outbound-port and all that are made to the workload to --inbound-port; not ready before a test "
+                        "shows that they do");
   sidecar
       ->add_option_function<std::string>(
           "--interception-mode",
@@ -193,6 +195,13 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
       ->type_name("SERVICES")
       ->delimiter(',')
       ->check(check_scope);
+  sidecar
+      ->add_option(
+          "--health-port", command.health_port,
+          "On all addresses, where its platform asks for /healthz/ready, and for the application's probes that "
+          "$WEFT_APP_PROBES describes; 0: nowhere; by default 15021 with --interception")
+      ->type_name("PORT")
+      ->check(CLI::Range(0, kMaxPort));
   add_health(*sidecar, options.health);
   add_host_port(
       *sidecar, "--admin-address", [&options](HostPort at) { options.admin = std::move(at); },
@@ -207,6 +216,25 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command) {
 }
 
 namespace {
+
+// What a sidecar must know of its host that takes connections by interception, or answers for its application.
+absl::Status complete_host(SidecarCommand& command) {
+  std::ifstream file("/proc/net/if_inet6");
+  std::string if_inet6((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  command.has_ipv6 = !if_inet6.empty();
+  transport::Address ipv6 = intercept::global_ipv6_of(if_inet6);
+  if (ipv6.family != transport::Address::Family::kNone) command.own_addresses.push_back(ipv6);
+  if (const char* probes = std::getenv("WEFT_APP_PROBES"); probes != nullptr) command.app_probes = probes;
+  config::SidecarOptions& options = command.options;
+  if (!command.health_port) command.health_port = options.interception.on ? kHealthPort : 0;
+  if (!options.interception.on) return absl::OkStatus();
+  if (transport::Address::parse_ip(options.inbound_address, 0).is_loopback()) {
+    return absl::InvalidArgumentError(
+        cat("--interception: expected as --inbound-address this host's own, by which others reach it; it is ",
+            options.inbound_address));
+  }
+  return absl::OkStatus();
+}
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || (host.starts_with("127.") && check_ip(host).empty());
@@ -284,6 +312,7 @@ absl::Status complete_interception(config::SidecarOptions& options) {
 }  // namespace
 
 absl::Status complete(SidecarCommand& command) {
+  if (command.completed) return absl::OkStatus();
   config::SidecarOptions& options = command.options;
   if (absl::Status status = complete_access(command); !status.ok()) return status;
   transport::Address own;
@@ -306,6 +335,8 @@ absl::Status complete(SidecarCommand& command) {
     options.node_id =
         cat(options.namespace_name, "/", options.service.empty() ? "-" : options.service, "/", own.to_string());
   }
+  if (absl::Status status = complete_host(command); !status.ok()) return status;
+  command.completed = true;
   return absl::OkStatus();
 }
 

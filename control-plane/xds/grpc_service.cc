@@ -344,7 +344,8 @@ std::optional<int64_t> GrpcService::end_streams_by(int64_t now_ms) {
   while (!ends_.empty() && ends_.begin()->first <= now_ms) {
     Admitted* stream = ends_.begin()->second;
     ends_.erase(ends_.begin());
-    stream->end(absl::UnauthenticatedError(
+    // Nothing is wrong with who it is: UNAUTHENTICATED would make him doubt the certificate that he has by now.
+    stream->end(absl::UnavailableError(
         "the certificate by which the stream came in has ended; come again by a connection with the one after it"));
   }
   if (ends_.empty()) return std::nullopt;

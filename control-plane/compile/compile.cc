@@ -228,7 +228,9 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
     }
   }
   for (const registry::ServiceName& name : of_endpoints) {
-    const auto service = find(before, audience, name);
+    // Where only the endpoints changed, the ports of the service are still there.
+    const bool may_go = changed.services.contains(name) || newly.contains(name);
+    const auto service = may_go ? find(before, audience, name) : nullptr;
     if (service != nullptr && is_for(*service, audience) && !is_resolved_by_caller(*service)) {
       for (const registry::ServicePort& port : service->ports) {
         changes.remove(Type::kEndpoint, port_name(name, port.port));

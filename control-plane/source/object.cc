@@ -5,6 +5,8 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <vector>
+
 #include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::control::source {
@@ -20,16 +22,21 @@ const FieldDescriptor* metadata_field(const Message& content) {
   return content.GetDescriptor()->FindFieldByName("metadata");
 }
 
-std::unique_ptr<Message> intent_of(const Message& content) {
-  std::unique_ptr<Message> out(content.New());
-  out->CopyFrom(content);
-  const FieldDescriptor* status = content.GetDescriptor()->FindFieldByName("status");
-  if (status != nullptr) out->GetReflection()->ClearField(out.get(), status);
-  ObjectMeta* metadata = mutable_metadata_of(out.get());
-  metadata->clear_generation();
-  metadata->clear_resource_version();
-  metadata->clear_creation_timestamp();
-  return out;
+// What people write: all that is set but the status, and the metadata, of which stores set some.
+std::vector<const FieldDescriptor*> written_fields(const Message& content) {
+  std::vector<const FieldDescriptor*> fields;
+  content.GetReflection()->ListFields(content, &fields);
+  std::erase_if(fields,
+                [](const FieldDescriptor* field) { return field->name() == "status" || field->name() == "metadata"; });
+  return fields;
+}
+
+ObjectMeta written_metadata(const Message& content) {
+  ObjectMeta metadata = metadata_of(content);
+  metadata.clear_generation();
+  metadata.clear_resource_version();
+  metadata.clear_creation_timestamp();
+  return metadata;
 }
 
 }  // namespace
@@ -74,7 +81,9 @@ Content with_age(const Message& content, const Message* before, int64_t now_ms) 
 }
 
 bool same_intent(const Message& a, const Message& b) {
-  return google::protobuf::util::MessageDifferencer::Equals(*intent_of(a), *intent_of(b));
+  google::protobuf::util::MessageDifferencer differencer;
+  return differencer.Compare(written_metadata(a), written_metadata(b)) &&
+         differencer.CompareWithFields(a, b, written_fields(a), written_fields(b));
 }
 
 }  // namespace weft::control::source

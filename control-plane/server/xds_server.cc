@@ -56,6 +56,7 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
       mesh_(std::make_shared<registry::Model>(), limits),
       workloads_(workload_grace_ms),
       workload_store_(store),
+      workload_keeper_(store),
       registration_(mesh_, workloads_, clock),
       security_(std::move(security)),
       secrets_(registration_, mesh_, security_.has_value() ? security_->authority : nullptr, clock),
@@ -103,16 +104,6 @@ absl::StatusOr<std::vector<registry::WorkloadChange>> XdsServer::restore_workloa
   return workloads_.take_changes();
 }
 
-void XdsServer::tell_workloads() {
-  const std::vector<registry::WorkloadChange> changes = workloads_.take_changes();
-  if (changes.empty()) return;
-  if (const absl::Status saved = workload_store_.save(changes); !saved.ok()) {
-    base::log_warning(
-        text::cat("workloads that are not kept are missed only after a restart of weft-control: ", saved.message()));
-  }
-  if (on_workloads_) on_workloads_(changes);
-}
-
 void XdsServer::push(int64_t now_ms) {
   const std::optional<xds::Brought> brought = mesh_.advance(now_ms);
   const std::vector<const snapshot::View*> changed = mesh_.take_changed();
@@ -130,10 +121,11 @@ void XdsServer::ask(const std::function<void(xds::Hub& hub)>& task) {
 }
 
 absl::Status XdsServer::start(const Addresses& addresses) {
+  workload_keeper_.start(std::move(on_workloads_));
   thread_ = std::thread([this] {
     loop_.run([this](int64_t now_ms) {
       workloads_.advance(now_ms);
-      tell_workloads();
+      workload_keeper_.put(workloads_.take_changes());
       secrets_.advance();
       push(now_ms);
       hub_.rollouts().tell();
@@ -174,6 +166,7 @@ void XdsServer::stop() {
   if (!thread_.joinable()) return;
   loop_.stop();
   thread_.join();
+  workload_keeper_.stop();
 }
 
 }  // namespace weft::control::server

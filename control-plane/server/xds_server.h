@@ -19,6 +19,7 @@
 #include "control-plane/server/mesh.h"
 #include "control-plane/server/node_secrets.h"
 #include "control-plane/server/registration.h"
+#include "control-plane/server/workload_keeper.h"
 #include "control-plane/server/workload_store.h"
 #include "control-plane/xds/grpc_service.h"
 #include "control-plane/xds/hub.h"
@@ -45,8 +46,8 @@ class XdsServer {
     ca::ServiceAccounts* accounts = nullptr;
   };
 
-  // What became of workloads that announced themselves; called on the thread that decides.
-  using OnWorkloads = std::function<void(const std::vector<registry::WorkloadChange>& changes)>;
+  // What became of workloads that announced themselves; called on a thread of its own, where it may wait.
+  using OnWorkloads = WorkloadKeeper::OnWorkloads;
 
   // The clock, the store, the tokens and the authority outlive it. Without `security` streams are not encrypted, and
   // all may come in.
@@ -60,6 +61,7 @@ class XdsServer {
 
   // Those that the store knows; before start(). Their time of grace begins.
   absl::StatusOr<std::vector<registry::WorkloadChange>> restore_workloads();
+  // Before start().
   void set_on_workloads(OnWorkloads on_workloads) { on_workloads_ = std::move(on_workloads); }
   // What /metrics has beside what is of nodes, in the same form; called on the thread of XdsServer. Before start().
   void set_more_metrics(std::function<std::string()> metrics) { more_metrics_ = std::move(metrics); }
@@ -77,7 +79,6 @@ class XdsServer {
   void ask(const std::function<void(xds::Hub& hub)>& task);
 
  private:
-  void tell_workloads();
   void push(int64_t now_ms);
 
   base::Clock& clock_;
@@ -87,6 +88,7 @@ class XdsServer {
   registry::Workloads workloads_;
   WorkloadStore& workload_store_;
   OnWorkloads on_workloads_;
+  WorkloadKeeper workload_keeper_;
   Registration registration_;
   std::function<std::string()> more_metrics_;
   const std::optional<Security> security_;

@@ -4,14 +4,19 @@
 #include <utility>
 #include <vector>
 
-#include "envoy/service/discovery/v3/discovery.pb.h"
-
 namespace weft::control::xds {
 
 namespace {
 
-// DiscoveryResponse.resources and DeltaDiscoveryResponse.resources.
-constexpr char kResourcesTag = 2 << 3 | 2;
+// Fields of DiscoveryResponse and of DeltaDiscoveryResponse, where both are numbered alike.
+constexpr int kVersion = 1;
+constexpr int kResources = 2;
+constexpr int kTypeUrl = 4;
+constexpr int kNonce = 5;
+constexpr int kControlPlaneOfState = 6;
+constexpr int kRemovedOfDelta = 6;
+constexpr int kControlPlaneOfDelta = 7;
+constexpr int kIdentifierOfControlPlane = 1;
 // How we call ourselves: clients of ours look for it (api/weft/v1/report.proto).
 constexpr char kIdentifier[] = "weft-control";
 constexpr char kWrapperUrl[] = "type.googleapis.com/envoy.service.discovery.v3.Resource";
@@ -42,22 +47,27 @@ std::string wrapper(const snapshot::Resource& resource) {
   return out + resource.delta_prefix;
 }
 
+void append_text(int field, std::string_view text, std::string& out) {
+  if (text.empty()) return;
+  append_varint(field << 3 | 2, out);
+  append_varint(text.size(), out);
+  out += text;
+}
+
+// All but the resources. By hand: a message would be built, and walked by reflection, for each response of each proxy.
 std::string envelope(const Response& response, Form form) {
-  if (form == Form::kDelta) {
-    envoy::service::discovery::v3::DeltaDiscoveryResponse message;
-    message.set_system_version_info(response.version);
-    message.set_type_url(std::string(snapshot::type_url(response.type)));
-    message.set_nonce(response.nonce);
-    if (response.is_first) message.mutable_control_plane()->set_identifier(kIdentifier);
-    for (const std::string& name : response.removed) message.add_removed_resources(name);
-    return message.SerializeAsString();
+  std::string out;
+  append_text(kVersion, response.version, out);
+  append_text(kTypeUrl, snapshot::type_url(response.type), out);
+  append_text(kNonce, response.nonce, out);
+  if (response.is_first) {
+    std::string control_plane;
+    append_text(kIdentifierOfControlPlane, kIdentifier, control_plane);
+    append_text(form == Form::kDelta ? kControlPlaneOfDelta : kControlPlaneOfState, control_plane, out);
   }
-  envoy::service::discovery::v3::DiscoveryResponse message;
-  message.set_version_info(response.version);
-  message.set_type_url(std::string(snapshot::type_url(response.type)));
-  message.set_nonce(response.nonce);
-  if (response.is_first) message.mutable_control_plane()->set_identifier(kIdentifier);
-  return message.SerializeAsString();
+  if (form == Form::kStateOfTheWorld) return out;
+  for (const std::string& name : response.removed) append_text(kRemovedOfDelta, name, out);
+  return out;
 }
 
 }  // namespace
@@ -69,7 +79,7 @@ grpc::ByteBuffer encode(const Response& response, Form form) {
     const std::string prefix = form == Form::kDelta  ? resource->delta_prefix
                                : response.is_wrapped ? wrapper(*resource)
                                                      : std::string();
-    copied.push_back(kResourcesTag);
+    append_varint(kResources << 3 | 2, copied);
     append_varint(prefix.size() + resource->any.size(), copied);
     copied += prefix;
     if (resource->any.size() < kMinSharedBytes) {

@@ -1,45 +1,67 @@
 #include "control-plane/server/loop.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 namespace weft::control::server {
 
 void Loop::post(std::function<void()> task) {
-  bool is_first = false;
-  {
-    const std::lock_guard lock(mutex_);
-    is_first = tasks_.empty();
-    tasks_.push_back(std::move(task));
-  }
-  // Who has tasks already has been told; and woken with the lock held, it would only wait again.
-  if (is_first) posted_.notify_one();
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  wake();
+}
+
+// With the lock held. Who has been woken has yet to take the tasks.
+void Loop::wake() {
+  if (queue_ == nullptr || std::exchange(is_woken_, true)) return;
+  alarm_.Set(queue_, gpr_inf_past(GPR_CLOCK_REALTIME), static_cast<xds::Completion*>(&woken_));
 }
 
 void Loop::stop() {
-  const std::lock_guard lock(mutex_);
-  stopping_ = true;
-  posted_.notify_one();
+  grpc::CompletionQueue* queue = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    is_stopped_ = true;
+    queue = std::exchange(queue_, nullptr);
+  }
+  if (queue != nullptr) queue->Shutdown();
 }
 
-void Loop::run(const std::function<std::optional<int64_t>(int64_t now_ms)>& idle) {
-  while (true) {
-    const std::optional<int64_t> due_ms = idle(now_ms());
-    std::deque<std::function<void()>> tasks;
-    {
-      std::unique_lock lock(mutex_);
-      const auto is_ready = [this] { return !tasks_.empty() || stopping_; };
-      if (due_ms.has_value()) {
-        posted_.wait_for(lock, std::chrono::milliseconds(std::max<int64_t>(0, *due_ms - now_ms())), is_ready);
-      } else {
-        posted_.wait(lock, is_ready);
-      }
-      tasks.swap(tasks_);
-      if (tasks.empty() && stopping_) return;
-    }
-    for (std::function<void()>& task : tasks) task();
+void Loop::run_tasks() {
+  std::deque<std::function<void()>> tasks;
+  {
+    const std::lock_guard lock(mutex_);
+    is_woken_ = false;
+    tasks.swap(tasks_);
   }
+  for (std::function<void()>& task : tasks) task();
+}
+
+void Loop::run(grpc::CompletionQueue& queue, const std::function<std::optional<int64_t>(int64_t now_ms)>& idle) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_stopped_) {
+      queue.Shutdown();
+    } else {
+      queue_ = &queue;
+      if (!tasks_.empty()) wake();
+    }
+  }
+  while (true) {
+    const int64_t now = now_ms();
+    const std::optional<int64_t> due_ms = idle(now);
+    const gpr_timespec deadline =
+        due_ms.has_value() ? gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                                          gpr_time_from_millis(std::max<int64_t>(0, *due_ms - now), GPR_TIMESPAN))
+                           : gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    void* tag = nullptr;
+    bool ok = false;
+    const auto status = queue.AsyncNext(&tag, &ok, deadline);
+    if (status == grpc::CompletionQueue::SHUTDOWN) break;
+    if (status == grpc::CompletionQueue::GOT_EVENT) static_cast<xds::Completion*>(tag)->done(ok);
+  }
+  run_tasks();
+  idle(now_ms());
 }
 
 }  // namespace weft::control::server

@@ -1,9 +1,13 @@
 #pragma once
 
-// The control plane's one thread that decides: tasks in the order in which they were posted, and between them whatever
-// is due by the clock. post() and stop() from any thread; the rest is for the thread that runs.
+// The control plane's one thread that decides: it polls gRPC's completion queue, and between what comes by that it runs
+// tasks, in the order in which they were posted, and whatever is due by the clock. It should be the only thread of the
+// process that polls gRPC: of several, gRPC hands the polling to the next after each event. post() and stop() from any
+// thread; the rest is for the thread that runs.
 
-#include <condition_variable>
+#include <grpcpp/alarm.h>
+#include <grpcpp/completion_queue.h>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,6 +15,7 @@
 #include <optional>
 
 #include "control-plane/base/clock.h"
+#include "control-plane/xds/completion.h"
 
 namespace weft::control::server {
 
@@ -18,21 +23,37 @@ class Loop {
  public:
   explicit Loop(base::Clock& clock) : clock_(clock) {}
 
+  // Until the loop runs, tasks wait for it.
   void post(std::function<void()> task);
 
-  // Runs tasks until stop(), then those that are left. After each group of tasks `idle` is called with the time; it
-  // returns when it wants to be called at the latest, or nothing.
-  void run(const std::function<std::optional<int64_t>(int64_t now_ms)>& idle);
+  // The tags of `queue` are xds::Completions. After each of them, and after tasks, `idle` is called with the time; it
+  // returns when it wants to be called at the latest, or nothing. Returns when after stop() the queue is empty and all
+  // tasks have run.
+  void run(grpc::CompletionQueue& queue, const std::function<std::optional<int64_t>(int64_t now_ms)>& idle);
+  // The server to which the queue belongs has been shut down.
   void stop();
 
   int64_t now_ms() { return clock_.monotonic_ms(); }
 
  private:
+  void wake();
+  void run_tasks();
+
   base::Clock& clock_;
   std::mutex mutex_;
-  std::condition_variable posted_;
   std::deque<std::function<void()>> tasks_;
-  bool stopping_ = false;
+  // Null while it does not run, and from stop() on.
+  grpc::CompletionQueue* queue_ = nullptr;
+  bool is_stopped_ = false;
+  // The alarm is set, and its tag has not come yet.
+  bool is_woken_ = false;
+  grpc::Alarm alarm_;
+  struct Woken final : xds::Completion {
+    explicit Woken(Loop& loop) : loop(loop) {}
+    void done(bool) override { loop.run_tasks(); }
+    Loop& loop;
+  };
+  Woken woken_{*this};
 };
 
 }  // namespace weft::control::server

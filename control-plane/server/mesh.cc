@@ -88,18 +88,17 @@ std::optional<int64_t> Mesh::due_ms() const {
 }
 
 std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
-  registry::ChangeSet changed;
   const bool all = is_due(debounce_, now_ms);
+  if (!all && !is_due(endpoint_debounce_, now_ms)) return std::nullopt;
+  registry::ChangeSet changed;
   if (all) {
     changed = std::exchange(pending_, {});
     debounce_.reset();
   }
-  if (all || is_due(endpoint_debounce_, now_ms)) {
-    for (const registry::ServiceName& name : std::exchange(pending_endpoints_, {})) {
-      if (!pending_.services.contains(name)) changed.endpoints.insert(name);
-    }
-    endpoint_debounce_.reset();
+  for (const registry::ServiceName& name : std::exchange(pending_endpoints_, {})) {
+    if (!pending_.services.contains(name)) changed.endpoints.insert(name);
   }
+  endpoint_debounce_.reset();
   if (changed.empty()) return std::nullopt;
   registry::ModelPointer after = newest_;
   if (!all) {

@@ -1,11 +1,9 @@
 #include "control-plane/server/server.h"
 
-#include <grpcpp/grpcpp.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +12,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/synchronization/mutex.h"
 #include "api/text/cat.h"
 #include "control-plane/base/clock.h"
 #include "control-plane/base/log.h"
@@ -28,6 +27,7 @@
 #include "control-plane/server/config_directory.h"
 #include "control-plane/server/control.h"
 #include "control-plane/server/control_service.h"
+#include "control-plane/server/control_socket.h"
 #include "control-plane/server/proxies_service.h"
 #include "control-plane/server/traffic_service.h"
 #include "control-plane/server/webhook.h"
@@ -40,8 +40,6 @@ using text::cat;
 
 namespace {
 
-constexpr int kShutdownMs = 1000;
-constexpr int kMaxRequestBytes = 64 << 20;
 constexpr char kDatabase[] = "/weft.db";
 constexpr char kAddresses[] = "/addresses.db";
 constexpr char kWorkloads[] = "/workloads.db";
@@ -58,22 +56,6 @@ absl::StatusOr<std::unique_ptr<Control>> open(const Options& options) {
   auto addresses = AddressStore::open(options.data_dir + kAddresses);
   if (!addresses.ok()) return addresses.status();
   return Control::create(*std::move(store), &base::system_clock(), *std::move(addresses));
-}
-
-absl::StatusOr<std::unique_ptr<grpc::Server>> serve(const std::string& socket,
-                                                    const std::vector<grpc::Service*>& services) {
-  constexpr size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
-  if (socket.size() > kMaxPath) {
-    return absl::InvalidArgumentError(cat("the socket's path has ", socket.size(), " bytes, at most ", kMaxPath,
-                                          " are possible: ", socket, "; name a shorter one by --control-socket"));
-  }
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("unix:" + socket, grpc::InsecureServerCredentials());
-  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
-  for (grpc::Service* service : services) builder.RegisterService(service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr) return absl::UnavailableError(cat("cannot listen on ", socket));
-  return server;
 }
 
 absl::StatusOr<std::unique_ptr<ca::Tokens>> open_tokens(const Options& options) {
@@ -177,6 +159,10 @@ int fail(const absl::Status& status) {
 int run(const Options& options) {
   // The database, the socket and whatever else is made here is for the owner only.
   umask(0077);
+  ControlSocket::choose_polling();
+  // As the distribution builds it, each lock of gRPC's looks for cycles of locks: three per cent of all work
+  // (tools/bench control, endpoint changes at 1,000 proxies).
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // Before any thread is, so that only sigwait takes them.
   sigset_t ends;
   sigemptyset(&ends);
@@ -235,9 +221,9 @@ int run(const Options& options) {
   AuthorityService authority_service(authority.get(), xds, base::system_clock());
   TrafficService traffic_service(traffic);
   xds.set_traffic(&traffic);
-  const auto server =
-      serve(options.control_socket, {&service, &proxies, &client_status, &authority_service, &traffic_service});
-  if (!server.ok()) return fail(server.status());
+  const auto socket = ControlSocket::serve(options.control_socket,
+                                           {&service, &proxies, &client_status, &authority_service, &traffic_service});
+  if (!socket.ok()) return fail(socket.status());
   const absl::Status started = xds.start({options.xds_address, options.admin_address});
   if (!started.ok()) return fail(started);
   base::log_info(cat("xds listening on ", xds.addresses().xds, ", admin listening on ", xds.addresses().admin));
@@ -252,7 +238,7 @@ int run(const Options& options) {
   sigwait(&ends, &signal);
   base::log_info(cat("ends on ", strsignal(signal)));
   // Who waits for a commit to be applied waits no more.
-  (*server)->Shutdown(gpr_time_from_millis(kShutdownMs, GPR_TIMESPAN));
+  (*socket)->stop();
   return 0;
 }
 

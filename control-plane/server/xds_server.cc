@@ -121,9 +121,26 @@ void XdsServer::ask(const std::function<void(xds::Hub& hub)>& task) {
 }
 
 absl::Status XdsServer::start(const Addresses& addresses) {
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(addresses.xds, credentials_of(security_), &port);
+  // A proxy whose machine vanished without a word is missed.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Clients may look for us as often.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMs);
+  // Answered on threads of gRPC's own, none of which polls: the server has a queue that is polled already.
+  if (identity_service_ != nullptr) builder.RegisterService(identity_service_.get());
+  builder.RegisterAsyncGenericService(&service_.generic());
+  set_limits(builder);
+  queue_ = builder.AddCompletionQueue();
   workload_keeper_.start(std::move(on_workloads_));
-  thread_ = std::thread([this] {
-    loop_.run([this](int64_t now_ms) {
+  server_ = builder.BuildAndStart();
+  // The loop runs in any case: it serves whoever asks until stop(), and empties the queue.
+  thread_ = std::thread([this, serves = server_ != nullptr] {
+    if (serves) service_.start(*queue_);
+    loop_.run(*queue_, [this](int64_t now_ms) {
       workloads_.advance(now_ms);
       workload_keeper_.put(workloads_.take_changes());
       secrets_.advance();
@@ -135,21 +152,8 @@ absl::Status XdsServer::start(const Addresses& addresses) {
       return earlier(ends_ms, earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms())));
     });
   });
-  if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(addresses.xds, credentials_of(security_), &port);
-  // A proxy whose machine vanished without a word is missed.
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Clients may look for us as often.
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMs);
-  if (identity_service_ != nullptr) builder.RegisterService(identity_service_.get());
-  builder.RegisterCallbackGenericService(&service_);
-  set_limits(builder);
-  server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::UnavailableError(text::cat("cannot listen on ", addresses.xds));
+  if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;
   addresses_ = {text::cat(addresses.xds.substr(0, addresses.xds.rfind(':')), ":", port), admin_.address()};
   return absl::OkStatus();
 }
@@ -160,12 +164,12 @@ void XdsServer::stop() {
     security_->authority->set_on_roots(nullptr);
   }
   if (server_ != nullptr) server_->Shutdown(gpr_time_0(GPR_CLOCK_REALTIME));
-  // Streams end on the loop's thread, which therefore ends last.
-  server_.reset();
   admin_.stop();
   if (!thread_.joinable()) return;
+  // Streams end on the loop's thread, which therefore ends last.
   loop_.stop();
   thread_.join();
+  server_.reset();
   workload_keeper_.stop();
 }
 

@@ -26,6 +26,7 @@
 
 namespace grpc {
 class Server;
+class ServerCompletionQueue;
 }  // namespace grpc
 
 namespace weft::control::server {
@@ -100,8 +101,10 @@ class XdsServer {
   xds::GrpcService service_;
   Admin admin_;
   Addresses addresses_;
-  std::thread thread_;
+  // Polled by the loop.
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
+  std::thread thread_;
 };
 
 }  // namespace weft::control::server

@@ -2,10 +2,8 @@
 
 #include <grpcpp/support/proto_buffer_reader.h>
 
-#include <atomic>
 #include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "control-plane/compile/node.h"
 #include "control-plane/telemetry/traffic.h"
 #include "control-plane/xds/caller.h"
+#include "control-plane/xds/completion.h"
 #include "control-plane/xds/encode.h"
 #include "control-plane/xds/grpc_status.h"
 #include "envoy/service/cluster/v3/cds.grpc.pb.h"
@@ -60,37 +59,126 @@ const std::vector<Method>& methods() {
   return *kMethods;
 }
 
-class Refusing : public grpc::ServerGenericBidiReactor {
- public:
-  explicit Refusing(grpc::Status status) { Finish(std::move(status)); }
-  void OnDone() override { delete this; }
-};
-
-// Requests that wait for the hub; further ones wait in the client's own connection.
-constexpr int kMaxQueuedRequests = 4;
-
 }  // namespace
 
-// A stream that came in, by a credential where there is a gate.
+// One call, from before it comes until gRPC has done with it; then it deletes itself. What it is about is its talk.
+class GrpcService::Call {
+ public:
+  class Talk {
+   public:
+    virtual ~Talk() = default;
+    // The next message comes after Call::read().
+    virtual void on_message(grpc::ByteBuffer& bytes) = 0;
+    // All that was written is with the transport.
+    virtual void on_written() {}
+  };
+
+  // The next call that comes.
+  static void await(GrpcService& service) {
+    auto* call = new Call(service);
+    service.generic_.RequestCall(&call->context_, &call->stream_, service.queue_, service.queue_,
+                                 call->begin(call->come_));
+  }
+
+  void read() {
+    if (!status_.has_value()) stream_.Read(&incoming_, begin(read_));
+  }
+
+  void write(grpc::ByteBuffer bytes) {
+    if (status_.has_value()) return;
+    outgoing_.push_back(std::move(bytes));
+    if (outgoing_.size() == 1) stream_.Write(outgoing_.front(), begin(written_));
+  }
+
+  // After what is being written; what waits behind it goes nowhere.
+  void finish(grpc::Status status) {
+    if (status_.has_value()) return;
+    status_ = std::move(status);
+    if (outgoing_.empty()) stream_.Finish(*status_, begin(finished_));
+  }
+
+ private:
+  explicit Call(GrpcService& service) : service_(service) {}
+
+  void* begin(Completion& step) {
+    ++begun_;
+    return &step;
+  }
+  void end() {
+    if (--begun_ == 0) delete this;
+  }
+
+  void on_come(bool ok) {
+    if (ok) {
+      await(service_);
+      talk_ = answer();
+      if (talk_ != nullptr) read();
+    }
+    end();
+  }
+
+  void on_read(bool ok) {
+    if (!ok) {
+      finish(grpc::Status::OK);
+    } else if (!status_.has_value()) {
+      talk_->on_message(incoming_);
+    }
+    end();
+  }
+
+  void on_written(bool ok) {
+    outgoing_.pop_front();
+    if (status_.has_value()) {
+      stream_.Finish(*status_, begin(finished_));
+    } else if (!ok) {
+      // Nobody is there any more, which the read tells as well.
+      outgoing_.clear();
+    } else if (!outgoing_.empty()) {
+      stream_.Write(outgoing_.front(), begin(written_));
+    } else {
+      talk_->on_written();
+    }
+    end();
+  }
+
+  void on_finished(bool) { end(); }
+
+  std::unique_ptr<Talk> answer();
+
+  GrpcService& service_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter stream_{&context_};
+  Step<Call> come_{*this, &Call::on_come};
+  Step<Call> read_{*this, &Call::on_read};
+  Step<Call> written_{*this, &Call::on_written};
+  Step<Call> finished_{*this, &Call::on_finished};
+  // Operations that are not over.
+  int begun_ = 0;
+  grpc::ByteBuffer incoming_;
+  // The first one is being written.
+  std::list<grpc::ByteBuffer> outgoing_;
+  // With which it ends.
+  std::optional<grpc::Status> status_;
+  std::unique_ptr<Talk> talk_;
+};
+
+// A stream that came in, by a credential where there is a gate; it can be ended by that one's origin.
 class GrpcService::Admitted {
  public:
-  Admitted(GrpcService& service, Credential credential) : service_(service), credential_(std::move(credential)) {}
-  virtual void end(const absl::Status& status) = 0;
-
- protected:
-  ~Admitted() = default;
-  // Both on the hub's thread; between them the stream can be ended by its credential's origin.
-  void begin() {
+  Admitted(GrpcService& service, Credential credential) : service_(service), credential_(std::move(credential)) {
     service_.of_origin_[credential_.origin].insert(this);
     if (credential_.ends_ms != 0) service_.ends_.emplace(credential_.ends_ms, this);
   }
-  void forget() {
+  virtual void end(const absl::Status& status) = 0;
+
+ protected:
+  ~Admitted() {
     service_.ends_.erase({credential_.ends_ms, this});
     const auto siblings = service_.of_origin_.find(credential_.origin);
     siblings->second.erase(this);
     if (siblings->second.empty()) service_.of_origin_.erase(siblings);
   }
-  // The node of the first message decides. Only within a read, of which there is one at a time.
+  // The node of the first message decides.
   absl::Status admit(const envoy::config::core::v3::Node& node) {
     if (service_.gate_ == nullptr || is_admitted_) return absl::OkStatus();
     absl::Status admitted = service_.gate_->admit(credential_, node);
@@ -104,202 +192,97 @@ class GrpcService::Admitted {
   bool is_admitted_ = false;
 };
 
-// What the hub does is posted in order, so the task of OnDone is the last. Reads and writes follow one another on
-// gRPC's threads, without a turn of the hub's thread between: with thousands of streams, those turns are what a small
-// change costs.
-class GrpcService::Conversation : public grpc::ServerGenericBidiReactor, public Sink, public Admitted {
+class GrpcService::Conversation : public Call::Talk, public Sink, public Admitted {
  public:
-  Conversation(GrpcService& service, const Method& method, std::string peer, Credential credential)
-      : Admitted(service, std::move(credential)), hub_(service.hub_), post_(service.post_), form_(method.form) {
-    post_([this, only = method.only, peer = std::move(peer)] {
-      id_ = hub_.open(form_, only, peer, *this);
-      begin();
-      read();
-    });
-  }
+  Conversation(GrpcService& service, Call& call, const Method& method, const std::string& peer, Credential credential)
+      : Admitted(service, std::move(credential)),
+        hub_(service.hub_),
+        call_(call),
+        form_(method.form),
+        id_(hub_.open(method.form, method.only, peer, *this)) {}
+  ~Conversation() override { hub_.close(id_); }
 
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      post_([this] { finish(grpc::Status::OK); });
-    } else if (form_ == Form::kDelta) {
-      receive<DeltaDiscoveryRequest>();
+  void on_message(grpc::ByteBuffer& bytes) override {
+    if (form_ == Form::kDelta) {
+      receive<DeltaDiscoveryRequest>(bytes);
     } else {
-      receive<DiscoveryRequest>();
+      receive<DiscoveryRequest>(bytes);
     }
   }
 
-  void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mutex_);
-    outgoing_.pop_front();
-    if (ok && !finished_ && !outgoing_.empty()) StartWrite(&outgoing_.front());
-  }
-
-  void OnDone() override {
-    post_([this] {
-      hub_.close(id_);
-      forget();
-      delete this;
-    });
-  }
-
-  // At most one response of a type is unanswered, so what waits here is bounded.
-  void send(const Response& response) override {
-    grpc::ByteBuffer bytes = encode(response, form_);
-    const std::lock_guard lock(mutex_);
-    if (finished_) return;
-    outgoing_.push_back(std::move(bytes));
-    if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
-  }
-
-  void end(const absl::Status& status) override { finish(to_grpc(status)); }
+  // At most one response of a type is unanswered, so what waits to be written is bounded.
+  void send(const Response& response) override { call_.write(encode(response, form_)); }
+  void end(const absl::Status& status) override { call_.finish(to_grpc(status)); }
 
  private:
   template <typename Request>
-  void receive() {
-    auto request = std::make_shared<Request>();
-    const grpc::Status parsed = grpc::SerializationTraits<Request>::Deserialize(&incoming_, request.get());
-    if (!parsed.ok()) {
-      post_([this] { finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no discovery request")); });
-      return;
+  void receive(grpc::ByteBuffer& bytes) {
+    Request request;
+    if (!grpc::SerializationTraits<Request>::Deserialize(&bytes, &request).ok()) {
+      return end(absl::InvalidArgumentError("this is no discovery request"));
     }
-    if (const absl::Status admitted = admit(request->node()); !admitted.ok()) {
-      post_([this, admitted] { end(admitted); });
-      return;
-    }
-    const bool may_go_on = queued_.fetch_add(1) + 1 < kMaxQueuedRequests;
-    post_([this, request] {
-      hub_.on_request(id_, std::move(*request));
-      if (queued_.fetch_sub(1) == kMaxQueuedRequests) read();
-    });
-    if (may_go_on) read();
-  }
-
-  void read() {
-    const std::lock_guard lock(mutex_);
-    if (!finished_) StartRead(&incoming_);
-  }
-
-  void finish(const grpc::Status& status) {
-    const std::lock_guard lock(mutex_);
-    if (std::exchange(finished_, true)) return;
-    Finish(status);
+    if (const absl::Status admitted = admit(request.node()); !admitted.ok()) return end(admitted);
+    hub_.on_request(id_, std::move(request));
+    call_.read();
   }
 
   Hub& hub_;
-  const Post& post_;
+  Call& call_;
   const Form form_;
-  Hub::SessionId id_ = 0;
-  // Filled by the read in progress, of which there is at most one.
-  grpc::ByteBuffer incoming_;
-  // Read, and not yet the hub's.
-  std::atomic<int> queued_ = 0;
-  // What follows is for any thread; gRPC calls none of ours from within the calls that it guards.
-  std::mutex mutex_;
-  // The first one is being written.
-  std::list<grpc::ByteBuffer> outgoing_;
-  bool finished_ = false;
+  const Hub::SessionId id_;
 };
 
-// A report stream. Members are the hub's thread's, but for what a read in progress fills.
-class GrpcService::ReportStream : public grpc::ServerGenericBidiReactor, public Admitted {
+class GrpcService::ReportStream : public Call::Talk, public Admitted {
  public:
-  ReportStream(GrpcService& service, Credential credential)
-      : Admitted(service, std::move(credential)), hub_(service.hub_), post_(service.post_) {
-    post_([this] {
-      id_ = hub_.open_report();
-      begin();
-      StartRead(&incoming_);
-    });
-  }
+  ReportStream(GrpcService& service, Call& call, Credential credential)
+      : Admitted(service, std::move(credential)), hub_(service.hub_), call_(call), id_(hub_.open_report()) {}
+  ~ReportStream() override { hub_.close_report(id_); }
 
-  void OnReadDone(bool ok) override {
-    if (!ok) {
-      post_([this] { finish(grpc::Status::OK); });
-      return;
+  void on_message(grpc::ByteBuffer& bytes) override {
+    v1::ReportRequest request;
+    if (!grpc::SerializationTraits<v1::ReportRequest>::Deserialize(&bytes, &request).ok()) {
+      return end(absl::InvalidArgumentError("this is no weft.v1.ReportRequest"));
     }
-    auto request = std::make_shared<v1::ReportRequest>();
-    const grpc::Status parsed = grpc::SerializationTraits<v1::ReportRequest>::Deserialize(&incoming_, request.get());
-    if (!parsed.ok()) {
-      post_([this] { finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no weft.v1.ReportRequest")); });
-      return;
-    }
-    if (const absl::Status admitted = admit(request->node()); !admitted.ok()) {
-      post_([this, admitted] { end(admitted); });
-      return;
-    }
-    post_([this, request] {
-      const absl::StatusOr<uint64_t> taken = hub_.on_report(id_, *request);
-      if (!taken.ok()) return end(taken.status());
-      v1::ReportResponse response;
-      response.set_sequence(*taken);
-      bool own_buffer = false;
-      static_cast<void>(grpc::SerializationTraits<v1::ReportResponse>::Serialize(response, &outgoing_, &own_buffer));
-      if (!finished_) StartWrite(&outgoing_);
-    });
+    if (const absl::Status admitted = admit(request.node()); !admitted.ok()) return end(admitted);
+    const absl::StatusOr<uint64_t> taken = hub_.on_report(id_, request);
+    if (!taken.ok()) return end(taken.status());
+    v1::ReportResponse response;
+    response.set_sequence(*taken);
+    grpc::ByteBuffer answer;
+    bool own_buffer = false;
+    static_cast<void>(grpc::SerializationTraits<v1::ReportResponse>::Serialize(response, &answer, &own_buffer));
+    call_.write(std::move(answer));
   }
 
   // Only now the next report: who does not read answers is not read either.
-  void OnWriteDone(bool ok) override {
-    post_([this, ok] {
-      if (ok && !finished_) StartRead(&incoming_);
-    });
-  }
-
-  void OnDone() override {
-    post_([this] {
-      hub_.close_report(id_);
-      forget();
-      delete this;
-    });
-  }
-
-  void end(const absl::Status& status) override { finish(to_grpc(status)); }
+  void on_written() override { call_.read(); }
+  void end(const absl::Status& status) override { call_.finish(to_grpc(status)); }
 
  private:
-  void finish(const grpc::Status& status) {
-    if (std::exchange(finished_, true)) return;
-    Finish(status);
-  }
-
   Hub& hub_;
-  const Post& post_;
-  Hub::ReportId id_ = 0;
-  grpc::ByteBuffer incoming_;
-  grpc::ByteBuffer outgoing_;
-  bool finished_ = false;
+  Call& call_;
+  const Hub::ReportId id_;
 };
 
-// A stream of metrics (envoy.service.metrics.v3), to which nothing is answered. Messages go to the traffic on gRPC's
-// own threads: the hub has nothing to do with them.
-class GrpcService::MetricsStream : public grpc::ServerGenericBidiReactor, public Admitted {
+// A stream of metrics (envoy.service.metrics.v3), to which nothing is answered.
+class GrpcService::MetricsStream : public Call::Talk, public Admitted {
  public:
-  MetricsStream(GrpcService& service, Credential credential)
-      : Admitted(service, std::move(credential)), traffic_(*service.traffic_), post_(service.post_) {
-    post_([this] {
-      begin();
-      read();
-    });
-  }
-
-  void OnReadDone(bool ok) override {
-    if (!ok) return finish(grpc::Status::OK);
-    Message message;
-    const grpc::Status parsed = grpc::SerializationTraits<Message>::Deserialize(&incoming_, &message);
-    if (!parsed.ok())
-      return finish(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "this is no StreamMetricsMessage"));
-    if (const absl::Status taken = take(message); !taken.ok()) return finish(to_grpc(taken));
-    read();
-  }
-
-  void OnDone() override {
+  MetricsStream(GrpcService& service, Call& call, Credential credential)
+      : Admitted(service, std::move(credential)), traffic_(*service.traffic_), call_(call) {}
+  ~MetricsStream() override {
     if (id_.has_value()) traffic_.close(*id_);
-    post_([this] {
-      forget();
-      delete this;
-    });
   }
 
-  void end(const absl::Status& status) override { finish(to_grpc(status)); }
+  void on_message(grpc::ByteBuffer& bytes) override {
+    Message message;
+    if (!grpc::SerializationTraits<Message>::Deserialize(&bytes, &message).ok()) {
+      return end(absl::InvalidArgumentError("this is no StreamMetricsMessage"));
+    }
+    if (const absl::Status taken = take(message); !taken.ok()) return end(taken);
+    call_.read();
+  }
+
+  void end(const absl::Status& status) override { call_.finish(to_grpc(status)); }
 
  private:
   using Message = envoy::service::metrics::v3::StreamMetricsMessage;
@@ -319,26 +302,40 @@ class GrpcService::MetricsStream : public grpc::ServerGenericBidiReactor, public
     return absl::OkStatus();
   }
 
-  void read() {
-    const std::lock_guard lock(mutex_);
-    if (!finished_) StartRead(&incoming_);
-  }
-
-  void finish(const grpc::Status& status) {
-    const std::lock_guard lock(mutex_);
-    if (std::exchange(finished_, true)) return;
-    Finish(status);
-  }
-
   telemetry::Traffic& traffic_;
-  const Post& post_;
-  // Of the read in progress, of which there is at most one.
-  grpc::ByteBuffer incoming_;
+  Call& call_;
   std::optional<uint64_t> id_;
-  // For any thread.
-  std::mutex mutex_;
-  bool finished_ = false;
 };
+
+// Null for a call that is refused.
+std::unique_ptr<GrpcService::Call::Talk> GrpcService::Call::answer() {
+  absl::StatusOr<Credential> credential = Credential();
+  if (service_.gate_ != nullptr) {
+    const Caller caller(context_);
+    credential = service_.gate_->authenticate(caller.shown());
+  }
+  if (!credential.ok()) {
+    finish(to_grpc(credential.status()));
+    return nullptr;
+  }
+  for (const Method& method : methods()) {
+    if (context_.method() != method.path) continue;
+    return std::make_unique<Conversation>(service_, *this, method, context_.peer(), *std::move(credential));
+  }
+  if (context_.method() == kMetricsMethod && service_.traffic_ != nullptr) {
+    return std::make_unique<MetricsStream>(service_, *this, *std::move(credential));
+  }
+  if (context_.method() == kReportMethod) {
+    return std::make_unique<ReportStream>(service_, *this, *std::move(credential));
+  }
+  finish(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", context_.method())));
+  return nullptr;
+}
+
+void GrpcService::start(grpc::ServerCompletionQueue& queue) {
+  queue_ = &queue;
+  Call::await(*this);
+}
 
 std::optional<int64_t> GrpcService::end_streams_by(int64_t now_ms) {
   while (!ends_.empty() && ends_.begin()->first <= now_ms) {
@@ -358,25 +355,6 @@ void GrpcService::end_streams_of(const std::string& origin, const absl::Status& 
     if (open == of_origin_.end()) return;
     for (Admitted* stream : open->second) stream->end(status);
   });
-}
-
-grpc::ServerGenericBidiReactor* GrpcService::CreateReactor(grpc::GenericCallbackServerContext* context) {
-  absl::StatusOr<Credential> credential = Credential();
-  if (gate_ != nullptr) {
-    const Caller caller(*context);
-    credential = gate_->authenticate(caller.shown());
-  }
-  if (!credential.ok()) return new Refusing(to_grpc(credential.status()));
-  for (const Method& method : methods()) {
-    if (context->method() == method.path) {
-      return new Conversation(*this, method, context->peer(), *std::move(credential));
-    }
-  }
-  if (context->method() == kMetricsMethod && traffic_ != nullptr) {
-    return new MetricsStream(*this, *std::move(credential));
-  }
-  if (context->method() == kReportMethod) return new ReportStream(*this, *std::move(credential));
-  return new Refusing(grpc::Status(grpc::StatusCode::UNIMPLEMENTED, absl::StrCat("no method ", context->method())));
 }
 
 }  // namespace weft::control::xds

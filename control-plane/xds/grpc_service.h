@@ -1,10 +1,12 @@
 #pragma once
 
 // The discovery services on gRPC, the aggregated one and those of one type, in both forms; the reports of what proxies
-// run; and the metrics that they stream. Thin: gRPC's threads read
-// and write bytes, and all that is decided is decided by the hub, on the thread of `post`.
+// run; and the metrics that they stream. Thin: all that is decided is decided by the hub. One thread, the hub's, which
+// also polls the queue by which calls come, messages are read and written: with thousands of streams, handing each
+// small message from one thread to another is what a small change would cost.
 
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
 
 #include <functional>
 #include <optional>
@@ -23,17 +25,21 @@ class Traffic;
 
 namespace weft::control::xds {
 
-class GrpcService : public grpc::CallbackGenericService {
+class GrpcService {
  public:
-  // Runs a task on the hub's thread, in the order of the calls; must do so until the server with this service is gone.
+  // Runs a task on the hub's thread, in the order of the calls.
   using Post = std::function<void(std::function<void()> task)>;
 
   // Without a gate all may come in.
   GrpcService(Hub& hub, Post post, Gate* gate) : hub_(hub), post_(std::move(post)), gate_(gate) {}
 
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+  // For the server's builder.
+  grpc::AsyncGenericService& generic() { return generic_; }
+  // Once the server runs: takes calls by this queue of its own, the tags of which are Completions, until the server is
+  // shut down. The queue is to be polled until it is empty; then nothing is left of any call.
+  void start(grpc::ServerCompletionQueue& queue);
 
-  // Where metrics go, which outlives it; before the server starts. Without it the service of metrics is not there.
+  // Where metrics go, which outlives it; before start(). Without it the service of metrics is not there.
   void set_traffic(telemetry::Traffic* traffic) { traffic_ = traffic; }
   // Ends the streams whose credential has ended by now (since the epoch), and says when the next one does. The hub's
   // thread.
@@ -44,6 +50,7 @@ class GrpcService : public grpc::CallbackGenericService {
 
  private:
   class Admitted;
+  class Call;
   class Conversation;
   class ReportStream;
   class MetricsStream;
@@ -52,7 +59,9 @@ class GrpcService : public grpc::CallbackGenericService {
   const Post post_;
   Gate* const gate_;
   telemetry::Traffic* traffic_ = nullptr;
-  // On the hub's thread. Of those that are open; and when they end.
+  grpc::AsyncGenericService generic_;
+  grpc::ServerCompletionQueue* queue_ = nullptr;
+  // Of those that are open; and when they end.
   absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_origin_;
   std::set<std::pair<int64_t, Admitted*>> ends_;
 };

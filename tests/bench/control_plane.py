@@ -19,6 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PEERS = ("weft", "go-control-plane")
 FORMS = ("delta", "sotw")
 PROXIES = (100, 1000, 3000, 5000)
+CHANGES = ("endpoint", "route", "service", "storm", "reconnect")
 LISTENING = {"weft": re.compile(r"xds listening on (\S+),"), "go-control-plane": re.compile(r"listening on (\S+)")}
 READY = {"weft": "serves weftctl", "go-control-plane": "listening on"}
 RSS_TOLERANCE_KIB = 256
@@ -34,6 +35,9 @@ class Plan:
     new_services: int = 10
     storm_changes: int = 1000
     storm_seconds: float = 10
+
+    def repetitions(self, change):
+        return {"endpoint": self.endpoint_changes, "route": self.route_changes, "service": self.new_services}[change]
 
 
 QUICK = Plan(endpoint_changes=10, route_changes=5, new_services=5, storm_changes=300, storm_seconds=3)
@@ -52,6 +56,8 @@ def parse_arguments(words):
     parser.add_argument("--peers", default=",".join(PEERS), help="of: %(default)s")
     parser.add_argument("--rounds", type=int, default=1, help="interleaved rounds (default %(default)s); figures are medians")
     parser.add_argument("--quick", action="store_true", help="1,000 proxies, delta, a shorter storm: under a minute")
+    parser.add_argument("--rows", default=",".join(CHANGES), help="of: %(default)s; the first sync is always measured")
+    parser.add_argument("--tls", action="store_true", help="by TLS, and to weft-control with a join token, as people run it")
     parser.add_argument("--json", metavar="FILE", help="write every sample as JSON")
     parser.add_argument("--svg", metavar="FILE", help="write a plot")
     parser.add_argument("--control", metavar="FILE", help="measure this weft-control instead of building one")
@@ -130,16 +136,18 @@ class Server:
         os.makedirs(self.folder)
         socket = os.path.join(self.folder, "control.sock")
         if peer == "weft":
-            words = [os.path.join(folder, "weft-control"), "--data-dir", self.folder, "--xds-insecure", "--xds-address", "127.0.0.1:0",
-                     "--admin-address", "127.0.0.1:0", *options.control_arguments.split()]
+            words = [os.path.join(folder, "weft-control"), "--data-dir", self.folder, "--xds-address", "127.0.0.1:0",
+                     "--admin-address", "127.0.0.1:0", *([] if options.tls else ["--xds-insecure"]),
+                     *options.control_arguments.split()]
         else:
-            words = [os.path.join(folder, "peer"), "-socket", socket, "-services", services]
+            words = [os.path.join(folder, "peer"), "-socket", socket, "-services", services, "-tls=%s" % str(options.tls).lower()]
         self.process = process.Process(words, options.server_core, os.path.join(self.folder, "output"))
         self.load = None
         try:
             process.wait_for(lambda: READY[peer] in self._output() and os.path.exists(socket), "%s starts" % peer, self.process)
             address = LISTENING[peer].search(self._output()).group(1)
             arguments = ["-xds", address, "-delta=%s" % str(form == "delta").lower(), "-services", str(services),
+                         "-tls=%s" % str(options.tls).lower(),
                          "-weft" if peer == "weft" else "-peer", socket]
             self.load = Load(folder, options.load_core, arguments)
         except BenchError:
@@ -181,8 +189,13 @@ def add_sample(rows, scenario, peer, variant, found):
             acknowledged_p99_ms=found["acknowledged"]["p99_ms"], commit_p99_ms=found["commit_p99_ms"])
 
 
+def variant_of(options, form, proxies):
+    return "%s, %d proxies%s" % (form, proxies, ", TLS" if options.tls else "")
+
+
 def run_one(rows, peer, folder, options, plan, form, proxies, number):
-    variant = "%s, %d proxies" % (form, proxies)
+    variant = variant_of(options, form, proxies)
+    rows_wanted = listed(options.rows, CHANGES, "row")
     server = Server(peer, folder, options, form, plan.services, number)
     try:
         failed = server.load.do("setup").get("error")
@@ -196,12 +209,15 @@ def run_one(rows, peer, folder, options, plan, form, proxies, number):
         scenario("first sync", "connect", proxies=proxies)
         row = rows.setdefault(("memory", variant, peer), Row("memory", peer, variant))
         row.add(rss_per_proxy_kib=(server.rss_kib() - before_kib) / proxies, rss_before_kib=before_kib)
-        scenario("endpoint", "endpoint", repetitions=plan.endpoint_changes)
-        scenario("route", "route", repetitions=plan.route_changes)
-        scenario("service", "service", repetitions=plan.new_services)
-        server.load.do("forget", repetitions=plan.new_services)
-        scenario("storm", "storm", changes=plan.storm_changes, seconds=plan.storm_seconds)
-        scenario("reconnect", "reconnect")
+        for name in rows_wanted:
+            if name == "storm":
+                scenario(name, name, changes=plan.storm_changes, seconds=plan.storm_seconds)
+            elif name == "reconnect":
+                scenario(name, name)
+            else:
+                scenario(name, name, repetitions=plan.repetitions(name))
+            if name == "service":
+                server.load.do("forget", repetitions=plan.new_services)
         row.add(rss_after_kib=server.rss_kib(), rss_after_per_proxy_kib=(server.rss_kib() - before_kib) / proxies)
     finally:
         server.stop()
@@ -211,6 +227,7 @@ def run(options, folder):
     plan = QUICK if options.quick else Plan()
     forms = ["delta"] if options.quick else listed(options.forms, FORMS, "form")
     peers = listed(options.peers, PEERS, "peer")
+    listed(options.rows, CHANGES, "row")
     counts = [1000] if options.quick else [int(word) for word in options.proxies.split(",") if word]
     if process.descriptor_limit() < max(counts) + 100:
         raise BenchError("%d proxies need as many descriptors; the limit is %d" % (max(counts), process.descriptor_limit()))
@@ -227,10 +244,10 @@ def run(options, folder):
                     try:
                         run_one(rows, peer, folder, options, plan, form, proxies, number)
                     except BenchError as error:
-                        variant = "%s, %d proxies" % (form, proxies)
+                        variant = variant_of(options, form, proxies)
                         rows.setdefault(("run", variant, peer), Row("run", peer, variant)).complain(str(error), 1)
                         say(str(error))
-            variant = "%s, %d proxies" % (form, proxies)
+            variant = variant_of(options, form, proxies)
             print(control_report.table(variant, list(rows.values())) + "\n", flush=True)
     found = list(rows.values())
     print(control_report.verdict_table(found))

@@ -26,16 +26,16 @@ class ControlBench(unittest.TestCase):
         # As any other test: beside what else runs, not before it.
         self.enterContext(unittest.mock.patch.object(process, "real_time", lambda: []))
 
-    def measure(self, peer):
+    def measure(self, peer, *words):
         control = os.environ.get("WEFT_CONTROL_BINARY")
         self.assertTrue(control, "set WEFT_CONTROL_BINARY to the path of the program (tools/test does)")
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(control, os.path.join(folder, "weft-control"))
             for name in ("load", "peer"):
                 shutil.copy(CACHE / "bin" / f"control_bench_{name}", os.path.join(folder, name))
-            options = control_plane.parse_arguments(["--load-core", "0"])
+            options = control_plane.parse_arguments(["--load-core", "0", *words])
             rows = {}
-            for number, form in enumerate(control_plane.FORMS):
+            for number, form in enumerate(options.forms.split(",")):
                 control_plane.run_one(rows, peer, folder, options, PLAN, form, PROXIES, number)
         for row in rows.values():
             self.assertEqual([], row.complaints, f"{row.scenario}, {row.variant}")
@@ -51,6 +51,12 @@ class ControlBench(unittest.TestCase):
 
     def test_every_change_arrives_everywhere_from_the_peer(self):
         self.assertEqual(14, len(self.measure("go-control-plane")))
+
+    def test_proxies_come_by_tls_and_show_a_token(self):
+        for peer in control_plane.PEERS:
+            rows = self.measure(peer, "--tls", "--forms", "delta", "--rows", "endpoint,reconnect")
+            self.assertEqual([("endpoint", "delta, 60 proxies, TLS"), ("first sync", "delta, 60 proxies, TLS"),
+                              ("memory", "delta, 60 proxies, TLS"), ("reconnect", "delta, 60 proxies, TLS")], sorted(rows))
 
     def test_the_load_tool_tells_right_from_wrong(self):
         run = subprocess.run(["go", "test", "./..."], cwd=ROOT / "tests/bench/control", capture_output=True, text=True,

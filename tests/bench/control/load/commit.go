@@ -5,11 +5,14 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"weft/tests/bench/control/shape"
 )
@@ -71,7 +74,7 @@ func objectsOf(c change) []object {
 type weft struct{ connection *connection }
 
 func dialWeft(socket string) (*weft, error) {
-	c, err := dial("unix", socket)
+	c, err := dial("unix", socket, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -95,30 +98,42 @@ func (w *weft) commit(changes ...change) error {
 		}
 	}
 	if remove != nil {
-		if err := w.call("/weft.v1.Control/Delete", remove); err != nil {
+		if _, err := w.call("/weft.v1.Control/Delete", remove); err != nil {
 			return err
 		}
 	}
 	if apply == nil {
 		return nil
 	}
-	return w.call("/weft.v1.Control/Apply", apply)
+	_, err := w.call("/weft.v1.Control/Apply", apply)
+	return err
 }
 
-func (w *weft) call(path string, request []byte) error {
+// token makes a join token for all proxies of the bench.
+func (w *weft) token() (string, error) {
+	request := appendText(appendText(nil, 1, shape.Namespace), 3, "1h")
+	response, err := w.call("/weft.v1.Control/CreateToken", protowire.AppendVarint(protowire.AppendTag(request, 4, protowire.VarintType), 0))
+	return string(field(response, 1)), err
+}
+
+// call makes a call and returns its one response.
+func (w *weft) call(path string, request []byte) ([]byte, error) {
 	stream, err := w.connection.open(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err = w.connection.sendAll(stream, request); err != nil {
-		return err
+		return nil, err
 	}
+	var response []byte
 	for {
-		if _, err = w.connection.receive(); errors.Is(err, io.EOF) {
-			return nil
+		message, err := w.connection.receive()
+		if errors.Is(err, io.EOF) {
+			return response, nil
 		} else if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
+		response = bytes.Clone(message)
 	}
 }
 

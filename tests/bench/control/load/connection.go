@@ -6,6 +6,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ func doubleBits(number float64) uint64 { return math.Float64bits(number) }
 
 type connection struct {
 	net     net.Conn
+	scheme  string
 	framer  *http2.Framer
 	writing sync.Mutex
 	headers bytes.Buffer
@@ -39,12 +41,23 @@ type connection struct {
 	pending                           []byte
 }
 
-func dial(network, address string) (*connection, error) {
+// dial connects, by TLS if `secure` is set.
+func dial(network, address string, secure *tls.Config) (*connection, error) {
 	raw, err := net.Dial(network, address)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{net: raw, next: 1, credit: 65535, firstCredit: 65535}
+	scheme := "http"
+	if secure != nil {
+		scheme = "https"
+		encrypted := tls.Client(raw, secure)
+		if err = encrypted.Handshake(); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		raw = encrypted
+	}
+	c := &connection{net: raw, scheme: scheme, next: 1, credit: 65535, firstCredit: 65535}
 	c.framer = http2.NewFramer(raw, bufio.NewReaderSize(raw, readBuffer))
 	c.framer.SetReuseFrames()
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
@@ -69,7 +82,7 @@ func (c *connection) open(path string, more ...string) (uint32, error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	c.headers.Reset()
-	words := append([]string{":method", "POST", ":scheme", "http", ":path", path, ":authority", "bench",
+	words := append([]string{":method", "POST", ":scheme", c.scheme, ":path", path, ":authority", "bench",
 		"content-type", "application/grpc", "te", "trailers", "user-agent", "weft-bench"}, more...)
 	for i := 0; i < len(words); i += 2 {
 		if err := c.encoder.WriteField(hpack.HeaderField{Name: words[i], Value: words[i+1]}); err != nil {

@@ -4,6 +4,7 @@ package main
 // endpoints, listeners, the route. Everything is acknowledged.
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,6 +43,7 @@ const (
 type fleet struct {
 	address   string
 	delta     bool
+	secure    *tls.Config // nil: not encrypted
 	token     string
 	services  int
 	start     time.Time
@@ -93,7 +95,7 @@ func (p *proxy) run() {
 
 func (p *proxy) converse() error {
 	f := p.fleet
-	c, err := dial("tcp", f.address)
+	c, err := dial("tcp", f.address, f.secure)
 	p.connected()
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"weft/tests/bench/control/shape"
 )
@@ -97,6 +98,7 @@ func serveChanges(socket string, m *mesh) {
 func main() {
 	socket := flag.String("socket", "", "the Unix socket for changes")
 	services := flag.Int("services", 1000, "services of the mesh")
+	secure := flag.Bool("tls", false, "by TLS, with a certificate that is made at the start")
 	flag.Parse()
 
 	snapshots := cache.NewSnapshotCache(true, byGroup{}, nil)
@@ -109,7 +111,11 @@ func main() {
 	if err != nil {
 		fail(err)
 	}
-	service := grpc.NewServer()
+	var options []grpc.ServerOption
+	if *secure {
+		options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(makeCertificate())))
+	}
+	service := grpc.NewServer(options...)
 	discovery.RegisterAggregatedDiscoveryServiceServer(service, server.NewServer(context.Background(), mux, callbacks(m)))
 	go serveChanges(*socket, m)
 	fmt.Println("listening on", listener.Addr())

@@ -8,13 +8,19 @@
 #include "proxy/base/random.h"
 #include "proxy/http/cause.h"
 #include "proxy/http/message.h"
+#include "proxy/http/metadata.h"
 #include "proxy/observe/request_record.h"
 #include "proxy/observe/stats.h"
 #include "proxy/route/route_table.h"
+#include "proxy/transport/byte_stream.h"
 
 // An HTTP filter: code that sees every request and response of a connection manager in the configured order, before the
 // router. It answers Continue, Pause or Reply and nothing else. One Filter object per exchange, made in its arena by a
 // FilterFactory, which is immutable and shared by all workers.
+
+namespace weft::pool {
+struct WorkerContext;
+}
 
 namespace weft::filter {
 
@@ -32,6 +38,15 @@ class FilterStream {
   virtual const route::Route* route() = 0;  // nullptr: none matches.
   virtual const observe::RequestRecord& record() = 0;
   virtual base::Random& random() = 0;
+  // Of the downstream connection.
+  virtual const transport::ConnectionInfo& connection() = 0;
+  // For other filters and logs to read.
+  virtual http::Metadata& metadata() = 0;
+  virtual uint32_t worker() = 0;
+  // For filters that ask others.
+  virtual pool::WorkerContext& context() = 0;
+  // Looks for the route again, by what the request says now.
+  virtual void refresh_route() = 0;
   // Of the connection manager, on this worker.
   virtual observe::HttpStats& stats() = 0;
   // Goes on after kPause, from the filter that paused.

@@ -92,6 +92,12 @@ void append_time(int64_t wall_ns, std::string_view format, std::string& out) {
   out.append(text, strftime(text, sizeof(text), expanded.c_str(), &parts));
 }
 
+// Of what Envoy's own filters refuse, the particulars are what Envoy's dashboards know as the code.
+bool detail_is_code(http::Cause cause) {
+  return cause == http::Cause::kAccessDenied || cause == http::Cause::kTokenRefused ||
+         cause == http::Cause::kAuthorizationDenied || cause == http::Cause::kAuthorizationFailed;
+}
+
 }  // namespace
 
 const std::string_view kDefaultHttpFormat =
@@ -126,6 +132,8 @@ const std::vector<Format::OpName>& Format::names() {
       {"RESPONSE_CODE", Op::kResponseCode},
       {"RESPONSE_FLAGS", Op::kResponseFlags},
       {"RESPONSE_CODE_DETAILS", Op::kResponseCodeDetails},
+      {"CONNECTION_TERMINATION_DETAILS", Op::kConnectionTerminationDetails},
+      {"DYNAMIC_METADATA", Op::kDynamicMetadata},
       {"CAUSE", Op::kCause},
       {"CAUSE_DETAIL", Op::kCauseDetail},
       {"CAUSE_PARTY", Op::kCauseParty},
@@ -258,6 +266,16 @@ bool Format::append_request_field(const RequestRecord& record, const Field& fiel
   return false;
 }
 
+bool Format::append_metadata(const Piece& piece, const RequestRecord& record, std::string& out) {
+  if (record.metadata == nullptr) return false;
+  if (piece.keys.empty()) return record.metadata->append_json(piece.text, out);
+  const http::MetadataValue* found = record.metadata->find(piece.text, piece.keys);
+  if (found == nullptr) return false;
+  if (found->kind == http::MetadataValue::Kind::kString) return append_text(found->text, out);
+  found->append_json(out);
+  return true;
+}
+
 absl::StatusOr<Format::Piece> Format::compile_operator(std::string_view text, size_t at) {
   Piece piece;
   std::string_view name = text.substr(0, text.find_first_of("(:"));
@@ -289,6 +307,17 @@ absl::StatusOr<Format::Piece> Format::compile_operator(std::string_view text, si
     bool needs_header = each.op == Op::kRequestHeader || each.op == Op::kRequestHeaderWithoutQuery ||
                         each.op == Op::kResponseHeader || each.op == Op::kResponseTrailer;
     if (needs_header && argument.empty()) return format_error(at, "a header name in () is missing after", name);
+    if (each.op == Op::kDynamicMetadata) {
+      size_t colon = argument.find(':');
+      piece.text = std::string(argument.substr(0, colon));
+      if (piece.text.empty()) return format_error(at, "the name of a filter in () is missing after", name);
+      while (colon != std::string_view::npos) {
+        argument.remove_prefix(colon + 1);
+        colon = argument.find(':');
+        piece.keys.emplace_back(argument.substr(0, colon));
+      }
+      return piece;
+    }
     if (!needs_header) {
       piece.text = std::string(argument);
       return piece;
@@ -388,7 +417,12 @@ bool Format::value(const Piece& piece, const RequestRecord& record, std::string&
       return true;
     case Op::kResponseCodeDetails:
       if (record.cause == http::Cause::kNone) return text(record.status == 0 ? "" : "via_upstream");
+      if (detail_is_code(record.cause) && !record.cause_detail.empty()) return text(record.cause_detail);
       return text(http::cause_info(record.cause).name);
+    case Op::kConnectionTerminationDetails:
+      return text(record.protocol.empty() ? record.cause_detail : std::string_view());
+    case Op::kDynamicMetadata:
+      return append_metadata(piece, record, out);
     case Op::kCause:
       return text(http::cause_info(record.cause).name);
     case Op::kCauseDetail:

@@ -42,6 +42,8 @@ class Format {
     kResponseFlags,
     kResponseCodeDetails,
     kCause,
+    kConnectionTerminationDetails,
+    kDynamicMetadata,
     kCauseDetail,
     kCauseParty,
     kCausePhase,
@@ -98,8 +100,9 @@ class Format {
     Op op = Op::kText;
     std::string text;  // Literal text, or strftime format.
     Field field;
-    Field alternative;   // The second header of %REQ(A?B)%.
-    size_t longest = 0;  // 0: no bound.
+    Field alternative;              // The second header of %REQ(A?B)%.
+    std::vector<std::string> keys;  // Of %DYNAMIC_METADATA(text:KEY:KEY)%.
+    size_t longest = 0;             // 0: no bound.
   };
   struct OpName {
     std::string_view name;
@@ -111,6 +114,7 @@ class Format {
   static Field compile_field(std::string_view name, bool of_request);
   static bool append_header(const http::HeaderMap* headers, const Field& field, std::string& out);
   static bool append_request_field(const RequestRecord& record, const Field& field, std::string& out);
+  static bool append_metadata(const Piece& piece, const RequestRecord& record, std::string& out);
   static bool value(const Piece& piece, const RequestRecord& record, std::string& out);
 
   std::vector<Piece> pieces_;

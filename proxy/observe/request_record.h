@@ -5,6 +5,7 @@
 
 #include "proxy/http/cause.h"
 #include "proxy/http/message.h"
+#include "proxy/http/metadata.h"
 #include "proxy/observe/hop_identity.h"
 
 // What an access log line, a metric or a trace can say of one exchange (or, with no heads, of one TCP connection). The
@@ -62,9 +63,10 @@ struct RequestRecord {
   const http::RequestHead* request = nullptr;    // As forwarded (after filters); nullptr for TCP.
   const http::ResponseHead* response = nullptr;  // As sent downstream; nullptr if none was.
   const http::HeaderMap* response_trailers = nullptr;
-  std::string_view original_path;  // As it came, before rewrites; empty: path() of `request`.
-  std::string_view protocol;       // "HTTP/1.1"; empty for TCP.
-  uint16_t status = 0;             // Sent downstream; 0: none.
+  const http::Metadata* metadata = nullptr;  // What filters said of it.
+  std::string_view original_path;            // As it came, before rewrites; empty: path() of `request`.
+  std::string_view protocol;                 // "HTTP/1.1"; empty for TCP.
+  uint16_t status = 0;                       // Sent downstream; 0: none.
   uint64_t request_head_bytes = 0;
   uint64_t request_body_bytes = 0;
   uint64_t response_head_bytes = 0;

@@ -21,8 +21,8 @@ inline std::string exposed_name(std::string_view name) {
   return std::string(name);
 }
 
-#define WEFT_DECLARE_METRIC(type, name) type name;
-#define WEFT_VISIT_METRIC(type, name) f(exposed_name(#name), &Self::name);
+#define WEFT_DECLARE_METRIC(type, name) ::weft::observe::type name;
+#define WEFT_VISIT_METRIC(type, name) f(::weft::observe::exposed_name(#name), &Self::name);
 #define WEFT_STATS(Name, METRICS) \
   struct Name {                   \
     using Self = Name;            \

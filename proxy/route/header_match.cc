@@ -61,6 +61,8 @@ bool header_matches(const HeaderMatch& match, const http::RequestHead& request) 
   return value_matches(match, found, value);
 }
 
+bool absent_header_matches(const HeaderMatch& match) { return value_matches(match, false, {}); }
+
 bool header_matches(const HeaderMatch& match, const http::ResponseHead& response) {
   char status[8];
   if (match.name == ":status") {

@@ -22,5 +22,7 @@ struct HeaderMatch {
 
 bool header_matches(const HeaderMatch& match, const http::RequestHead& request);
 bool header_matches(const HeaderMatch& match, const http::ResponseHead& response);
+// Where there is no message at all.
+bool absent_header_matches(const HeaderMatch& match);
 
 }  // namespace weft::route

@@ -113,6 +113,15 @@ struct DirectResponse {
 // Cross-origin rules (the CORS filter's configuration of a virtual host or route).
 struct CorsPolicy;
 
+// What a route, or what it stands in, says to one HTTP filter in place of the filter's own configuration.
+struct FilterOverride {
+  virtual ~FilterOverride() = default;
+};
+struct NamedOverride {
+  std::string filter;  // Its name in the connection manager.
+  std::shared_ptr<const FilterOverride> value;
+};
+
 // A mirror of requests to another cluster (shadowing).
 struct Mirror {
   WeightedCluster destination;
@@ -163,6 +172,7 @@ struct Route {
   HeaderMutations request_headers;
   HeaderMutations response_headers;
   std::shared_ptr<const CorsPolicy> cors;
+  std::vector<NamedOverride> overrides;  // Those of the virtual host and the table included.
   // For rewrites: what the matcher matched. Empty for regex and path-separated kinds that matched all.
   std::string matched_prefix;
   bool matches_whole_path = false;
@@ -171,5 +181,15 @@ struct Route {
   const VirtualHost* virtual_host = nullptr;
   std::string where;  // File position or resource name, for explaining.
 };
+
+// The route's word to the filter of this name, if it is one for filters of its kind; nullptr otherwise.
+template <typename Override>
+const Override* override_of(const Route* route, std::string_view filter) {
+  if (route == nullptr) return nullptr;
+  for (const NamedOverride& each : route->overrides) {
+    if (each.filter == filter) return dynamic_cast<const Override*>(each.value.get());
+  }
+  return nullptr;
+}
 
 }  // namespace weft::route

@@ -12,6 +12,7 @@
 #include "proxy/filter/filter.h"
 #include "proxy/observe/access_log.h"
 #include "proxy/observe/stats.h"
+#include "proxy/rbac/guard.h"
 #include "proxy/route/route_table.h"
 #include "proxy/route/slot.h"
 #include "proxy/transport/server_tls.h"
@@ -134,6 +135,7 @@ struct FilterChain {
   std::shared_ptr<const transport::ServerTls> tls;  // nullptr: plain text.
   int64_t transport_connect_timeout_ms = 15'000;
   bool proxy_protocol = false;  // Deprecated use_proxy_proto.
+  rbac::ConnectionGuards guards;
   // Exactly one.
   std::shared_ptr<const HttpConnectionManager> http;
   std::shared_ptr<const TcpProxy> tcp;

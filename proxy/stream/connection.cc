@@ -50,6 +50,10 @@ void Connection::start() {
   if (http().idle_timeout_ms != 0) idle_timer_.arm(http().idle_timeout_ms);
   if (http().max_connection_duration_ms != 0) lifetime_timer_.arm(http().max_connection_duration_ms);
   io_.stream->attach(*this);
+  if (!rbac::admit(chain_.guards, io_.stream->info(), worker_.context().worker).allowed) {
+    refused_ = http::Cause::kAccessDenied;
+    return end(CloseKind::kGraceful);
+  }
   if (!io_.input.empty()) {
     receive();
     schedule_flush();
@@ -335,7 +339,7 @@ void Connection::end(CloseKind kind) {
   base::ListNode<event::TurnEndTask>::unlink();
   base::ListNode<event::NextTurnTask>::unlink();
   base::ListNode<Connection>::unlink();
-  http::Cause cause = codec_ == nullptr ? http::Cause::kNone : codec_->cause();
+  http::Cause cause = codec_ == nullptr ? refused_ : codec_->cause();
   snapshot::log_connection(listener_, *io_.stream, {ticket_.accepted_ns(), &chain_, cause, peer_.connection_id}, loop,
                            worker_.context().worker);
   io_.stream->close(kind);

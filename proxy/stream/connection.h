@@ -92,6 +92,7 @@ class Connection final : public transport::ByteStream::Events,
   bool retired_ = false;    // Draining by retire().
   bool lingering_ = false;  // Our half is closed; waiting for the peer's.
   bool ended_ = false;
+  http::Cause refused_ = http::Cause::kNone;  // Before its first byte was looked at.
   observe::PeerTexts peer_;
   std::string peer_texts_;  // What peer_ points into.
   std::string client_certificate_;

@@ -39,6 +39,8 @@ void Exchange::begin(Connection& connection, codec::ServerStream& handle) {
   sent_head_ = nullptr;
   new_cookies_.clear();
   record_ = observe::RequestRecord();
+  metadata_.clear();
+  record_.metadata = &metadata_;
   auto& loop = worker_.context().loop;
   record_.start_ns = loop.now_ns();
   record_.start_wall_ns = loop.wall_ns();
@@ -111,12 +113,7 @@ void Exchange::on_request_head(bool end) {
   }
 
   routes_ = http.route_slot == nullptr ? http.routes : worker_.routes_in(*http.route_slot);
-  if (routes_ != nullptr) route_ = routes_->match(route::MatchInput{request, worker_.context().random});
-  if (route_ != nullptr) {
-    record_.route_name = route_->name;
-    if (route_->virtual_host != nullptr) record_.virtual_host = route_->virtual_host->name;
-    touch();
-  }
+  refresh_route();
   if (!http.filters.empty()) {
     filters_ = static_cast<filter::Filter**>(arena_.allocate(sizeof(filter::Filter*) * http.filters.size()));
     for (const auto& factory : http.filters) {
@@ -134,6 +131,14 @@ void Exchange::take_peer_names() {
   bool believed = connection_->http().hops->side() == observe::HopSide::kDestination && peer != nullptr && peer->mutual;
   if (believed) record_.ends.peer_names = said->value;
   headers.remove(observe::kPeerHeader);
+}
+
+void Exchange::refresh_route() {
+  if (routes_ != nullptr) route_ = routes_->match(route::MatchInput{state_->request, worker_.context().random});
+  record_.route_name = route_ == nullptr ? std::string_view() : route_->name;
+  bool has_host = route_ != nullptr && route_->virtual_host != nullptr;
+  record_.virtual_host = has_host ? route_->virtual_host->name : std::string_view();
+  if (route_ != nullptr) touch();
 }
 
 void Exchange::run_filters() {

@@ -52,6 +52,11 @@ class Exchange final : public codec::RequestEvents,
   const route::Route* route() override { return route_; }
   const observe::RequestRecord& record() override { return record_; }
   base::Random& random() override { return worker_.context().random; }
+  const transport::ConnectionInfo& connection() override { return connection_->info(); }
+  http::Metadata& metadata() override { return metadata_; }
+  uint32_t worker() override { return worker_.context().worker; }
+  pool::WorkerContext& context() override { return worker_.context(); }
+  void refresh_route() override;
   observe::HttpStats& stats() override { return connection_->stats(); }
   void resume() override;
   void reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
@@ -109,6 +114,7 @@ class Exchange final : public codec::RequestEvents,
   codec::ServerStream* handle_ = nullptr;
   PerRequest* state_ = nullptr;
   observe::RequestRecord record_;
+  http::Metadata metadata_;
   std::shared_ptr<const route::RouteTable> routes_;
   const route::Route* route_ = nullptr;
   const route::WeightedCluster* destination_ = nullptr;

@@ -94,6 +94,11 @@ void Session::start(std::unique_ptr<EarlyDial> dial) {
   if (config_->idle_timeout_ms > 0) idle_timer_.arm(config_->idle_timeout_ms);
   if (config_->hops != nullptr) downstream_principals_ = transport::principals_of(downstream_->info());
   if (!early_.empty()) stats_.early_data_received_count_total.add();
+  if (rbac::Outcome outcome = rbac::admit(chain_.guards, downstream_->info(), worker_.context_.worker);
+      !outcome.allowed) {
+    detail_ = std::string(outcome.detail);
+    return end(http::Cause::kAccessDenied, ByteStream::CloseKind::kGraceful);
+  }
   if (dial != nullptr) return take_over(std::move(dial));
   slot_ = choose_cluster(*config_, worker_.context_.random);
   try_connect();

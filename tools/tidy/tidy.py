@@ -29,6 +29,7 @@ PROXY_LAYERS = [
     ["transport"],
     ["codec", "intercept"],
     ["route"],
+    ["rbac"],
     ["filter"],
     ["snapshot"],
     ["cluster"],

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 
+#include "proxy/config/compile/rbac.h"
 #include "proxy/config/compile/routes.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/observe/format.h"
@@ -167,6 +168,20 @@ class GrpcStatusFilter final : public LogFilter {
   bool exclude_;
 };
 
+class MetadataFilter final : public LogFilter {
+ public:
+  MetadataFilter(rbac::MetadataMatch match, bool without_value)
+      : match_(std::move(match)), without_value_(without_value) {}
+  bool passes(const RequestRecord& record) const override {
+    bool found = record.metadata != nullptr && record.metadata->find(match_.name, match_.path) != nullptr;
+    return found ? match_.holds(record.metadata) : without_value_;
+  }
+
+ private:
+  rbac::MetadataMatch match_;
+  bool without_value_;
+};
+
 template <typename List>
 LogFilterPtr compile_list(Context& context, const List& list, bool all, std::string_view path) {
   std::vector<LogFilterPtr> filters;
@@ -230,6 +245,13 @@ LogFilterPtr compile_log_filter(Context& context, const accesslog_v3::AccessLogF
       const auto& statuses = filter.grpc_status_filter().statuses();
       return std::make_shared<GrpcStatusFilter>(std::set<int>(statuses.begin(), statuses.end()),
                                                 filter.grpc_status_filter().exclude());
+    }
+    case Kind::kMetadataFilter: {
+      const auto& metadata = filter.metadata_filter();
+      return std::make_shared<MetadataFilter>(
+          compile_metadata_match(context, metadata.matcher(),
+                                 field_path(field_path(path, "metadata_filter"), "matcher")),
+          WEFT_VALUE_OR(metadata, match_if_key_not_found, true));
     }
     case Kind::FILTER_SPECIFIER_NOT_SET:
       context.error(path, "expected one of the filters");

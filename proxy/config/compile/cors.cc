@@ -1,12 +1,9 @@
 #include "proxy/config/compile/cors.h"
 
-#include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
 #include "proxy/config/compile/runtime.h"
 
 namespace weft::config {
 namespace {
-
-namespace cors_v3 = envoy::extensions::filters::http::cors::v3;
 
 // Both messages have the same fields but for the message type.
 template <typename Policy>
@@ -43,16 +40,9 @@ std::shared_ptr<const route::CorsPolicy> compile_cors(Context& context, const ro
   return compile_policy(context, policy, path);
 }
 
-std::shared_ptr<const route::CorsPolicy> compile_per_filter_config(
-    Context& context, const google::protobuf::Map<std::string, google::protobuf::Any>& configs, std::string_view path) {
-  std::shared_ptr<const route::CorsPolicy> result;
-  for (const auto& [name, config] : configs) {
-    std::string here = key_path(field_path(path, "typed_per_filter_config"), name);
-    if (!config.Is<cors_v3::CorsPolicy>()) continue;  // Reported as unsupported before.
-    cors_v3::CorsPolicy policy;
-    if (context.unpack(config, &policy, here)) result = compile_policy(context, policy, here);
-  }
-  return result;
+std::shared_ptr<const route::CorsPolicy> compile_cors(Context& context, const cors_v3::CorsPolicy& policy,
+                                                      std::string_view path) {
+  return compile_policy(context, policy, path);
 }
 
 }  // namespace weft::config

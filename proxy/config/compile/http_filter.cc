@@ -1,20 +1,34 @@
 #include "absl/strings/ascii.h"
-#include "envoy/extensions/filters/http/cors/v3/cors.pb.h"
 #include "envoy/extensions/filters/http/router/v3/router.pb.h"
 #include "proxy/config/compile/access_log.h"
 #include "proxy/config/compile/config_source.h"
+#include "proxy/config/compile/cors.h"
 #include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/network_filters.h"
 #include "proxy/config/compile/protocol.h"
+#include "proxy/config/compile/rbac.h"
 #include "proxy/config/compile/routes.h"
 #include "proxy/filter/cors/cors.h"
+#include "proxy/filter/rbac/rbac.h"
 #include "weft/v1/hop_metrics.pb.h"
 
 namespace weft::config {
 namespace {
 
 namespace router_v3 = envoy::extensions::filters::http::router::v3;
-namespace cors_v3 = envoy::extensions::filters::http::cors::v3;
+
+filter::FilterFactoryPtr compile_rbac(Context& context, const hcm_v3::HttpFilter& filter,
+                                      const std::string& stat_prefix, std::string_view path) {
+  http_rbac_v3::RBAC proto;
+  std::string here = field_path(path, "typed_config");
+  filter::RbacConfig config;
+  if (context.unpack(filter.typed_config(), &proto, here)) config.guard = compile_guard(context, proto, here);
+  config.name = filter.name();
+  config.stats = guard_stats(context, proto, text::cat("http.", stat_prefix, "."), stat_prefix);
+  config.rules_prefix = proto.rules_stat_prefix();
+  config.shadow_prefix = proto.shadow_rules_stat_prefix();
+  return filter::make_rbac_filter(std::move(config));
+}
 
 void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& proto, std::string_view path,
                      snapshot::HttpConnectionManager& result) {
@@ -38,6 +52,8 @@ void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& prot
       result.hops = compile_hop_metrics(context, each.typed_config(), field_path(here, "typed_config"));
     } else if (each.typed_config().Is<cors_v3::Cors>()) {
       result.filters.push_back(filter::make_cors_filter());
+    } else if (each.typed_config().Is<http_rbac_v3::RBAC>()) {
+      result.filters.push_back(compile_rbac(context, each, proto.stat_prefix(), here));
     } else if (!each.has_typed_config()) {
       context.error(here, text::cat("filter \"", each.name(), "\" has no typed_config"));
     }

@@ -14,6 +14,7 @@
 #include "proxy/config/compile/access_log.h"
 #include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/network_filters.h"
+#include "proxy/config/compile/rbac.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/config/compile/tls.h"
 #include "weft/v1/hop_metrics.pb.h"
@@ -89,6 +90,7 @@ std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, con
     std::string at_config = field_path(here, "typed_config");
     hcm_v3::HttpConnectionManager http;
     tcp_v3::TcpProxy tcp;
+    network_rbac_v3::RBAC rbac;
     if (result->http != nullptr || result->tcp != nullptr) {
       context.error(here, "nothing can follow the filter before, which takes the whole connection");
     } else if (filter.typed_config().UnpackTo(&http)) {
@@ -102,12 +104,17 @@ std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, con
       auto proxy = compile_tcp_proxy(context, tcp, at_config);
       proxy->hops = hops;
       result->tcp = std::move(proxy);
+    } else if (filter.typed_config().UnpackTo(&rbac)) {
+      result->guards.push_back(compile_connection_guard(context, rbac, at_config));
     } else if (!filter.has_typed_config()) {
       context.error(here, text::cat("filter \"", filter.name(), "\" has no typed_config"));
     }
     // Another type was reported as unsupported before.
   }
   if (proto.filters_size() == 0) context.error(path, "a filter chain needs a filter");
+  if (!result->guards.empty() && result->http == nullptr && result->tcp == nullptr) {
+    context.error(path, "the last filter must be an HttpConnectionManager or a TcpProxy");
+  }
   return result;
 }
 

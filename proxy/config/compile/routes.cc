@@ -4,6 +4,7 @@
 #include "envoy/config/core/v3/base.pb.h"
 #include "proxy/config/compile/cors.h"
 #include "proxy/config/compile/data_source.h"
+#include "proxy/config/compile/per_filter_config.h"
 #include "proxy/config/compile/runtime.h"
 #include "proxy/observe/format.h"
 
@@ -19,7 +20,7 @@ class RoutesCompiler {
       : context_(context) {
     validate_clusters_ = WEFT_VALUE_OR(routes, validate_clusters, validate_clusters);
     max_body_bytes_ = WEFT_VALUE_OR(routes, max_direct_response_body_size_bytes, kMaxDirectResponseBytes);
-    table_cors_ = compile_per_filter_config(context, routes.typed_per_filter_config(), "");
+    of_table_ = compile_per_filter_config(context, routes.typed_per_filter_config(), "");
   }
 
   std::unique_ptr<route::VirtualHost> host(const route_v3::VirtualHost& host, std::string_view path) {
@@ -32,21 +33,23 @@ class RoutesCompiler {
                                                 host.request_headers_to_remove(), path, "request_headers");
     result->response_headers = compile_mutations(context_, host.response_headers_to_add(),
                                                  host.response_headers_to_remove(), path, "response_headers");
-    result->cors = compile_per_filter_config(context_, host.typed_per_filter_config(), path);
-    if (result->cors == nullptr && host.has_cors()) {
-      result->cors = compile_cors(context_, host.cors(), field_path(path, "cors"));
+    PerFilterConfig of_host = compile_per_filter_config(context_, host.typed_per_filter_config(), path);
+    if (of_host.cors == nullptr && host.has_cors()) {
+      of_host.cors = compile_cors(context_, host.cors(), field_path(path, "cors"));
     }
-    if (result->cors == nullptr) result->cors = table_cors_;
+    of_host.inherit(of_table_);
+    result->cors = of_host.cors;
     result->include_request_attempt_count = host.include_request_attempt_count();
     result->include_attempt_count_in_response = host.include_attempt_count_in_response();
     for (int i = 0; i < host.routes_size(); ++i) {
-      result->routes.push_back(route(host, host.routes(i), at(path, "routes", i)));
+      result->routes.push_back(route(host, of_host, host.routes(i), at(path, "routes", i)));
     }
     return result;
   }
 
  private:
-  route::RouteEntry route(const route_v3::VirtualHost& host, const route_v3::Route& route, std::string_view path) {
+  route::RouteEntry route(const route_v3::VirtualHost& host, const PerFilterConfig& of_host,
+                          const route_v3::Route& route, std::string_view path) {
     route::RouteEntry entry;
     entry.route = std::make_unique<route::Route>();
     route::Route& result = *entry.route;
@@ -72,10 +75,13 @@ class RoutesCompiler {
                                                route.request_headers_to_remove(), path, "request_headers");
     result.response_headers = compile_mutations(context_, route.response_headers_to_add(),
                                                 route.response_headers_to_remove(), path, "response_headers");
-    result.cors = compile_per_filter_config(context_, route.typed_per_filter_config(), path);
+    PerFilterConfig own = compile_per_filter_config(context_, route.typed_per_filter_config(), path);
+    result.cors = own.cors;
     if (result.cors == nullptr && route.route().has_cors()) {
       result.cors = compile_cors(context_, route.route().cors(), field_path(field_path(path, "route"), "cors"));
     }
+    own.inherit(of_host);
+    result.overrides = std::move(own.overrides);
     if (route.has_per_request_buffer_limit_bytes() || host.has_per_request_buffer_limit_bytes()) {
       result.has_per_request_buffer_limit = true;
       result.per_request_buffer_limit_bytes =
@@ -143,7 +149,7 @@ class RoutesCompiler {
   Context& context_;
   bool validate_clusters_ = true;
   uint32_t max_body_bytes_ = 0;
-  std::shared_ptr<const route::CorsPolicy> table_cors_;
+  PerFilterConfig of_table_;
 };
 
 std::unique_ptr<route::ClusterAction> RoutesCompiler::forward(const route_v3::VirtualHost& host,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -47,13 +48,28 @@ class SharedParts {
   template <typename Stats>
   std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, std::string_view tag_name,
                                                  const std::string& tag_value) {
-    std::shared_ptr<observe::FamilyBase> found = families_[prefix].lock();
+    // Two kinds of metrics may have one prefix.
+    std::string key = prefix + typeid(Stats).name();
+    std::shared_ptr<observe::FamilyBase> found = families_[key].lock();
     if (found == nullptr) {
       forget_families();
       found = std::make_shared<observe::Family<Stats>>(prefix, tag_name, tag_value, options.workers);
-      families_[prefix] = found;
+      families_[key] = found;
     }
     return std::static_pointer_cast<observe::Family<Stats>>(found);
+  }
+
+  // The same for what filters count, which no listener has by itself: kept for /stats as long as anybody counts.
+  template <typename Stats>
+  std::shared_ptr<observe::Family<Stats>> filter_family(const std::string& prefix, std::string_view tag_name,
+                                                        const std::string& tag_value) {
+    std::erase_if(filter_families_, [](const auto& each) { return each.second.use_count() == 1; });
+    auto found = family<Stats>(prefix, tag_name, tag_value);
+    filter_families_[prefix + typeid(Stats).name()] = found;
+    return found;
+  }
+  const std::map<std::string, std::shared_ptr<observe::FamilyBase>>& filter_families() const {
+    return filter_families_;
   }
 
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
@@ -66,6 +82,7 @@ class SharedParts {
   // Those that nobody uses any more, when they have become many.
   void forget_families();
   std::map<std::string, std::weak_ptr<observe::FamilyBase>> families_;
+  std::map<std::string, std::shared_ptr<observe::FamilyBase>> filter_families_;
   size_t look_over_at_ = 1024;
 };
 

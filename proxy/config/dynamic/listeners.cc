@@ -379,6 +379,7 @@ std::vector<const observe::FamilyBase*> Listeners::families() const {
     add(entry.warming.get());
   }
   for (const Draining& each : draining_) add(each.version.get());
+  for (const auto& [name, family] : parts_.filter_families()) all.insert(family.get());
   return {all.begin(), all.end()};
 }
 

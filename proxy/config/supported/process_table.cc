@@ -126,6 +126,8 @@ constexpr std::string_view kEntries[] = {
     "envoy.config.accesslog.v3.AccessLogFilter.header_filter",
     "envoy.config.accesslog.v3.AccessLogFilter.response_flag_filter",
     "envoy.config.accesslog.v3.AccessLogFilter.grpc_status_filter",
+    "envoy.config.accesslog.v3.AccessLogFilter.metadata_filter",
+    "envoy.config.accesslog.v3.MetadataFilter.*",
     "envoy.config.accesslog.v3.StatusCodeFilter.*",
     "envoy.config.accesslog.v3.ComparisonFilter.*",
     "envoy.config.accesslog.v3.DurationFilter.*",

@@ -2,6 +2,7 @@
 #include "control-plane/analyze/finding.h"
 #include "control-plane/registry/status.h"
 #include "gateway/v1/reference.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -74,6 +75,8 @@ void find_conditions(const Input& input, Findings* out) {
           add(key, text::index_path("spec.targetRefs", static_cast<size_t>(i)), condition, out);
         }
       }
+    } else if (const auto* callers = dynamic_cast<const v1::AuthorizationPolicyStatus*>(each.status.get())) {
+      for (const Condition& condition : callers->conditions()) add(key, "spec.targetRefs", condition, out);
     } else if (const auto* external = dynamic_cast<const v1::ExternalServiceStatus*>(each.status.get())) {
       for (const Condition& condition : external->conditions()) add(key, "spec.hosts", condition, out);
     }

@@ -54,6 +54,7 @@ using Findings = std::vector<Finding>;
 void find_conditions(const Input& input, Findings* out);
 void find_in_routes(const Input& input, Findings* out);
 void find_in_services(const Input& input, Findings* out);
+void find_in_authorizations(const Input& input, Findings* out);
 void find_in_grants(const Input& input, Findings* out);
 
 }  // namespace weft::control::analyze

@@ -1,7 +1,9 @@
 #include "control-plane/compile/capture.h"
 
+#include <optional>
 #include <string_view>
 
+#include "control-plane/compile/authorization.h"
 #include "control-plane/compile/capture_parts.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/stream.h"
@@ -50,7 +52,8 @@ void set_inbound_source(bool ipv6, BindConfig& bind) {
   bind.mutable_source_address()->set_port_value(0);
 }
 
-void capture_inbound(const Inbound& inbound, const Inspected& inspected, bool refuses_rest, Listener& listener) {
+void capture_inbound(const Inbound& inbound, const Inspected& inspected, bool refuses_rest,
+                     const registry::Authorizations& authorizations, Listener& listener) {
   set_address(kAnyIpv4, inbound.port, *listener.mutable_address());
   if (inbound.ipv6) set_address(kAnyIpv6, inbound.port, *listener.add_additional_addresses()->mutable_address());
   if (inbound.transparent) listener.mutable_transparent()->set_value(true);
@@ -74,10 +77,12 @@ void capture_inbound(const Inbound& inbound, const Inspected& inspected, bool re
     FilterChain* any = listener.add_filter_chains();
     any->set_name("any6");
     match_range(kAnyIpv6, 0, *any);
+    add_connection_authorization({authorizations, std::nullopt}, any);
     set_tcp(refuses_rest ? kNowhere : kInboundAnyIpv6, *any);
   }
   FilterChain* any = listener.mutable_default_filter_chain();
   any->set_name("any");
+  add_connection_authorization({authorizations, std::nullopt}, any);
   set_tcp(refuses_rest ? kNowhere : kInboundAny, *any);
 }
 

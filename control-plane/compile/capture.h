@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "control-plane/compile/node.h"
+#include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
 namespace envoy::config::core::v3 {
@@ -29,8 +30,9 @@ struct Inspected {
 // Makes `listener`, whose chains match by destination_port, one on all of the workload's addresses that goes by the
 // original destination. What is sent to ports that no chain names passes as it is, to where it was sent; what is sent
 // to the proxy's own port is closed, and with `refuses_rest` so is what is sent to ports that no chain names.
+// `authorizations` hold for these, too.
 void capture_inbound(const Inbound& inbound, const Inspected& inspected, bool refuses_rest,
-                     envoy::config::listener::v3::Listener& listener);
+                     const registry::Authorizations& authorizations, envoy::config::listener::v3::Listener& listener);
 // The clusters that it names beside the ports' own.
 std::vector<snapshot::ResourcePointer> capture_clusters(const Inbound& inbound);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "control-plane/compile/authorization.h"
 #include "control-plane/compile/capture.h"
 #include "control-plane/compile/capture_parts.h"
 #include "control-plane/compile/hop_metrics.h"
@@ -123,31 +124,33 @@ ResourcePointer compile_route(const InboundPort& port) {
   return snapshot::make_resource(Type::kRoute, port.name, routes, {{Type::kCluster, port.name}});
 }
 
-FilterChain http_chain(const InboundPort& port) {
+FilterChain http_chain(const InboundPort& port, const registry::Authorizations& authorizations) {
   FilterChain chain;
   chain.set_name(absl::StrCat(port.name, "/http"));
   HttpConnectionManager manager = connection_manager(port.name);
   // The answer is the application's.
   manager.set_server_header_transformation(HttpConnectionManager::PASS_THROUGH);
   tell_caller(manager);
+  add_authorization({authorizations, port.app_port}, &manager);
   set_http(manager, chain);
   return chain;
 }
 
-FilterChain tcp_chain(const InboundPort& port, const char* name) {
+FilterChain tcp_chain(const InboundPort& port, const registry::Authorizations& authorizations, const char* name) {
   FilterChain chain;
   chain.set_name(absl::StrCat(port.name, "/", name));
+  add_connection_authorization({authorizations, port.app_port}, &chain);
   set_tcp(port.name, chain);
   return chain;
 }
 
 // Those that take a port's connections in the clear. Of two the first is for HTTP and the second for the rest.
-std::vector<FilterChain> plain_chains(const InboundPort& port) {
-  if (!is_http(port.protocol)) return {tcp_chain(port, "tcp")};
-  std::vector<FilterChain> chains = {http_chain(port)};
+std::vector<FilterChain> plain_chains(const InboundPort& port, const registry::Authorizations& authorizations) {
+  if (!is_http(port.protocol)) return {tcp_chain(port, authorizations, "tcp")};
+  std::vector<FilterChain> chains = {http_chain(port, authorizations)};
   if (port.protocol == AppProtocol::kDetect) {
     match_http(chains[0]);
-    chains.push_back(tcp_chain(port, "tcp"));
+    chains.push_back(tcp_chain(port, authorizations, "tcp"));
     match_plain(chains[1]);
   }
   return chains;
@@ -165,29 +168,30 @@ void add_references(const InboundPort& port, std::vector<snapshot::Reference>& r
 }
 
 // Of a port by which alone others reach the application.
-void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest, Listener& listener) {
+void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest,
+              const registry::Authorizations& authorizations, Listener& listener) {
   set_address(inbound.address, inbound.port, *listener.mutable_address());
   const bool is_detected = port.protocol == AppProtocol::kDetect;
   if (is_detected) inspect_http(listener);
-  for (FilterChain& chain : plain_chains(port)) *listener.add_filter_chains() = std::move(chain);
+  for (FilterChain& chain : plain_chains(port, authorizations)) *listener.add_filter_chains() = std::move(chain);
   if (takes_mtls(inbound, port)) {
     ask_for_mtls({.mode = port.mtls, .trust_domain = rest.trust_domain}, port.protocol, listener);
   } else if (is_detected) {
-    *listener.add_filter_chains() = tcp_chain(port, "tls");
+    *listener.add_filter_chains() = tcp_chain(port, authorizations, "tls");
   }
 }
 
 // Of one of the ports of an intercepted workload.
-void add_captured_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest, Inspected& inspected,
-                       Listener& listener) {
+void add_captured_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest,
+                       const registry::Authorizations& authorizations, Inspected& inspected, Listener& listener) {
   const bool is_strict = port.mtls == registry::MtlsMode::kStrict;
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  std::vector<FilterChain> chains = plain_chains(port);
+  std::vector<FilterChain> chains = plain_chains(port, authorizations);
   if (takes_mtls(inbound, port)) {
     chains = mtls_chains({.mode = port.mtls, .trust_domain = rest.trust_domain}, chains);
     inspected.for_tls.push_back(port.app_port);
   } else if (is_detected) {
-    chains.push_back(tcp_chain(port, "tls"));
+    chains.push_back(tcp_chain(port, authorizations, "tls"));
   }
   if (is_detected && !is_strict) inspected.for_http.push_back(port.app_port);
   // What is not taken here must not go on as what is sent to ports that nobody names.
@@ -201,8 +205,8 @@ void add_captured_port(const Inbound& inbound, const InboundPort& port, const In
   }
 }
 
-ResourcePointer compile_listener(const Inbound& inbound, const std::vector<InboundPort>& ports,
-                                 const InboundMtls& rest) {
+ResourcePointer compile_listener(const Inbound& inbound, const std::vector<InboundPort>& ports, const InboundMtls& rest,
+                                 const registry::Authorizations& authorizations) {
   const std::string name(kInbound);
   Listener listener;
   listener.set_name(name);
@@ -210,13 +214,13 @@ ResourcePointer compile_listener(const Inbound& inbound, const std::vector<Inbou
   std::vector<snapshot::Reference> references;
   for (const InboundPort& port : ports) add_references(port, references);
   if (!inbound.intercepted) {
-    add_port(inbound, ports.front(), rest, listener);
+    add_port(inbound, ports.front(), rest, authorizations, listener);
     if (inbound.is_weft) measure_hops(v1::HopMetrics::DESTINATION, listener);
     return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
   }
   Inspected inspected;
-  for (const InboundPort& port : ports) add_captured_port(inbound, port, rest, inspected, listener);
-  capture_inbound(inbound, inspected, rest.mode == registry::MtlsMode::kStrict, listener);
+  for (const InboundPort& port : ports) add_captured_port(inbound, port, rest, authorizations, inspected, listener);
+  capture_inbound(inbound, inspected, rest.mode == registry::MtlsMode::kStrict, authorizations, listener);
   for (const std::string_view each : {kNowhere, kInboundAny, kInboundAnyIpv6}) {
     if (each != kInboundAnyIpv6 || inbound.ipv6) references.push_back({Type::kCluster, std::string(each)});
   }
@@ -252,8 +256,9 @@ std::vector<InboundPort> inbound_ports(const registry::Model& model, const regis
 }
 
 std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, const std::vector<InboundPort>& ports,
-                                             const InboundMtls& rest) {
-  std::vector<ResourcePointer> resources = {compile_listener(inbound, ports, rest)};
+                                             const InboundMtls& rest,
+                                             const registry::Authorizations& authorizations) {
+  std::vector<ResourcePointer> resources = {compile_listener(inbound, ports, rest, authorizations)};
   for (const InboundPort& port : ports) {
     resources.push_back(compile_cluster(inbound, port));
     if (is_http(port.protocol)) resources.push_back(compile_route(port));

@@ -16,6 +16,7 @@
 #include "gateway/v1/grpc_route.pb.h"
 #include "gateway/v1/http_route.pb.h"
 #include "gateway/v1/stream_route.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::explain {
@@ -47,6 +48,7 @@ class Explainer {
       cluster->set_port(port.port);
       if (policy != nullptr) add_sections(*policy, false, cluster->mutable_policies());
       if (endpoints != nullptr) add_endpoints(service, endpoints->of(port.port), cluster);
+      add_authorizations(service.name, cluster);
 
       v1::ExplainedRule* straight = out_->add_rules();
       straight->set_name(compile::straight_route_name(service.name, port.port));
@@ -89,6 +91,24 @@ class Explainer {
       const FieldDescriptor* field = policy.spec->GetDescriptor()->FindFieldByCamelcaseName(section.field);
       if (field == nullptr) continue;
       add_section(section.field, policy.spec->GetReflection()->GetMessage(*policy.spec, field), section.origin, out);
+    }
+  }
+
+  void add_authorizations(const registry::ServiceName& service, v1::ExplainedCluster* cluster) const {
+    if (service.external) return;
+    using Action = registry::Authorization::Action;
+    constexpr std::pair<Action, const char*> kOrder[] = {
+        {Action::kAudit, "AUDIT"}, {Action::kDeny, "DENY"}, {Action::kAllow, "ALLOW"}};
+    const registry::Authorizations policies = model_.authorizations_for(service);
+    for (const auto& [action, word] : kOrder) {
+      for (const auto& policy : policies) {
+        if (policy->action != action) continue;
+        v1::ExplainedAuthorization* shown = cluster->add_authorizations();
+        shown->set_action(word);
+        show(policy->origin, shown->mutable_source());
+        shown->set_rules(static_cast<uint32_t>(policy->spec->rules_size()));
+        shown->set_dry_run(policy->dry_run);
+      }
     }
   }
 

@@ -24,8 +24,14 @@ class TLSRoute;
 class ReferenceGrant;
 }  // namespace gateway::v1
 
+namespace kubernetes::meta::v1 {
+class ObjectMeta;
+}  // namespace kubernetes::meta::v1
+
 namespace weft::v1 {
 class PeerAuthentication;
+class AuthorizationPolicy;
+class TargetReference;
 class TrafficPolicy;
 }  // namespace weft::v1
 
@@ -74,5 +80,9 @@ void check(const gateway::v1::TLSRoute& route, Check* check);
 void check(const gateway::v1::ReferenceGrant& grant, Check* check);
 void check(const v1::TrafficPolicy& policy, Check* check);
 void check(const v1::PeerAuthentication& authentication, Check* check);
+void check(const v1::AuthorizationPolicy& policy, Check* check);
+// Of a policy for workloads, which services of its own namespace stand for.
+void check_service_targets(const google::protobuf::RepeatedPtrField<v1::TargetReference>& targets,
+                           const kubernetes::meta::v1::ObjectMeta& metadata, Check* check);
 
 }  // namespace weft::control::registry

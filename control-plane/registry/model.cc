@@ -1,5 +1,7 @@
 #include "control-plane/registry/model.h"
 
+#include <algorithm>
+
 namespace weft::control::registry {
 
 const ServicePort* Service::port(uint16_t number) const {
@@ -75,6 +77,22 @@ bool Model::refuses_unknown(const std::string& namespace_name, const std::string
   return root != nullptr && root->whole != nullptr && root->whole->refuses_unknown.value_or(false);
 }
 
+Authorizations Model::authorizations_for(const ServiceName& service) const {
+  Authorizations out;
+  const auto add = [&](const std::string& namespace_name) {
+    const auto found = authorizations.find({namespace_name});
+    if (found == nullptr) return;
+    for (const Authorization& each : found->policies) {
+      const bool holds = each.services.empty() ||
+                         std::find(each.services.begin(), each.services.end(), service.name) != each.services.end();
+      if (holds) out.emplace_back(found, &each);
+    }
+  };
+  add(std::string(kRootNamespace));
+  if (service.namespace_name != kRootNamespace) add(service.namespace_name);
+  return out;
+}
+
 void ChangeSet::merge(const ChangeSet& later) {
   services.insert(later.services.begin(), later.services.end());
   endpoints.insert(later.endpoints.begin(), later.endpoints.end());
@@ -82,6 +100,7 @@ void ChangeSet::merge(const ChangeSet& later) {
   policies.insert(later.policies.begin(), later.policies.end());
   scopes.insert(later.scopes.begin(), later.scopes.end());
   mtls.insert(later.mtls.begin(), later.mtls.end());
+  authorizations.insert(later.authorizations.begin(), later.authorizations.end());
 }
 
 }  // namespace weft::control::registry

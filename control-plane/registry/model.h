@@ -31,6 +31,7 @@ class TLSRouteSpec;
 }  // namespace gateway::v1
 
 namespace weft::v1 {
+class AuthorizationPolicySpec;
 class TrafficPolicySpec;
 }  // namespace weft::v1
 
@@ -213,6 +214,24 @@ struct NamespaceScopes {
   std::map<std::string, ScopePointer> of_service;
 };
 
+// One AuthorizationPolicy: who may call, or may not.
+struct Authorization {
+  enum class Action : uint8_t { kAllow, kDeny, kAudit };
+  Origin origin;
+  std::shared_ptr<const v1::AuthorizationPolicySpec> spec;
+  Action action = Action::kAllow;
+  // It refuses nobody.
+  bool dry_run = false;
+  // For whose workloads, of its namespace; for all if empty.
+  std::vector<std::string> services;
+};
+
+struct NamespaceAuthorizations {
+  std::vector<Authorization> policies;  // By name.
+};
+// Those of one workload. Each keeps alive what it is from.
+using Authorizations = std::vector<std::shared_ptr<const Authorization>>;
+
 // A namespace as a key of a SharedMap.
 struct NamespaceName {
   std::string text;
@@ -254,6 +273,7 @@ class Model {
   SharedMap<NamespaceName, std::set<ServiceName>> by_namespace;
   SharedMap<NamespaceName, NamespaceScopes> scopes;
   SharedMap<NamespaceName, NamespaceMtls> mtls;
+  SharedMap<NamespaceName, NamespaceAuthorizations> authorizations;
 
   // The Scope that holds for workloads of a service (which may be empty: not known): the service's own, its namespace's
   // or the mesh's. Null if there is none.
@@ -261,6 +281,8 @@ class Model {
 
   // What holds for workloads of a service at the port on which their application listens.
   MtlsMode mtls_mode(const std::string& namespace_name, const std::string& service, uint16_t app_port) const;
+  // What holds for workloads of a service: the mesh's policies, its namespace's and its own.
+  Authorizations authorizations_for(const ServiceName& service) const;
 
   // Whether connections of these workloads to where no service is known to be are closed: as that Scope says, or else
   // the mesh's.
@@ -280,14 +302,15 @@ struct ChangeSet {
   std::set<ServiceName> endpoints;
   std::set<ServiceName> routes;
   std::set<ServiceName> policies;
-  // Namespaces whose Scopes changed.
+  // Namespaces whose Scopes changed, and those whose AuthorizationPolicies did.
   std::set<std::string> scopes;
+  std::set<std::string> authorizations;
   // Namespaces whose PeerAuthentications changed.
   std::set<std::string> mtls;
 
   bool empty() const {
     return services.empty() && endpoints.empty() && routes.empty() && policies.empty() && scopes.empty() &&
-           mtls.empty();
+           authorizations.empty() && mtls.empty();
   }
   // For a reader that skips models: what changed in either.
   void merge(const ChangeSet& later);

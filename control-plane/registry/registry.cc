@@ -9,6 +9,7 @@
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/validate.h"
 #include "kubernetes/meta/v1/meta.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
@@ -156,6 +157,7 @@ ChangeSet Registry::apply(source::Revision revision, const std::vector<source::C
   judge_policies(dirty);
   settle_scopes(model.get(), dirty, &out);
   judge_mtls(*model, dirty);
+  settle_authorizations(model.get(), dirty, &out);
   model_ = std::move(model);
   return out;
 }
@@ -198,6 +200,7 @@ void Registry::service_changed(const Object& object, Dirty* dirty) {
   dirty->policy_statuses.merge(policies_.of_object(object.key));
   dirty->scope_statuses.merge(scopes_.naming(name));
   dirty->mtls_statuses.insert(name.namespace_name);
+  dirty->authorization_statuses.merge(authorizations_.naming(name));
 }
 
 void Registry::policy_changed(const Object& policy, Dirty* dirty) {
@@ -268,6 +271,9 @@ void Registry::take_out(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kPeerAuthentication) {
     peer_authentications_.remove(object);
     mtls_changed(object.key.namespace_name, dirty);
+  } else if (kind == Kind::kAuthorizationPolicy) {
+    authorizations_.remove(object);
+    dirty->authorizations.insert(object.key.namespace_name);
   }
 }
 
@@ -303,6 +309,10 @@ void Registry::put_in(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kPeerAuthentication) {
     peer_authentications_.add(object);
     mtls_changed(object.key.namespace_name, dirty);
+  } else if (kind == Kind::kAuthorizationPolicy) {
+    authorizations_.add(object);
+    dirty->authorizations.insert(object.key.namespace_name);
+    dirty->authorization_statuses.insert(object.key);
   }
 }
 
@@ -513,6 +523,21 @@ void Registry::judge_mtls(const Model& model, const Dirty& dirty) {
     for (const Key& key : peer_authentications_.all_of(name)) {
       if (const Object* object = find(key)) set_status(key, peer_authentications_.judge(*object, model.services));
     }
+  }
+}
+
+void Registry::settle_authorizations(Model* model, const Dirty& dirty, ChangeSet* changes) {
+  for (const std::string& name : dirty.authorizations) {
+    auto policies = authorizations_.of(name);
+    if (policies == nullptr) {
+      model->authorizations.erase({name});
+    } else {
+      model->authorizations.set({name}, std::move(policies));
+    }
+    changes->authorizations.insert(name);
+  }
+  for (const Key& key : dirty.authorization_statuses) {
+    if (const Object* policy = find(key)) set_status(key, AuthorizationTable::judge(*policy, model->services));
   }
 }
 

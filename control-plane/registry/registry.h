@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "control-plane/registry/authorization.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/registry/peer_authentications.h"
 #include "control-plane/registry/policies.h"
@@ -59,6 +60,9 @@ class Registry {
     // Namespaces whose PeerAuthentications changed, or of which something new is to be said.
     std::set<std::string> mtls;
     std::set<std::string> mtls_statuses;
+    // The same of AuthorizationPolicies.
+    std::set<std::string> authorizations;
+    std::set<source::Key> authorization_statuses;
   };
 
   void take_out(const source::Object& object, Dirty* dirty);
@@ -78,6 +82,7 @@ class Registry {
   void settle_scopes(Model* model, const Dirty& dirty, ChangeSet* changes);
   void settle_mtls(Model* model, const Dirty& dirty, ChangeSet* changes);
   void judge_mtls(const Model& model, const Dirty& dirty);
+  void settle_authorizations(Model* model, const Dirty& dirty, ChangeSet* changes);
   std::string missing_target(const PolicyTarget& target) const;
 
   void set_status(const source::Key& key, std::shared_ptr<google::protobuf::Message> status);
@@ -96,6 +101,7 @@ class Registry {
   ScopeTable scopes_;
   PeerAuthenticationTable peer_authentications_;
   VirtualAddresses virtual_addresses_;
+  AuthorizationTable authorizations_;
 
   std::map<ServiceName, std::set<source::Key>> slices_of_service_;
   // By service, and there by node.

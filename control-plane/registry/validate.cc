@@ -17,6 +17,7 @@
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
@@ -283,6 +284,9 @@ std::vector<Mistake> validate(Kind kind, const google::protobuf::Message& conten
       break;
     case Kind::kTrafficPolicy:
       check(static_cast<const v1::TrafficPolicy&>(content), &found);
+      break;
+    case Kind::kAuthorizationPolicy:
+      check(static_cast<const v1::AuthorizationPolicy&>(content), &found);
       break;
     case Kind::kScope:
       check_scope(static_cast<const v1::Scope&>(content), &found);

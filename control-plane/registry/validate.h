@@ -34,5 +34,7 @@ inline constexpr char kRegistryOnly[] = "REGISTRY_ONLY";
 // The label of an EndpointSlice that names its service, and its annotation that weighs its endpoints (1 if unset).
 inline constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 inline constexpr char kWeightAnnotation[] = "weft.mesh/weight";
+// An AuthorizationPolicy's: with "true" it is counted and logged, and refuses nobody.
+inline constexpr char kDryRunAnnotation[] = "weft.mesh/dry-run";
 
 }  // namespace weft::control::registry

@@ -43,12 +43,13 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
   newest_ = std::move(model);
   Commit commit{.revision = newest_->revision};
   if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty() ||
-      !changed.mtls.empty()) {
+      !changed.mtls.empty() || !changed.authorizations.empty()) {
     pending_.services.insert(changed.services.begin(), changed.services.end());
     pending_.routes.insert(changed.routes.begin(), changed.routes.end());
     pending_.policies.insert(changed.policies.begin(), changed.policies.end());
     pending_.scopes.insert(changed.scopes.begin(), changed.scopes.end());
     pending_.mtls.insert(changed.mtls.begin(), changed.mtls.end());
+    pending_.authorizations.insert(changed.authorizations.begin(), changed.authorizations.end());
     debounce_.note(now_ms);
     commit.has_rest = true;
     // Endpoints that wait go along with their service.
@@ -111,7 +112,9 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
   apply(*after, changed);
   applied_ = std::move(after);
   if (!changed.scopes.empty()) apply_scopes(changed.scopes);
-  if (!changed.mtls.empty()) apply_mtls(changed.mtls);
+  std::set<std::string> asked_anew = changed.mtls;
+  asked_anew.insert(changed.authorizations.begin(), changed.authorizations.end());
+  if (!asked_anew.empty()) apply_caller_rules(asked_anew);
   return take_commits(all);
 }
 
@@ -214,13 +217,14 @@ void Mesh::apply_scopes(const std::set<std::string>& changed) {
 }
 
 // What these nodes ask of their callers, or all nodes if the root's changed.
-void Mesh::apply_mtls(const std::set<std::string>& changed) {
+void Mesh::apply_caller_rules(const std::set<std::string>& changed) {
   const bool everywhere = changed.contains(std::string(registry::kRootNamespace));
   for (auto& [view, node] : nodes_) {
     if (!node->inbound.has_value()) continue;
     if (!everywhere && !changed.contains(node->service.namespace_name)) continue;
+    const snapshot::View::Generation before = node->view.generation();
     apply_inbound(*applied_, *node);
-    changed_.insert(view);
+    if (!(node->view.generation() == before)) changed_.insert(view);
   }
 }
 
@@ -232,8 +236,10 @@ void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   std::vector<compile::InboundPort> ports = compile::inbound_ports(model, node.service, *node.inbound);
   for (compile::InboundPort& port : ports) port.mtls = mode_of(port.app_port);
   compile::Compiled compiled;
+  const registry::Authorizations authorizations = model.authorizations_for(node.service);
+  const compile::InboundMtls rest = {.mode = mode_of(0), .trust_domain = trust_domain_};
   for (snapshot::ResourcePointer& resource :
-       compile::compile_inbound(*node.inbound, ports, {.mode = mode_of(0), .trust_domain = trust_domain_})) {
+       compile::compile_inbound(*node.inbound, ports, rest, authorizations)) {
     snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
     snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }

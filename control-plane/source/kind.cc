@@ -12,6 +12,7 @@
 #include "kubernetes/core/v1/namespace.pb.h"
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
@@ -59,6 +60,8 @@ std::span<const KindInfo> all_kinds() {
       KindInfo{Kind::kScope, "Scope", "weft.mesh", kV1, "scopes", "", true, &v1::Scope::default_instance()},
       KindInfo{Kind::kPeerAuthentication, "PeerAuthentication", "weft.mesh", kV1, "peerauthentications", "pa", true,
                &v1::PeerAuthentication::default_instance()},
+      KindInfo{Kind::kAuthorizationPolicy, "AuthorizationPolicy", "weft.mesh", kV1, "authorizationpolicies", "ap", true,
+               &v1::AuthorizationPolicy::default_instance()},
   };
   return kKinds;
 }

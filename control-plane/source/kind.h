@@ -26,6 +26,7 @@ enum class Kind : uint8_t {
   kTrafficPolicy,
   kScope,
   kPeerAuthentication,
+  kAuthorizationPolicy,
 };
 
 struct KindInfo {

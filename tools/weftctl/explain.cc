@@ -72,6 +72,13 @@ void add_cluster(const v1::Destination& destination, std::string* out) {
   }
   absl::StrAppend(out, rows.size() > 1 ? table(rows) : "  no endpoints: such requests fail\n");
   add_policies(cluster.policies(), "  ", out);
+  rows.clear();
+  for (const auto& policy : cluster.authorizations()) {
+    rows.push_back({absl::StrCat("  ", policy.action()), words(policy.source()),
+                    absl::StrCat(policy.rules(), policy.rules() == 1 ? " rule" : " rules",
+                                 policy.dry_run() ? ", dry run: refuses nobody" : "")});
+  }
+  if (!rows.empty()) absl::StrAppend(out, table(rows));
 }
 
 // The listener for an application's outgoing HTTP, and its routes.

@@ -208,5 +208,37 @@ TEST_CASE("a change is responsible for what is wrong with its objects and for wh
   CHECK(of_change({of_a, of_b}, {of_a, of_b}, {b}) == Findings{of_b});
 }
 
+std::string callers(const std::string& spec) {
+  return "---\n{apiVersion: weft.mesh/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: shop}, spec: {" +
+         spec + "}}\n";
+}
+
+TEST_CASE("a policy that matches nothing, or that allows nothing, is told") {
+  Fixture mesh;
+  mesh.put(callers("action: DENY"));
+  CHECK(mesh.found() == "PolicyWithoutRules p spec.rules\n");
+  mesh.put(callers(""));
+  CHECK(mesh.found() == "AllowsNothing p spec.rules\n");
+  mesh.put(callers("rules: [{}]"));
+  CHECK(mesh.found().empty());
+  mesh.put(callers("rules: [{}], targetRefs: [{kind: Service, name: till}]"));
+  CHECK(mesh.found() == "PolicyTargetNotFound p spec.targetRefs\n");
+}
+
+TEST_CASE("rules that ask connections for what only requests have are told") {
+  Fixture mesh;
+  mesh.put(Fixture::served("db", "tcp", 5432));
+  const std::string paths = "rules: [{to: [{operation: {paths: [/a]}}]}]";
+  const std::string of_db = ", targetRefs: [{kind: Service, name: db}]";
+  mesh.put(callers(paths));
+  CHECK(mesh.found().empty());
+  mesh.put(callers(paths + of_db));
+  CHECK(mesh.found() == "RuleNeverMatches p spec.rules[0]\n");
+  mesh.put(callers("action: DENY, " + paths));
+  CHECK(mesh.found() == "DenyWithoutRequests p spec.rules[0]\n");
+  mesh.put(callers("action: DENY, " + paths + ", targetRefs: [{kind: Service, name: cart}]"));
+  CHECK(mesh.found().empty());
+}
+
 }  // namespace
 }  // namespace weft::control::analyze

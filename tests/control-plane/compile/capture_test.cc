@@ -66,7 +66,7 @@ uint32_t port_of(const FilterChain& chain) { return chain.filter_chain_match().d
 
 TEST_CASE("every port to which a service leads has its own protocol, and the rest passes") {
   const registry::Model model = cart();
-  const auto resources = compile_inbound(kIntercepted, inbound_ports(model, kCart, kIntercepted), {});
+  const auto resources = compile_inbound(kIntercepted, inbound_ports(model, kCart, kIntercepted), {}, {});
   const auto listener = find<Listener>(resources, Type::kListener, "inbound");
   CHECK(listener.address().socket_address().address() == "0.0.0.0");
   CHECK(listener.address().socket_address().port_value() == 15006);
@@ -97,7 +97,7 @@ TEST_CASE("every port to which a service leads has its own protocol, and the res
 
 TEST_CASE("first bytes are waited for only where nobody says what is spoken") {
   const registry::Model model = cart();
-  const auto resources = compile_inbound(kIntercepted, inbound_ports(model, kCart, kIntercepted), {});
+  const auto resources = compile_inbound(kIntercepted, inbound_ports(model, kCart, kIntercepted), {}, {});
   const auto listener = find<Listener>(resources, Type::kListener, "inbound");
   REQUIRE(listener.listener_filters_size() == 2);
   CHECK(listener.listener_filters(0).name() == "envoy.filters.listener.original_dst");
@@ -116,7 +116,7 @@ TEST_CASE("a workload that is nobody's endpoint passes all that it is sent") {
   inbound.address.clear();
   inbound.ipv6 = false;
   inbound.transparent = true;
-  const auto resources = compile_inbound(inbound, inbound_ports(cart(), kCart, inbound), {});
+  const auto resources = compile_inbound(inbound, inbound_ports(cart(), kCart, inbound), {}, {});
   CHECK(resources.size() == 2);
   const auto listener = find<Listener>(resources, Type::kListener, "inbound");
   CHECK(listener.transparent().value());
@@ -136,7 +136,7 @@ TEST_CASE("what a STRICT port does not take does not pass as if it were sent to 
   std::vector<InboundPort> ports = inbound_ports(cart(), kCart, inbound);
   for (InboundPort& port : ports) port.mtls = registry::MtlsMode::kStrict;
   const auto strict = find<Listener>(
-      compile_inbound(inbound, ports, {.mode = registry::MtlsMode::kStrict, .trust_domain = "mesh.example"}),
+      compile_inbound(inbound, ports, {.mode = registry::MtlsMode::kStrict, .trust_domain = "mesh.example"}, {}),
       Type::kListener, "inbound");
   for (const InboundPort& port : ports) {
     const FilterChain& refused = chain(strict, port.name + "/refused");
@@ -148,7 +148,7 @@ TEST_CASE("what a STRICT port does not take does not pass as if it were sent to 
 
   for (InboundPort& port : ports) port.mtls = registry::MtlsMode::kPermissive;
   const auto permissive =
-      find<Listener>(compile_inbound(inbound, ports, {.trust_domain = "mesh.example"}), Type::kListener, "inbound");
+      find<Listener>(compile_inbound(inbound, ports, {.trust_domain = "mesh.example"}, {}), Type::kListener, "inbound");
   CHECK(cluster_of(permissive.default_filter_chain()) == "inbound/any");
   REQUIRE(permissive.listener_filters_size() == 3);
   CHECK(permissive.listener_filters(1).name() == "envoy.filters.listener.tls_inspector");

@@ -62,12 +62,12 @@ TEST_CASE(
   Inbound inbound{.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}};
   inbound.service = {.namespace_name = "shop", .name = "cart"};
   inbound.is_weft = true;
-  Listener listener = listener_of(compile_inbound(inbound, {{"inbound", inbound.app_port}}, {}));
+  Listener listener = listener_of(compile_inbound(inbound, {{"inbound", inbound.app_port}}, {}, {}));
   CHECK(measures(listener.filter_chains(0), v1::HopMetrics::DESTINATION) == 1);
   CHECK(measures(listener.filter_chains(1), v1::HopMetrics::DESTINATION) == 1);
   CHECK(listener.filter_chains(1).filters(1).name() == "envoy.filters.network.tcp_proxy");
   inbound.is_weft = false;
-  listener = listener_of(compile_inbound(inbound, {{"inbound", inbound.app_port}}, {}));
+  listener = listener_of(compile_inbound(inbound, {{"inbound", inbound.app_port}}, {}, {}));
   CHECK(listener.filter_chains(0).filters_size() == 1);
   CHECK(listener.filter_chains(1).filters_size() == 1);
 }

@@ -4,12 +4,15 @@
 
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
 
 namespace weft::control::compile {
 namespace {
 
 using envoy::config::cluster::v3::Cluster;
 using envoy::config::listener::v3::Listener;
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 using registry::AppProtocol;
 using snapshot::ResourcePointer;
 using snapshot::Type;
@@ -39,8 +42,10 @@ AppProtocol inbound_protocol(const registry::Model& model, const registry::Servi
   return ports[0].protocol;
 }
 
-std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls) {
-  return compile::compile_inbound(inbound, std::vector<InboundPort>{{"inbound", inbound.app_port, protocol}}, mtls);
+std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls,
+                                             const registry::Authorizations& authorizations) {
+  return compile::compile_inbound(inbound, std::vector<InboundPort>{{"inbound", inbound.app_port, protocol}}, mtls,
+                                  authorizations);
 }
 
 TEST_CASE("the port of the service behind which an application stands decides what is spoken") {
@@ -58,7 +63,7 @@ TEST_CASE("the port of the service behind which an application stands decides wh
 }
 
 TEST_CASE("what is not HTTP passes as bytes, and needs no route") {
-  const auto resources = compile_inbound(kInboundOfCart, AppProtocol::kTcp, {});
+  const auto resources = compile_inbound(kInboundOfCart, AppProtocol::kTcp, {}, {});
   CHECK(resources.size() == 2);
   const auto listener = content<Listener>(resources, Type::kListener);
   CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.tcp_proxy");
@@ -66,7 +71,8 @@ TEST_CASE("what is not HTTP passes as bytes, and needs no route") {
 }
 
 TEST_CASE("without a word on the protocol the first bytes decide, and a server that speaks first may") {
-  const auto listener = content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}), Type::kListener);
+  const auto listener =
+      content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}, {}), Type::kListener);
   CHECK(listener.filter_chains(0).filters(0).name() == "envoy.filters.network.http_connection_manager");
   REQUIRE(listener.filter_chains_size() == 3);
   CHECK(listener.filter_chains(1).filters(0).name() == "envoy.filters.network.tcp_proxy");
@@ -76,9 +82,9 @@ TEST_CASE("without a word on the protocol the first bytes decide, and a server t
 
 TEST_CASE("the application is checked as its node asks, whether it is called or not") {
   Inbound inbound = kInboundOfCart;
-  CHECK(content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp, {}), Type::kCluster).health_checks().empty());
+  CHECK(content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp, {}, {}), Type::kCluster).health_checks().empty());
   inbound.health = {HealthProbe::Kind::kHttp, "/healthz", 250};
-  const auto cluster = content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp2, {}), Type::kCluster);
+  const auto cluster = content<Cluster>(compile_inbound(inbound, AppProtocol::kHttp2, {}, {}), Type::kCluster);
   REQUIRE(cluster.health_checks_size() == 1);
   const auto& check = cluster.health_checks(0);
   CHECK(check.http_health_check().path() == "/healthz");
@@ -86,6 +92,22 @@ TEST_CASE("the application is checked as its node asks, whether it is called or 
   CHECK(check.interval().nanos() == 250'000'000);
   CHECK(check.no_traffic_interval().nanos() == 250'000'000);
   CHECK(check.timeout().nanos() == 250'000'000);
+}
+
+TEST_CASE("who may call is asked before the application is, of requests and of other connections") {
+  auto policy = std::make_shared<registry::Authorization>();
+  policy->spec = std::make_shared<v1::AuthorizationPolicySpec>();
+  const registry::Authorizations policies = {policy};
+  const auto listener =
+      content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}, policies), Type::kListener);
+  HttpConnectionManager manager;
+  REQUIRE(listener.filter_chains(0).filters(0).typed_config().UnpackTo(&manager));
+  REQUIRE(manager.http_filters_size() == 2);
+  CHECK(manager.http_filters(0).name() == "weft.authorization.allow");
+  CHECK(manager.http_filters(1).name() == "envoy.filters.http.router");
+  REQUIRE(listener.default_filter_chain().filters_size() == 2);
+  CHECK(listener.default_filter_chain().filters(0).name() == "weft.authorization.allow");
+  CHECK(listener.default_filter_chain().filters(1).name() == "envoy.filters.network.tcp_proxy");
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ Message content(const ResourcePointer& resource) {
 Listener inbound(MtlsMode mode, AppProtocol protocol, bool has_identity = true) {
   const Inbound cart = {.address = "10.0.0.1", .port = 15006, .app_port = 8080, .health = {}, .mtls = has_identity};
   for (const ResourcePointer& each : compile_inbound(cart, {{"inbound", cart.app_port, protocol, mode}},
-                                                     {.mode = mode, .trust_domain = "mesh.example"})) {
+                                                     {.mode = mode, .trust_domain = "mesh.example"}, {})) {
     if (each->type == Type::kListener) return content<Listener>(each);
   }
   FAIL("no listener");

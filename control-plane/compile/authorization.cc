@@ -1,0 +1,88 @@
+#include "control-plane/compile/authorization.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "control-plane/compile/authorization_rule.h"
+#include "control-plane/compile/names.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/config/rbac/v3/rbac.pb.h"
+#include "envoy/extensions/filters/http/rbac/v3/rbac.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
+#include "envoy/extensions/filters/network/rbac/v3/rbac.pb.h"
+#include "weft/v1/authorization_policy.pb.h"
+
+namespace weft::control::compile {
+
+namespace {
+
+using envoy::config::rbac::v3::RBAC;
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+using registry::Authorization;
+using HttpRbac = envoy::extensions::filters::http::rbac::v3::RBAC;
+using NetworkRbac = envoy::extensions::filters::network::rbac::v3::RBAC;
+
+struct Stage {
+  Authorization::Action action;
+  RBAC::Action wire_action;
+  const char* filter;  // Its name among the HTTP filters.
+  const char* dry_run_prefix;
+};
+
+// In the order in which they are asked.
+constexpr Stage kStages[] = {
+    {Authorization::Action::kAudit, RBAC::LOG, "weft.authorization.audit", ""},
+    {Authorization::Action::kDeny, RBAC::DENY, "weft.authorization.deny", "dry_run_deny_"},
+    {Authorization::Action::kAllow, RBAC::ALLOW, "weft.authorization.allow", "dry_run_allow_"},
+};
+
+void add_rules(const Authorization& policy, const AuthorizationTarget& target, bool is_http, RBAC* out) {
+  for (int i = 0; i < policy.spec->rules_size(); ++i) {
+    auto compiled = compile_authorization_rule(
+        policy.spec->rules(i), {target.app_port, is_http, policy.action == Authorization::Action::kDeny});
+    if (!compiled.has_value()) continue;
+    (*out->mutable_policies())[route_name(policy.origin.key, static_cast<size_t>(i))] = *std::move(compiled);
+  }
+}
+
+// Adds what holds at this stage; false if there is no policy for it. `Rbac` is the filter's message.
+template <typename Rbac>
+bool add_stage(const Stage& stage, const AuthorizationTarget& target, bool is_http, Rbac* out) {
+  bool some = false;
+  for (const auto& policy : target.policies) {
+    if (policy->action != stage.action) continue;
+    some = true;
+    RBAC* rules = policy->dry_run ? out->mutable_shadow_rules() : out->mutable_rules();
+    rules->set_action(stage.wire_action);
+    add_rules(*policy, target, is_http, rules);
+  }
+  if (out->has_shadow_rules()) out->set_shadow_rules_stat_prefix(stage.dry_run_prefix);
+  return some;
+}
+
+}  // namespace
+
+void add_authorization(const AuthorizationTarget& target, HttpConnectionManager* manager) {
+  auto* filters = manager->mutable_http_filters();
+  for (const Stage& stage : kStages) {
+    HttpRbac rbac;
+    if (!add_stage(stage, target, true, &rbac)) continue;
+    auto* filter = filters->Add();
+    filter->set_name(stage.filter);
+    filter->mutable_typed_config()->PackFrom(rbac);
+    filters->SwapElements(filters->size() - 2, filters->size() - 1);
+  }
+}
+
+void add_connection_authorization(const AuthorizationTarget& target, envoy::config::listener::v3::FilterChain* chain) {
+  for (const Stage& stage : kStages) {
+    NetworkRbac rbac;
+    if (!add_stage(stage, target, false, &rbac)) continue;
+    rbac.set_stat_prefix("tcp.");
+    auto* filter = chain->add_filters();
+    filter->set_name(stage.filter);
+    filter->mutable_typed_config()->PackFrom(rbac);
+  }
+}
+
+}  // namespace weft::control::compile

@@ -34,6 +34,7 @@ PROXY_LAYERS = [
     ["snapshot"],
     ["cluster"],
     ["pool"],
+    ["call"],
     ["filter/*", "forward", "tcp"],
     ["stream"],
     ["listener"],

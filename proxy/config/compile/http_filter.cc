@@ -4,6 +4,7 @@
 #include "proxy/config/compile/config_source.h"
 #include "proxy/config/compile/cors.h"
 #include "proxy/config/compile/identity.h"
+#include "proxy/config/compile/jwt_authn.h"
 #include "proxy/config/compile/network_filters.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/rbac.h"
@@ -54,6 +55,11 @@ void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& prot
       result.filters.push_back(filter::make_cors_filter());
     } else if (each.typed_config().Is<http_rbac_v3::RBAC>()) {
       result.filters.push_back(compile_rbac(context, each, proto.stat_prefix(), here));
+    } else if (each.typed_config().Is<jwt_v3::JwtAuthentication>()) {
+      jwt_v3::JwtAuthentication jwt;
+      std::string at_config = field_path(here, "typed_config");
+      if (!context.unpack(each.typed_config(), &jwt, at_config)) continue;
+      result.filters.push_back(compile_jwt_authn(context, jwt, each.name(), proto.stat_prefix(), at_config));
     } else if (!each.has_typed_config()) {
       context.error(here, text::cat("filter \"", each.name(), "\" has no typed_config"));
     }

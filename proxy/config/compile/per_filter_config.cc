@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "envoy/extensions/filters/http/jwt_authn/v3/config.pb.h"
 #include "proxy/config/compile/cors.h"
 #include "proxy/config/compile/rbac.h"
+#include "proxy/filter/jwt_authn/override.h"
 #include "proxy/filter/rbac/rbac.h"
 
 namespace weft::config {
 namespace {
+
+namespace jwt_v3 = envoy::extensions::filters::http::jwt_authn::v3;
 
 // nullptr: it is for no filter that has such configuration, which was reported as unsupported before.
 std::shared_ptr<const route::FilterOverride> compile_override(Context& context, const google::protobuf::Any& config,
@@ -18,6 +22,17 @@ std::shared_ptr<const route::FilterOverride> compile_override(Context& context, 
     if (!context.unpack(config, &proto, path)) return nullptr;
     auto result = std::make_shared<filter::RbacOverride>();
     result->guard = compile_guard(context, proto.rbac(), field_path(path, "rbac"));
+    return result;
+  }
+  if (config.Is<jwt_v3::PerRouteConfig>()) {
+    jwt_v3::PerRouteConfig proto;
+    if (!context.unpack(config, &proto, path)) return nullptr;
+    auto result = std::make_shared<filter::JwtOverride>();
+    result->disabled = proto.disabled();
+    result->requirement = proto.requirement_name();
+    if (!proto.disabled() && proto.requirement_name().empty()) {
+      context.error(path, "expected disabled: true or requirement_name");
+    }
     return result;
   }
   return nullptr;

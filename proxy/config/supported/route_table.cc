@@ -137,6 +137,8 @@ constexpr std::string_view kEntries[] = {
     ROUTE "RedirectAction.strip_query",
     ROUTE "DirectResponseAction.status",
     ROUTE "DirectResponseAction.body",
+    "envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig.disabled",
+    "envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig.requirement_name",
     "envoy.extensions.filters.http.rbac.v3.RBACPerRoute",
     "envoy.extensions.filters.http.rbac.v3.RBACPerRoute.rbac",
     RBAC "RBAC.action",

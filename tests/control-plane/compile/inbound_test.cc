@@ -105,9 +105,12 @@ TEST_CASE("who may call is asked before the application is, of requests and of o
   REQUIRE(manager.http_filters_size() == 2);
   CHECK(manager.http_filters(0).name() == "weft.authorization.allow");
   CHECK(manager.http_filters(1).name() == "envoy.filters.http.router");
-  REQUIRE(listener.default_filter_chain().filters_size() == 2);
-  CHECK(listener.default_filter_chain().filters(0).name() == "weft.authorization.allow");
-  CHECK(listener.default_filter_chain().filters(1).name() == "envoy.filters.network.tcp_proxy");
+  REQUIRE(listener.filter_chains_size() == 3);
+  for (int i = 1; i < listener.filter_chains_size(); ++i) {
+    REQUIRE(listener.filter_chains(i).filters_size() == 2);
+    CHECK(listener.filter_chains(i).filters(0).name() == "weft.authorization.allow");
+    CHECK(listener.filter_chains(i).filters(1).name() == "envoy.filters.network.tcp_proxy");
+  }
 }
 
 }  // namespace

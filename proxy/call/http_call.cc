@@ -1,0 +1,163 @@
+#include "proxy/call/http_call.h"
+
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+
+namespace weft::call {
+namespace {
+
+absl::string_view to_absl(std::string_view text) { return {text.data(), text.size()}; }
+
+}  // namespace
+
+HttpCall::HttpCall(pool::WorkerContext& context, HttpRequest request, Events& events)
+    : context_(context),
+      request_(std::move(request)),
+      events_(&events),
+      timer_(context.loop.timers(), base::bind<&HttpCall::on_timeout>(this)),
+      response_(arena_) {}
+
+HttpCall* HttpCall::start(pool::WorkerContext& context, HttpRequest request, Events& events) {
+  auto* call = new HttpCall(context, std::move(request), events);
+  call->timer_.arm(call->request_.timeout_ms);
+  context.loop.at_next_turn(*call);
+  return call;
+}
+
+void HttpCall::on_next_turn() {
+  pool::WorkerCluster* upstream = context_.upstreams.find(request_.cluster);
+  if (upstream == nullptr) return fail("there is no such cluster");
+  cluster_ = upstream->cluster().shared_from_this();
+  cluster::HostPtr host = upstream->choose_host({});
+  if (host == nullptr) return fail("no endpoint of the cluster can be used");
+  if (!cluster_->breakers(priority()).try_request()) {
+    return fail("the cluster has its maximum of requests in flight");
+  }
+  host_ = std::move(host);
+  host_->active_requests.fetch_add(1, std::memory_order_relaxed);
+  host_->total_requests.fetch_add(1, std::memory_order_relaxed);
+  upstream->stats().upstream_rq_total.add();
+  upstream->stats().upstream_rq_active.add();
+  upstream->acquire_stream(host_, *this);
+}
+
+void HttpCall::on_stream_ready(codec::ClientStream& stream, pool::UpstreamConnection& connection) {
+  stream_ = &stream;
+  connection_ = &connection;
+  if (request_.needs_http2 && connection.version() != http::Version::kHttp2) {
+    return fail("the connection does not speak HTTP/2; the cluster needs http2_protocol_options");
+  }
+  send();
+}
+
+void HttpCall::send() {
+  http::RequestHead head(arena_);
+  head.version = connection_->version();
+  head.method = request_.method;
+  head.method_id = http::method_of(request_.method);
+  head.scheme = cluster_->config().tls ? "https" : "http";
+  head.authority =
+      request_.authority.empty() ? std::string_view(cluster_->name()) : std::string_view(request_.authority);
+  head.path = request_.path;
+  head.accepts_trailers = request_.needs_http2;
+  head.headers.add("user-agent", "weft-proxy");
+  for (const auto& [name, value] : request_.headers) head.headers.add(name, value);
+  bool bare = request_.body.empty() && !request_.needs_http2;
+  if (!request_.needs_http2) {
+    head.has_content_length = !bare || head.method_id == http::Method::kPost;
+    head.content_length = request_.body.size();
+    if (head.has_content_length) head.headers.set(http::HeaderId::kContentLength, absl::StrCat(request_.body.size()));
+  }
+  stream_->send_head(head, bare);
+  if (!bare) {
+    base::Buffer body;
+    body.append(request_.body);
+    stream_->send_body(body, true);
+  }
+  connection_->schedule_flush();
+}
+
+void HttpCall::on_response_head(bool end) {
+  if (events_ == nullptr) return;
+  cluster_->report(*host_, response_.status, http::Cause::kNone, context_.loop.now_ms(), context_.worker);
+  if (end) finish_answered(nullptr);
+}
+
+void HttpCall::on_body(base::Buffer& data, bool end) {
+  size_t size = data.size();
+  if (events_ != nullptr && body_.size() + size > request_.max_answer_bytes) {
+    data.clear();
+    return fail(absl::StrCat("the answer is longer than ", request_.max_answer_bytes, " bytes"));
+  }
+  if (events_ != nullptr && size != 0) body_ += data.linearize(size);
+  data.clear();
+  if (end) finish_answered(nullptr);
+}
+
+void HttpCall::finish_answered(const http::HeaderMap* trailers) {
+  ended_ = true;
+  if (Events* events = std::exchange(events_, nullptr)) events->on_call_answer({response_, body_, trailers});
+  release();
+}
+
+void HttpCall::on_reset(codec::ResetReason, http::Cause cause) {
+  over_ = true;
+  fail_with(cause, {});
+}
+
+void HttpCall::fail_with(http::Cause cause, std::string_view detail) {
+  if (events_ == nullptr) return release();
+  cluster_->report(*host_, 0, cause, context_.loop.now_ms(), context_.worker);
+  std::string reason(http::cause_info(cause).sentence);
+  if (!detail.empty()) absl::StrAppend(&reason, " (", to_absl(detail), ")");
+  fail(reason);
+}
+
+void HttpCall::on_timeout() { fail(absl::StrCat("no answer came within ", request_.timeout_ms, " ms")); }
+
+void HttpCall::fail(std::string_view reason) {
+  if (Events* events = std::exchange(events_, nullptr)) {
+    std::string where = host_ == nullptr ? std::string() : host_->address().to_string() + ": ";
+    events->on_call_failed(absl::StrCat("cluster ", request_.cluster, ": ", where, to_absl(reason)));
+  }
+  release();
+}
+
+void HttpCall::cancel() {
+  events_ = nullptr;
+  release();
+}
+
+void HttpCall::on_stream_closed() {
+  stream_ = nullptr;
+  connection_ = nullptr;
+  if (released_) return destroy();
+  fail("the stream was closed");
+}
+
+void HttpCall::release() {
+  if (std::exchange(released_, true)) return;
+  timer_.disarm();
+  base::ListNode<event::NextTurnTask>::unlink();
+  leave_queue();
+  if (host_ != nullptr) {
+    host_->active_requests.fetch_sub(1, std::memory_order_relaxed);
+    cluster_->breakers(priority()).request_done();
+    cluster_->stats(context_.worker).upstream_rq_active.subtract();
+  }
+  if (stream_ == nullptr) return destroy();
+  if (over_ || (ended_ && stream_->unsent_bytes() == 0)) return;
+  stream_->reset(codec::ResetReason::kCancel);
+  connection_->schedule_flush();
+}
+
+void HttpCall::destroy() { context_.loop.destroy_later(std::unique_ptr<event::Deferred>(this)); }
+
+std::string_view HttpCall::server_name() const {
+  std::string_view host = request_.authority;
+  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
+  return host.substr(0, host.find(':'));
+}
+
+}  // namespace weft::call

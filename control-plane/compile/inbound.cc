@@ -256,8 +256,7 @@ std::vector<InboundPort> inbound_ports(const registry::Model& model, const regis
 }
 
 std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, const std::vector<InboundPort>& ports,
-                                             const InboundMtls& rest,
-                                             const registry::Authorizations& authorizations) {
+                                             const InboundMtls& rest, const registry::Authorizations& authorizations) {
   std::vector<ResourcePointer> resources = {compile_listener(inbound, ports, rest, authorizations)};
   for (const InboundPort& port : ports) {
     resources.push_back(compile_cluster(inbound, port));

@@ -238,8 +238,7 @@ void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   compile::Compiled compiled;
   const registry::Authorizations authorizations = model.authorizations_for(node.service);
   const compile::InboundMtls rest = {.mode = mode_of(0), .trust_domain = trust_domain_};
-  for (snapshot::ResourcePointer& resource :
-       compile::compile_inbound(*node.inbound, ports, rest, authorizations)) {
+  for (snapshot::ResourcePointer& resource : compile::compile_inbound(*node.inbound, ports, rest, authorizations)) {
     snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
     snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }

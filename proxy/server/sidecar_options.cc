@@ -174,11 +174,11 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command, const char
       ->type_name("PORT")
       ->capture_default_str()
       ->check(CLI::Range(0, kMaxPort));
-  auto* interception =
-      sidecar->add_flag("--interception", options.interception.on,
-                        "Rules of the kernel (weft-proxy intercept) bring all connections of the application to "
-                        "--outbound-port and all that are made to the workload to --inbound-port; not ready before a test "
-                        "shows that they do");
+  auto* interception = sidecar->add_flag(
+      "--interception", options.interception.on,
+      "Rules of the kernel (weft-proxy intercept) bring all connections of the application to "
+      "--outbound-port and all that are made to the workload to --inbound-port; not ready before a test "
+      "shows that they do");
   sidecar
       ->add_option_function<std::string>(
           "--interception-mode",

@@ -13,31 +13,11 @@ OUTBOUND, INBOUND, ADMIN = 15001, 15006, 15000
 GROUP = 1337
 STOP_LIMIT_S = 20
 
-def nat_rules(loopback, inbound_source, tproxy):
-    """Of one family, for iptables-restore."""
-    inbound = "" if tproxy else f"-A PREROUTING -p tcp -j REDIRECT --to-ports {INBOUND}\n"
-    return ("*nat\n" + inbound + f"-A OUTPUT -s {inbound_source} -o lo -j RETURN\n"
-            # The sidecar calls its own workload: through the inbound side, as others do.
-            f"-A OUTPUT ! -d {loopback} -o lo -p tcp -m owner --gid-owner {GROUP} -j REDIRECT --to-ports {INBOUND}\n"
-            f"-A OUTPUT -o lo -m owner ! --gid-owner {GROUP} -j RETURN\n"
-            f"-A OUTPUT -m owner --gid-owner {GROUP} -j RETURN\n"
-            f"-A OUTPUT -d {loopback} -j RETURN\n"
-            f"-A OUTPUT -p tcp -j REDIRECT --to-ports {OUTBOUND}\nCOMMIT\n" + (tproxy_rules() if tproxy else ""))
-
-def tproxy_rules():
-    """What others send is marked, and so delivered here whatever its address; what answers is not."""
-    return ("*mangle\n-A PREROUTING -i eth0 -p tcp -m socket -j ACCEPT\n"
-            f"-A PREROUTING -i eth0 -p tcp -j TPROXY --on-port {INBOUND} --tproxy-mark 0x539\nCOMMIT\n")
 
 def intercept(pod, tproxy=False):
     """Sets the rules in a pod."""
-    pod.run("ip", "-6", "addr", "add", "::6/128", "dev", "lo")
-    if tproxy:
-        for family in ("-4", "-6"):
-            pod.run("ip", family, "rule", "add", "fwmark", "0x539", "lookup", "133")
-            pod.run("ip", family, "route", "add", "local", "default", "dev", "lo", "table", "133")
-    pod.run("iptables-restore", input=nat_rules("127.0.0.1/32", "127.0.0.6/32", tproxy))
-    pod.run("ip6tables-restore", input=nat_rules("::1/128", "::6/128", tproxy))
+    pod.run(weft_binary(), "intercept", "--mode", "tproxy" if tproxy else "redirect")
+
 
 class Sidecar:
     """In a pod, from the start to the end of a `with`. `app_port`: None for one that only calls."""

@@ -67,9 +67,9 @@ void add_option(Tree* arguments, const char* name, const std::string& value) {
 }
 
 Tree sidecar_arguments(const Settings& settings) {
-  Tree out =
-      Tree::array({"sidecar", "--control", settings.control_address, "--namespace", "$(POD_NAMESPACE)", "--node-id",
-                   "$(POD_NAMESPACE)/$(POD_NAME)", "--inbound-address", "$(POD_IP)", "--interception"});
+  Tree out = Tree::array({"sidecar", "--control", settings.control_address, "--namespace", "$(POD_NAMESPACE)",
+                          "--node-id", "$(POD_NAMESPACE)/$(POD_NAME)", "--inbound-address", "$(POD_IP)",
+                          "--interception", "--metrics-address", cat("0.0.0.0:", kMetricsPort)});
   if (settings.app_port != 0) {
     add_option(&out, "--service", settings.service);
     add_option(&out, "--app-port", std::to_string(settings.app_port));

@@ -140,7 +140,7 @@ class Together(Case):
         other = self.enterContext(Backend(answer(b"other")))
         self.control.apply({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
                             "metadata": {"name": "other", "namespace": "shop", "labels": {"kubernetes.io/service-name": "other"}},
-                            "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"port": other.address[1]}]}, wait=True)
+                            "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"name": "main", "port": other.address[1]}]}, wait=True)
         process, output = self.run_sidecar(sys.executable, "-Bc", APPLICATION, "PORT", "OUTBOUND")
         self.await_line(output, "started")
         self.assertTrue(eventually(lambda: self.ask_other() == 200))

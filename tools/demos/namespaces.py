@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 # Ends when our end of its input is closed: by close(), or by the kernel once we are gone, and then with all that runs there.
 HOLDER = """
-mount --bind "$0" /etc/resolv.conf && ip link set lo up && echo ready || exit
+mount --bind "$0" /etc/resolv.conf && mount --bind "$1" /etc/hosts && ip link set lo up && echo ready || exit
 read -r word
 [ "$word" = closed ] && exit
 for process in /proc/[0-9]*; do
@@ -45,15 +45,17 @@ def are_possible():
 
 
 class Namespace:
-    """A network namespace, and a mount namespace whose /etc/resolv.conf is a file of its own."""
+    """A network namespace, and a mount namespace whose /etc/resolv.conf and /etc/hosts are files of its own."""
 
     def __init__(self, name):
         self.name = name
         self._folder = tempfile.TemporaryDirectory(prefix=f"weft-{name}-")
         self.resolv_conf = pathlib.Path(self._folder.name) / "resolv.conf"
         self.resolv_conf.write_text("")
+        self.hosts = pathlib.Path(self._folder.name) / "hosts"
+        self.hosts.write_text("127.0.0.1 localhost\n::1 localhost\n")
         self._children = []
-        self._holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", HOLDER, str(self.resolv_conf)], stdin=subprocess.PIPE,
+        self._holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", HOLDER, str(self.resolv_conf), str(self.hosts)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if self._holder.stdout.readline() != b"ready\n":
             message = self._holder.stderr.read().decode()

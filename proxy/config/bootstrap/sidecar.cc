@@ -141,6 +141,13 @@ void set_control_plane(const std::string& name, const HostPort& at, const Contro
   if (!access.insecure) set_tls(access, at.host, is_ip, cluster);
 }
 
+// A control plane that starts anew gives those whom it knows some time to come back (10 s, if nobody says otherwise),
+// and takes who has not for gone.
+void set_backoff(core_v3::BackoffStrategy& strategy) {
+  strategy.mutable_base_interval()->set_nanos(500'000'000);
+  strategy.mutable_max_interval()->set_seconds(4);
+}
+
 }  // namespace
 
 bool parse_host_port(const std::string& text, HostPort* result) {
@@ -181,6 +188,7 @@ std::string sidecar_bootstrap(const SidecarOptions& options, bool for_people) {
                       *bootstrap.mutable_static_resources()->add_clusters());
     auto* service = ads.add_grpc_services();
     service->mutable_envoy_grpc()->set_cluster_name(name);
+    set_backoff(*service->mutable_envoy_grpc()->mutable_retry_policy()->mutable_retry_back_off());
     if (options.access.insecure) continue;
     auto* header = service->add_initial_metadata();
     header->set_key("authorization");

@@ -21,9 +21,6 @@ constexpr int64_t kDeadlineMs = 10'000;
 constexpr int64_t kSettleMs = 3'000;
 constexpr int64_t kFirstRetryMs = 200;
 constexpr int64_t kLongestRetryMs = 30'000;
-// So many calls that failed one after the other may be due to the certificate that they show.
-constexpr uint32_t kManyFailures = 3;
-
 // gRPC's status codes.
 constexpr int kDeadlineExceeded = 4;
 constexpr int kInvalidArgument = 3;
@@ -87,11 +84,9 @@ std::string IdentityClient::token() const {
 }
 
 void IdentityClient::failed(int status) {
-  ++failed_calls_;
-  bool doubtful = status == kUnauthenticated || failed_calls_ >= kManyFailures;
-  if (!doubtful || !has_certificate()) return;
+  // A control plane that is away, or cannot be reached, says nothing of the certificate.
+  if (status != kUnauthenticated || !has_certificate()) return;
   // Perhaps the control plane knows the authority no more that issued it, or the token no more: the other is tried.
-  failed_calls_ = 0;
   options_.withheld->store(!options_.withheld->load());
   options_.reconnect();
   // With a token a new certificate may be had, and is then shown.
@@ -162,7 +157,6 @@ absl::Status IdentityClient::take_answer() {
 }
 
 void IdentityClient::succeeded() {
-  failed_calls_ = 0;
   stats_.of_worker(0).certificates_issued.add();
   set_alarm(false, "");
   backoff_ = xds::Backoff(first_retry_ms(life_), longest_retry_ms(life_));

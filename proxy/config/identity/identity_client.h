@@ -53,7 +53,6 @@ class IdentityClient final : public xds::Credentials, private xds::GrpcStream::E
   bool certified() const override;
   std::string token() const override;
   void failed(int status) override;
-  void answered() override { failed_calls_ = 0; }
 
  private:
   void ask();
@@ -86,7 +85,6 @@ class IdentityClient final : public xds::Credentials, private xds::GrpcStream::E
   std::string spiffe_id_;
   Life life_;  // Of the certificate in force.
   size_t at_ = 0;
-  uint32_t failed_calls_ = 0;  // One after the other.
   bool alarm_ = false;
 };
 

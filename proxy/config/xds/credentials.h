@@ -13,9 +13,8 @@ class Credentials {
   virtual bool certified() const = 0;
   // What takes the place of the token in the calls' metadata; empty: that one stays.
   virtual std::string token() const = 0;
-  // A call that was made by these ended with this status of gRPC's before it was answered, or it was answered.
+  // A call that was made by these ended with this status of gRPC's before it was answered.
   virtual void failed(int status) = 0;
-  virtual void answered() = 0;
 
  protected:
   ~Credentials() = default;

@@ -83,7 +83,6 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
     if (!heard_) {
       heard_ = true;
       backoff_.reset();
-      if (credentials() != nullptr) credentials()->answered();
       const std::string& name = conversation_->server_name();
       base::log_info(text::cat("xds: connected to control plane \"", control_plane().cluster->name(), "\"",
                                name.empty() ? "" : ", which calls itself ", name));

@@ -187,14 +187,18 @@ Node intercepted() {
 TEST_CASE("where a workload's connections are intercepted its proxy has both sides, and others reach the app's port") {
   const auto claims = read_node(intercepted());
   REQUIRE(claims.ok());
-  CHECK(claims->audience == Audience{.namespace_name = "shop", .capture = {.port = 15001, .ipv6 = true}});
+  CHECK(claims->audience ==
+        Audience{.namespace_name = "shop", .is_weft = true, .capture = {.port = 15001, .ipv6 = true}});
   CHECK(*claims->inbound == Inbound{.address = "10.0.0.1",
                                     .port = 15006,
                                     .app_port = 8080,
                                     .health = {},
                                     .intercepted = true,
                                     .transparent = false,
-                                    .ipv6 = true});
+                                    .ipv6 = true,
+                                    .mtls = false,
+                                    .service = {.namespace_name = "shop", .name = "cart"},
+                                    .is_weft = true});
   Node node = intercepted();
   auto& interception = *fields(node)["interception"].mutable_struct_value()->mutable_fields();
   interception["mode"].set_string_value("TPROXY");

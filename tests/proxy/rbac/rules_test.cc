@@ -17,13 +17,14 @@ Policy policy(std::string name, ConditionPtr permission, ConditionPtr who) {
 }
 
 struct Request {
-  Request(std::string_view principal, std::string_view path) : request(arena) {
+  Request(std::string_view principal, std::string_view path) : path(path), request(arena) {
     tls.peer_verified = !principal.empty();
     tls.peer_uri_sans = {std::string(principal)};
     connection.tls = &tls;
-    request.path = path;
+    request.path = this->path;
   }
   Facts facts() const { return {connection, &request}; }
+  std::string path;
   base::Arena arena;
   http::RequestHead request;
   transport::TlsInfo tls;

@@ -17,11 +17,14 @@ namespace weft::snapshot {
 
 class RetiredChains {
  public:
-  RetiredChains(std::vector<std::shared_ptr<const FilterChain>> chains, uint32_t workers)
-      : chains_(std::move(chains)), workers_left_(workers) {
+  // `closes_idle`: a connection on which nothing is open is closed at once, as the process ends; else its next request
+  // is answered, and told that it was the last.
+  RetiredChains(std::vector<std::shared_ptr<const FilterChain>> chains, uint32_t workers, bool closes_idle = false)
+      : chains_(std::move(chains)), closes_idle_(closes_idle), workers_left_(workers) {
     std::sort(chains_.begin(), chains_.end());
   }
   bool empty() const { return chains_.empty(); }
+  bool closes_idle() const { return closes_idle_; }
   size_t size() const { return chains_.size(); }
   bool contains(const FilterChain& chain) const {
     auto place = std::lower_bound(chains_.begin(), chains_.end(), &chain,
@@ -34,6 +37,7 @@ class RetiredChains {
 
  private:
   std::vector<std::shared_ptr<const FilterChain>> chains_;  // Sorted. Held, so that no other gets their addresses.
+  const bool closes_idle_;
   std::atomic<uint32_t> workers_left_;
 };
 

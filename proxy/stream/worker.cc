@@ -2,8 +2,6 @@
 
 #include <time.h>
 
-#include <algorithm>
-
 #include "proxy/stream/connection.h"
 #include "proxy/stream/exchange.h"
 
@@ -27,8 +25,9 @@ void Worker::on_connection(std::unique_ptr<transport::ByteStream> stream, const 
   connections_.push_back(*connection);
   connection->start();
   if (draining_) return connection->drain();
-  bool retired = std::any_of(retired_.begin(), retired_.end(), [&](const auto& each) { return each->contains(chain); });
-  if (retired) connection->retire();
+  for (const auto& each : retired_) {
+    if (each->contains(chain)) return retire(*each, *connection);
+  }
 }
 
 void Worker::drain() {
@@ -38,9 +37,14 @@ void Worker::drain() {
 
 void Worker::retire(std::shared_ptr<const snapshot::RetiredChains> chains) {
   for (Connection& connection : connections_) {
-    if (chains->contains(connection.chain())) connection.retire();
+    if (chains->contains(connection.chain())) retire(*chains, connection);
   }
   retired_.push_back(std::move(chains));
+}
+
+void Worker::retire(const snapshot::RetiredChains& chains, Connection& connection) {
+  if (chains.closes_idle()) return connection.drain();
+  connection.retire();
 }
 
 void Worker::close(const snapshot::RetiredChains& chains) {

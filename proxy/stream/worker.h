@@ -62,6 +62,8 @@ class Worker final : public snapshot::ConnectionHandler {
   void connection_closed() { --open_connections_; }
 
  private:
+  static void retire(const snapshot::RetiredChains& chains, Connection& connection);
+
   pool::WorkerContext& context_;
   base::IntrusiveList<Connection, Connection> connections_;
   base::IntrusiveList<forward::Shadow, forward::Shadow> shadows_;

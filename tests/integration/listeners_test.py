@@ -6,8 +6,9 @@ import unittest
 import urllib.error
 import urllib.request
 
-from tests.integration.harness import bootstrap, http1, http2, ports, watched
+from tests.integration.harness import bootstrap, http1, http2, watched
 from tests.integration.harness.live import Files, Load, eventually
+from tools.demos.ports import free_port
 
 INSPECTOR = {
     "name": "envoy.filters.listener.http_inspector",
@@ -146,7 +147,7 @@ class Listeners(Files):
         self.launch(bootstrap.bootstrap([], clusters, dynamic_resources=dynamic), arguments=("--drain-time-s", str(seconds)))
 
     def test_the_workers_wait_for_listeners_and_their_routes_and_ready_says_so(self):
-        port = ports.free_port()
+        port = free_port()
         rds = {"route_config_name": "web", "config_source": self.folder.source("routes")}
         clusters = [bootstrap.cluster("a", [self.first.address])]
         config = bootstrap.bootstrap([], clusters, dynamic_resources={"lds_config": self.folder.source("listener")})
@@ -186,7 +187,7 @@ class UnderLoad(Files):
         backends = [self.first.address, self.second.address]
         with Load.grpc_server() as grpc_address:
             fixed = bootstrap.cluster("g", [grpc_address], http2=True)
-            port = ports.free_port()
+            port = free_port()
 
             def listeners(i):
                 manager = bootstrap.connection_manager(None, rds=rds, stream_idle_timeout=f"{300 + i}s")

@@ -265,7 +265,7 @@ std::shared_ptr<snapshot::RetiredChains> Listeners::retire(const Version& before
   each_chain(before.listener(), [&](const auto& chain) {
     if (!kept.contains(chain)) chains.push_back(chain);
   });
-  return std::make_shared<snapshot::RetiredChains>(std::move(chains), options_.workers);
+  return std::make_shared<snapshot::RetiredChains>(std::move(chains), options_.workers, inbound_over_);
 }
 
 void Listeners::drain(std::unique_ptr<Version> version, std::shared_ptr<snapshot::RetiredChains> retired) {

@@ -13,6 +13,15 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// As Envoy's: the first run of a token's characters, whatever stands around it.
+std::string_view token_in(std::string_view text) {
+  constexpr std::string_view kCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+  size_t begin = text.find_first_of(kCharacters);
+  if (begin == std::string_view::npos) return trimmed(text);
+  text.remove_prefix(begin);
+  return text.substr(0, text.find_first_not_of(kCharacters));
+}
+
 // Calls f(name, value) for each "name=value" between separators.
 template <typename F>
 void for_each_pair(std::string_view text, char separator, F f) {
@@ -189,7 +198,7 @@ std::vector<FoundToken> find_tokens(const JwtProvider& provider, const http::Req
     for (const http::Header& header : request.headers) {
       if (!http::equals_ignoring_case(header.name, location.name)) continue;
       if (!header.value.starts_with(location.prefix)) continue;
-      std::string_view text = trimmed(header.value.substr(location.prefix.size()));
+      std::string_view text = token_in(header.value.substr(location.prefix.size()));
       found.push_back({&provider, text, Where::kHeader, location.name});
     }
   }

@@ -181,6 +181,7 @@ TokenError parse_token(std::string_view text, Token* token) {
   if (second == std::string_view::npos || text.find('.', second + 1) != std::string_view::npos) {
     return TokenError::kBadFormat;
   }
+  if (first == 0 || second == first + 1 || second + 1 == text.size()) return TokenError::kBadFormat;
   token->text = text;
   token->signed_part = text.substr(0, second);
   token->payload_part = text.substr(first + 1, second - first - 1);

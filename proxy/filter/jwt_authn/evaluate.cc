@@ -13,13 +13,13 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// As Envoy's: the first run of a token's characters, whatever stands around it.
+// As Envoy's: from the first of a token's characters on.
 std::string_view token_in(std::string_view text) {
   constexpr std::string_view kCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
   size_t begin = text.find_first_of(kCharacters);
   if (begin == std::string_view::npos) return trimmed(text);
   text.remove_prefix(begin);
-  return text.substr(0, text.find_first_not_of(kCharacters));
+  return trimmed(text);
 }
 
 // Calls f(name, value) for each "name=value" between separators.

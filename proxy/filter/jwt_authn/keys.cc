@@ -193,11 +193,14 @@ KeySet::~KeySet() = default;
 
 absl::StatusOr<KeySetPtr> KeySet::parse(std::string_view text) { return KeyReader::read_set(text); }
 
+bool KeySet::is_meant(const Key& key, const Token& token) {
+  if (!token.key_id.empty() && !key.id.empty() && key.id != token.key_id) return false;
+  return key.algorithm.empty() || key.algorithm == token.algorithm_name;
+}
+
 // An algorithm goes with one kind of key, and with one curve (RFC 7518, 3.4).
 bool KeySet::fits(const Key& key, const Token& token) {
   if (!token.algorithm) return false;
-  if (!token.key_id.empty() && !key.id.empty() && key.id != token.key_id) return false;
-  if (!key.algorithm.empty() && key.algorithm != token.algorithm_name) return false;
   switch (*token.algorithm) {
     case TokenAlgorithm::kEs256:
       return key.kind == Kind::kP256;
@@ -231,9 +234,9 @@ bool KeySet::verifies(const Key& key, const Token& token) {
 TokenError KeySet::verify(const Token& token) const {
   bool any = false;
   for (const Key& key : keys_) {
-    if (!fits(key, token)) continue;
+    if (!is_meant(key, token)) continue;
     any = true;
-    if (verifies(key, token)) return TokenError::kNone;
+    if (fits(key, token) && verifies(key, token)) return TokenError::kNone;
   }
   // What BoringSSL noted of a signature that is not right is nobody's mistake.
   ERR_clear_error();

@@ -37,6 +37,7 @@ class KeySet {
   friend class KeyReader;
 
   KeySet() = default;
+  static bool is_meant(const Key& key, const Token& token);
   static bool fits(const Key& key, const Token& token);
   static bool verifies(const Key& key, const Token& token);
 

@@ -34,6 +34,8 @@ class Connection final : public transport::ByteStream::Events,
   // As drain(), but what the client may have sent before it can know is answered: an idle HTTP/1 connection has one
   // more exchange, an HTTP/2 one those that come within the drain timeout.
   void retire();
+  // By retire(), and not ended yet.
+  bool is_retired() const { return retired_; }
   // Ends it now; open exchanges are reset with `cause`.
   void close_now(http::Cause cause);
   // To be called after anything was sent, or receiving was resumed.

@@ -37,7 +37,9 @@ void Worker::drain() {
 
 void Worker::retire(std::shared_ptr<const snapshot::RetiredChains> chains) {
   for (Connection& connection : connections_) {
-    if (chains->contains(connection.chain())) retire(*chains, connection);
+    // As the process ends, so do those that were retired before.
+    bool is_waiting = chains->closes_idle() && connection.is_retired();
+    if (is_waiting || chains->contains(connection.chain())) retire(*chains, connection);
   }
   retired_.push_back(std::move(chains));
 }

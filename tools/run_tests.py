@@ -16,6 +16,7 @@ CACHE = pathlib.Path(os.environ.get("WEFT_CACHE", pathlib.Path.home() / ".cache/
 PYTHON = CACHE / "venv/bin/python"
 SUITES = ["tests/integration", "tests/conformance"]
 KUBERNETES_SUITES = ["tests/kubernetes"]
+DEMO_SUITES = ["tests/demo"]
 MODULE_TIME_LIMIT_S = 600
 # Where the suites find each program, by environment variable.
 PROGRAMS = {
@@ -190,6 +191,8 @@ def main(arguments):
     elif mode == "kubernetes":
         subprocess.run([ROOT / "tools/setup", "kubernetes"], stdin=subprocess.DEVNULL, check=True)
         suites_against(tally, None, suites=KUBERNETES_SUITES)
+    elif mode == "demo":
+        suites_against(tally, "release", suites=DEMO_SUITES)
     elif mode == "all" and not arguments:
         bazel_tests(tally, "asan")
         # After the build, which makes the generated headers that our headers include.
@@ -197,7 +200,7 @@ def main(arguments):
         suites_against(tally, "asan")
         suites_against(tally, "release")
     else:
-        print(f"tools/test: {' '.join(arguments)}: write fast, asan, tsan, suites, kubernetes or nothing", file=sys.stderr)
+        print(f"tools/test: {' '.join(arguments)}: write fast, asan, tsan, suites, kubernetes, demo or nothing", file=sys.stderr)
         return 2
     return tally.close()
 

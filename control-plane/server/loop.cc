@@ -18,13 +18,16 @@ void Loop::wake() {
 }
 
 void Loop::stop() {
-  grpc::CompletionQueue* queue = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    is_stopped_ = true;
-    queue = std::exchange(queue_, nullptr);
-  }
-  if (queue != nullptr) queue->Shutdown();
+  const std::lock_guard lock(mutex_);
+  is_stopped_ = true;
+  wake();
+}
+
+// gRPC takes it for our mistake if anything is begun on a queue that was shut down.
+void Loop::close(const std::function<bool()>& is_over) {
+  const std::lock_guard lock(mutex_);
+  if (!is_stopped_ || queue_ == nullptr || !is_over()) return;
+  std::exchange(queue_, nullptr)->Shutdown();
 }
 
 void Loop::run_tasks() {
@@ -37,17 +40,15 @@ void Loop::run_tasks() {
   for (std::function<void()>& task : tasks) task();
 }
 
-void Loop::run(grpc::CompletionQueue& queue, const std::function<std::optional<int64_t>(int64_t now_ms)>& idle) {
+void Loop::run(grpc::CompletionQueue& queue, const std::function<std::optional<int64_t>(int64_t now_ms)>& idle,
+               const std::function<bool()>& is_over) {
   {
     const std::lock_guard lock(mutex_);
-    if (is_stopped_) {
-      queue.Shutdown();
-    } else {
-      queue_ = &queue;
-      if (!tasks_.empty()) wake();
-    }
+    queue_ = &queue;
+    if (!tasks_.empty()) wake();
   }
   while (true) {
+    close(is_over);
     const int64_t now = now_ms();
     const std::optional<int64_t> due_ms = idle(now);
     const gpr_timespec deadline =

@@ -27,9 +27,10 @@ class Loop {
   void post(std::function<void()> task);
 
   // The tags of `queue` are xds::Completions. After each of them, and after tasks, `idle` is called with the time; it
-  // returns when it wants to be called at the latest, or nothing. Returns when after stop() the queue is empty and all
-  // tasks have run.
-  void run(grpc::CompletionQueue& queue, const std::function<std::optional<int64_t>(int64_t now_ms)>& idle);
+  // returns when it wants to be called at the latest, or nothing. After stop() it goes on until `is_over` says that
+  // nobody begins anything more on the queue; returns when that is empty and all tasks have run.
+  void run(grpc::CompletionQueue& queue, const std::function<std::optional<int64_t>(int64_t now_ms)>& idle,
+           const std::function<bool()>& is_over);
   // The server to which the queue belongs has been shut down.
   void stop();
 
@@ -38,11 +39,12 @@ class Loop {
  private:
   void wake();
   void run_tasks();
+  void close(const std::function<bool()>& is_over);
 
   base::Clock& clock_;
   std::mutex mutex_;
   std::deque<std::function<void()>> tasks_;
-  // Null while it does not run, and from stop() on.
+  // Null while it does not run, and once the queue has been shut down.
   grpc::CompletionQueue* queue_ = nullptr;
   bool is_stopped_ = false;
   // The alarm is set, and its tag has not come yet.

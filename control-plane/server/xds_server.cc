@@ -140,17 +140,20 @@ absl::Status XdsServer::start(const Addresses& addresses) {
   // The loop runs in any case: it serves whoever asks until stop(), and empties the queue.
   thread_ = std::thread([this, serves = server_ != nullptr] {
     if (serves) service_.start(*queue_);
-    loop_.run(*queue_, [this](int64_t now_ms) {
-      workloads_.advance(now_ms);
-      workload_keeper_.put(workloads_.take_changes());
-      secrets_.advance();
-      push(now_ms);
-      hub_.rollouts().tell();
-      const int64_t wall_ms = clock_.wall_ms();
-      std::optional<int64_t> ends_ms = service_.end_streams_by(wall_ms);
-      if (ends_ms.has_value()) ends_ms = now_ms + *ends_ms - wall_ms;
-      return earlier(ends_ms, earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms())));
-    });
+    loop_.run(
+        *queue_,
+        [this](int64_t now_ms) {
+          workloads_.advance(now_ms);
+          workload_keeper_.put(workloads_.take_changes());
+          secrets_.advance();
+          push(now_ms);
+          hub_.rollouts().tell();
+          const int64_t wall_ms = clock_.wall_ms();
+          std::optional<int64_t> ends_ms = service_.end_streams_by(wall_ms);
+          if (ends_ms.has_value()) ends_ms = now_ms + *ends_ms - wall_ms;
+          return earlier(ends_ms, earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms())));
+        },
+        [this] { return service_.is_idle(); });
   });
   if (server_ == nullptr) return absl::UnavailableError(text::cat("cannot listen on ", addresses.xds));
   if (absl::Status status = admin_.start(addresses.admin); !status.ok()) return status;

@@ -98,7 +98,8 @@ class GrpcService::Call {
   }
 
  private:
-  explicit Call(GrpcService& service) : service_(service) {}
+  explicit Call(GrpcService& service) : service_(service) { ++service_.calls_; }
+  ~Call() { --service_.calls_; }
 
   void* begin(Completion& step) {
     ++begun_;

@@ -38,6 +38,8 @@ class GrpcService {
   // Once the server runs: takes calls by this queue of its own, the tags of which are Completions, until the server is
   // shut down. The queue is to be polled until it is empty; then nothing is left of any call.
   void start(grpc::ServerCompletionQueue& queue);
+  // There is no call, and none is awaited. The hub's thread.
+  bool is_idle() const { return calls_ == 0; }
 
   // Where metrics go, which outlives it; before start(). Without it the service of metrics is not there.
   void set_traffic(telemetry::Traffic* traffic) { traffic_ = traffic; }
@@ -61,6 +63,7 @@ class GrpcService {
   telemetry::Traffic* traffic_ = nullptr;
   grpc::AsyncGenericService generic_;
   grpc::ServerCompletionQueue* queue_ = nullptr;
+  size_t calls_ = 0;
   // Of those that are open; and when they end.
   absl::flat_hash_map<std::string, absl::flat_hash_set<Admitted*>> of_origin_;
   std::set<std::pair<int64_t, Admitted*>> ends_;

@@ -130,8 +130,9 @@ class Webhook(unittest.TestCase):
         connection.endheaders()
         self.assertEqual(413, connection.getresponse().status)
         connection = self.connect()
-        connection.request("POST", "/inject", "{}", {"Content-Type": "application/json", "X-Pad": "x" * 40_000})
+        # It may be gone before all of it has been sent.
         with self.assertRaises((http.client.HTTPException, OSError, AssertionError)):
+            connection.request("POST", "/inject", "{}", {"Content-Type": "application/json", "X-Pad": "x" * 40_000})
             self.assertEqual(200, connection.getresponse().status)
         # One that is large and allowed.
         self.assertTrue(self.answer({**POD, "metadata": {**POD["metadata"], "annotations": {"note": "x" * (1 << 20)}}})["allowed"])

@@ -347,12 +347,15 @@ def tree_files(root):
 
 COMPILE = ["clang++-19", "-fsyntax-only", "-x", "c++", "-std=c++20", "-fno-exceptions", "-march=x86-64-v2", "-DFMT_HEADER_ONLY", "-Wall", "-Wextra",
            "-Wno-unused-parameter", "-Wno-sign-compare", "-Wno-missing-field-initializers", "-Wno-pragma-once-outside-header",
-           "-Wno-unused-const-variable", "-Wno-unused-function", "-I.", "-Ibazel-bin", "-Ibazel-bin/api", "-isystem", "/usr/include/android"]
+           "-Wno-unused-const-variable", "-Wno-unused-function", "-I.", "-Ibazel-bin", "-Ibazel-bin/api"]
+# The control plane is built on OpenSSL, which is where compilers look; the rest on BoringSSL.
+BORINGSSL = ["-isystem", "/usr/include/android"]
+OPENSSL_PATHS = ("control-plane/", "tests/control-plane/")
 
 
 def closure_hash(root, path, cache):
     """A hash of a header and of all of this tree that it includes, so that an unchanged header is compiled once."""
-    seen, pending, digest = set(), [path], hashlib.sha256(" ".join(COMPILE).encode())
+    seen, pending, digest = set(), [path], hashlib.sha256(" ".join(COMPILE + BORINGSSL).encode())
     while pending:
         current = pending.pop()
         if current in seen:
@@ -377,7 +380,8 @@ def header_findings(root, files, cache_folder):
         mark = cache_folder / closure_hash(root, path, hashes)
         if mark.exists():
             return None
-        result = subprocess.run(COMPILE + ["-include", path, "/dev/null"], cwd=root, capture_output=True, text=True)
+        library = [] if path.startswith(OPENSSL_PATHS) else BORINGSSL
+        result = subprocess.run(COMPILE + library + ["-include", path, "/dev/null"], cwd=root, capture_output=True, text=True)
         if result.returncode == 0:
             mark.touch()
             return None

@@ -61,13 +61,7 @@ absl::StatusOr<std::vector<GenerationRecord>> AuthorityStore::load_generations()
 template <typename Work>
 absl::Status AuthorityStore::transact(const char* pragma, Work&& work) {
   absl::Status status = database_->execute(pragma);
-  if (status.ok()) status = database_->execute("BEGIN IMMEDIATE");
-  if (!status.ok()) return status;
-  status = work();
-  if (status.ok()) status = database_->execute("COMMIT");
-  // A full disk has rolled back by itself already; that this fails then says nothing new.
-  if (!status.ok()) (void)database_->execute("ROLLBACK");
-  return status;
+  return status.ok() ? database_->transact(std::forward<Work>(work)) : status;
 }
 
 absl::Status AuthorityStore::write_generations(const std::vector<GenerationRecord>& generations) {

@@ -59,12 +59,7 @@ absl::Status AddressStore::write(const std::vector<VirtualAddresses::Change>& ch
 
 absl::Status AddressStore::save(const std::vector<VirtualAddresses::Change>& changes) {
   if (changes.empty()) return absl::OkStatus();
-  absl::Status status = database_->execute("BEGIN IMMEDIATE");
-  if (status.ok()) status = write(changes);
-  if (status.ok()) status = database_->execute("COMMIT");
-  // A full disk has rolled back by itself already; that this fails then says nothing new.
-  if (!status.ok()) (void)database_->execute("ROLLBACK");
-  return status;
+  return database_->transact([&] { return write(changes); });
 }
 
 }  // namespace weft::control::server

@@ -106,12 +106,7 @@ absl::Status WorkloadStore::write(const std::vector<WorkloadChange>& changes) {
 }
 
 absl::Status WorkloadStore::save(const std::vector<WorkloadChange>& changes) {
-  absl::Status status = database_->execute("BEGIN IMMEDIATE");
-  if (status.ok()) status = write(changes);
-  if (status.ok()) status = database_->execute("COMMIT");
-  // A full disk has rolled back by itself already; that this fails then says nothing new.
-  if (!status.ok()) (void)database_->execute("ROLLBACK");
-  return status;
+  return database_->transact([&] { return write(changes); });
 }
 
 }  // namespace weft::control::server

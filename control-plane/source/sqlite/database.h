@@ -53,6 +53,16 @@ class Database {
 
   absl::Status execute(const char* sql);
   absl::StatusOr<Statement> prepare(std::string_view sql);
+  // All that `work`, which returns a status, writes, or if it or the commit fails nothing of it.
+  template <typename Work>
+  absl::Status transact(Work&& work) {
+    absl::Status status = execute("BEGIN IMMEDIATE");
+    if (status.ok()) status = work();
+    if (status.ok()) status = execute("COMMIT");
+    // A full disk has rolled back by itself already; that this fails then says nothing new.
+    if (!status.ok()) (void)execute("ROLLBACK");
+    return status;
+  }
 
   // The error of the call that failed last: ResourceExhausted for a full disk, DataLoss for a damaged file.
   absl::Status error(std::string_view doing) const;

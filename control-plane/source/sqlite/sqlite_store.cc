@@ -219,14 +219,8 @@ absl::StatusOr<Revision> SqliteStore::commit(const std::vector<Write>& writes, i
   const std::vector<Change>& changes = *planned;
   if (changes.empty()) return revision_;
 
-  absl::Status status = database_->execute("BEGIN IMMEDIATE");
-  if (status.ok()) status = store(changes, revision, time_ms, author);
-  if (status.ok()) status = database_->execute("COMMIT");
-  if (!status.ok()) {
-    // A full disk has rolled back by itself already; that this fails then says nothing new.
-    (void)database_->execute("ROLLBACK");
-    return status;
-  }
+  const absl::Status status = database_->transact([&] { return store(changes, revision, time_ms, author); });
+  if (!status.ok()) return status;
   revision_ = revision;
   for (const Change& change : changes) {
     if (change.content == nullptr) {

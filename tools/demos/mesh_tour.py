@@ -12,7 +12,7 @@ import urllib.request
 
 from load import Callers
 from ports import free_port
-from stage import Process, Tour, programs, stay
+from stage import SPLIT, Process, Tour, programs, stay
 
 SERVICE_PROGRAM = pathlib.Path(__file__).resolve().parent / "service.py"
 NAMESPACE = "shop"
@@ -27,15 +27,6 @@ apiVersion: v1
 kind: Service
 metadata: {{ name: {name}, namespace: shop }}
 spec: {{ ports: [{{ name: http, port: 80, appProtocol: http }}] }}
-"""
-SPLIT = """\
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{ name: prices, namespace: shop }}
-spec:
-  parentRefs: [{{ group: "", kind: Service, name: prices }}]
-  rules:
-  - backendRefs: [{{ name: prices-v1, port: 80, weight: {v1} }}, {{ name: prices-v2, port: 80, weight: {v2} }}]
 """
 
 

@@ -17,7 +17,7 @@ import time
 import types
 
 from namespaces import Network
-from stage import Process, Tour, programs, stay
+from stage import SPLIT, Process, Tour, programs, stay
 from wire import Wire
 
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -53,15 +53,6 @@ apiVersion: v1
 kind: Service
 metadata: {{ name: {name}, namespace: shop }}
 spec: {{ clusterIP: {address}, ports: [{{ name: main, port: {port}, targetPort: {target}, appProtocol: {protocol} }}] }}
-"""
-SPLIT = """\
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{ name: prices, namespace: shop }}
-spec:
-  parentRefs: [{{ group: "", kind: Service, name: prices }}]
-  rules:
-  - backendRefs: [{{ name: prices-v1, port: 80, weight: {v1} }}, {{ name: prices-v2, port: 80, weight: {v2} }}]
 """
 STRICT = """\
 apiVersion: weft.mesh/v1

@@ -14,6 +14,17 @@ STEP_LIMIT_S = 60
 STOP_LIMIT_S = 10
 TARGETS = {"WEFT_PROXY": "//proxy:weft-proxy", "WEFT_CONTROL_BINARY": "//control-plane:weft-control", "WEFTCTL_BINARY": "//tools/weftctl:weftctl"}
 
+# The canary of both meshes.
+SPLIT = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{ name: prices, namespace: shop }}
+spec:
+  parentRefs: [{{ group: "", kind: Service, name: prices }}]
+  rules:
+  - backendRefs: [{{ name: prices-v1, port: 80, weight: {v1} }}, {{ name: prices-v2, port: 80, weight: {v2} }}]
+"""
+
 
 def programs(variables):
     """Paths of the programs: those that the environment names, the others built in the release configuration."""

@@ -94,8 +94,7 @@ void append_time(int64_t wall_ns, std::string_view format, std::string& out) {
 
 // Of what Envoy's own filters refuse, the particulars are what Envoy's dashboards know as the code.
 bool detail_is_code(http::Cause cause) {
-  return cause == http::Cause::kAccessDenied || cause == http::Cause::kTokenRefused ||
-         cause == http::Cause::kAuthorizationDenied || cause == http::Cause::kAuthorizationFailed;
+  return cause == http::Cause::kAccessDenied || cause == http::Cause::kTokenRefused;
 }
 
 }  // namespace

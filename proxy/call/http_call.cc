@@ -16,6 +16,7 @@ HttpCall::HttpCall(pool::WorkerContext& context, HttpRequest request, Events& ev
       request_(std::move(request)),
       events_(&events),
       timer_(context.loop.timers(), base::bind<&HttpCall::on_timeout>(this)),
+      claim_(context),
       response_(arena_) {}
 
 HttpCall* HttpCall::start(pool::WorkerContext& context, HttpRequest request, Events& events) {
@@ -29,25 +30,13 @@ void HttpCall::on_next_turn() {
   pool::WorkerCluster* upstream = context_.upstreams.find(request_.cluster);
   if (upstream == nullptr) return fail("there is no such cluster");
   cluster_ = upstream->cluster().shared_from_this();
-  cluster::HostPtr host = upstream->choose_host({});
-  if (host == nullptr) return fail("no endpoint of the cluster can be used");
-  if (!cluster_->breakers(priority()).try_request()) {
-    return fail("the cluster has its maximum of requests in flight");
-  }
-  host_ = std::move(host);
-  host_->active_requests.fetch_add(1, std::memory_order_relaxed);
-  host_->total_requests.fetch_add(1, std::memory_order_relaxed);
-  upstream->stats().upstream_rq_total.add();
-  upstream->stats().upstream_rq_active.add();
-  upstream->acquire_stream(host_, *this);
+  if (std::string_view lack = claim_.claim(*upstream, priority()); !lack.empty()) return fail(lack);
+  upstream->acquire_stream(claim_.host(), *this);
 }
 
 void HttpCall::on_stream_ready(codec::ClientStream& stream, pool::UpstreamConnection& connection) {
   stream_ = &stream;
   connection_ = &connection;
-  if (request_.needs_http2 && connection.version() != http::Version::kHttp2) {
-    return fail("the connection does not speak HTTP/2; the cluster needs http2_protocol_options");
-  }
   send();
 }
 
@@ -60,15 +49,12 @@ void HttpCall::send() {
   head.authority =
       request_.authority.empty() ? std::string_view(cluster_->name()) : std::string_view(request_.authority);
   head.path = request_.path;
-  head.accepts_trailers = request_.needs_http2;
   head.headers.add("user-agent", "weft-proxy");
   for (const auto& [name, value] : request_.headers) head.headers.add(name, value);
-  bool bare = request_.body.empty() && !request_.needs_http2;
-  if (!request_.needs_http2) {
-    head.has_content_length = !bare || head.method_id == http::Method::kPost;
-    head.content_length = request_.body.size();
-    if (head.has_content_length) head.headers.set(http::HeaderId::kContentLength, absl::StrCat(request_.body.size()));
-  }
+  bool bare = request_.body.empty();
+  head.has_content_length = !bare || head.method_id == http::Method::kPost;
+  head.content_length = request_.body.size();
+  if (head.has_content_length) head.headers.set(http::HeaderId::kContentLength, absl::StrCat(request_.body.size()));
   stream_->send_head(head, bare);
   if (!bare) {
     base::Buffer body;
@@ -80,8 +66,8 @@ void HttpCall::send() {
 
 void HttpCall::on_response_head(bool end) {
   if (events_ == nullptr) return;
-  cluster_->report(*host_, response_.status, http::Cause::kNone, context_.loop.now_ms(), context_.worker);
-  if (end) finish_answered(nullptr);
+  claim_.report(response_.status, http::Cause::kNone);
+  if (end) finish_answered();
 }
 
 void HttpCall::on_body(base::Buffer& data, bool end) {
@@ -92,12 +78,12 @@ void HttpCall::on_body(base::Buffer& data, bool end) {
   }
   if (events_ != nullptr && size != 0) body_ += data.linearize(size);
   data.clear();
-  if (end) finish_answered(nullptr);
+  if (end) finish_answered();
 }
 
-void HttpCall::finish_answered(const http::HeaderMap* trailers) {
+void HttpCall::finish_answered() {
   ended_ = true;
-  if (Events* events = std::exchange(events_, nullptr)) events->on_call_answer({response_, body_, trailers});
+  if (Events* events = std::exchange(events_, nullptr)) events->on_call_answer({response_, body_});
   release();
 }
 
@@ -108,7 +94,7 @@ void HttpCall::on_reset(codec::ResetReason, http::Cause cause) {
 
 void HttpCall::fail_with(http::Cause cause, std::string_view detail) {
   if (events_ == nullptr) return release();
-  cluster_->report(*host_, 0, cause, context_.loop.now_ms(), context_.worker);
+  claim_.report(0, cause);
   std::string reason(http::cause_info(cause).sentence);
   if (!detail.empty()) absl::StrAppend(&reason, " (", to_absl(detail), ")");
   fail(reason);
@@ -118,7 +104,7 @@ void HttpCall::on_timeout() { fail(absl::StrCat("no answer came within ", reques
 
 void HttpCall::fail(std::string_view reason) {
   if (Events* events = std::exchange(events_, nullptr)) {
-    std::string where = host_ == nullptr ? std::string() : host_->address().to_string() + ": ";
+    std::string where = claim_.host() == nullptr ? std::string() : claim_.host()->address().to_string() + ": ";
     events->on_call_failed(absl::StrCat("cluster ", request_.cluster, ": ", where, to_absl(reason)));
   }
   release();
@@ -141,11 +127,7 @@ void HttpCall::release() {
   timer_.disarm();
   base::ListNode<event::NextTurnTask>::unlink();
   leave_queue();
-  if (host_ != nullptr) {
-    host_->active_requests.fetch_sub(1, std::memory_order_relaxed);
-    cluster_->breakers(priority()).request_done();
-    cluster_->stats(context_.worker).upstream_rq_active.subtract();
-  }
+  claim_.release();
   if (stream_ == nullptr) return destroy();
   if (over_ || (ended_ && stream_->unsent_bytes() == 0)) return;
   stream_->reset(codec::ResetReason::kCancel);
@@ -154,10 +136,6 @@ void HttpCall::release() {
 
 void HttpCall::destroy() { context_.loop.destroy_later(std::unique_ptr<event::Deferred>(this)); }
 
-std::string_view HttpCall::server_name() const {
-  std::string_view host = request_.authority;
-  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
-  return host.substr(0, host.find(':'));
-}
+std::string_view HttpCall::server_name() const { return http::host_of(request_.authority); }
 
 }  // namespace weft::call

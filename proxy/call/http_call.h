@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/base/arena.h"
+#include "proxy/call/host_claim.h"
 #include "proxy/cluster/cluster.h"
 #include "proxy/event/timer.h"
 #include "proxy/pool/worker_context.h"
@@ -26,13 +27,11 @@ struct HttpRequest {
   std::string body;
   int64_t timeout_ms = 1000;  // Over all, the wait for a connection included.
   uint32_t max_answer_bytes = 1024 * 1024;
-  bool needs_http2 = false;  // gRPC does.
 };
 
 struct HttpAnswer {
   const http::ResponseHead& head;
   std::string_view body;
-  const http::HeaderMap* trailers = nullptr;
 };
 
 class HttpCall final : public event::Deferred,
@@ -61,7 +60,7 @@ class HttpCall final : public event::Deferred,
   HttpCall(pool::WorkerContext& context, HttpRequest request, Events& events);
 
   void send();
-  void finish_answered(const http::HeaderMap* trailers);
+  void finish_answered();
   void fail(std::string_view reason);
   void fail_with(http::Cause cause, std::string_view detail);
   void release();
@@ -74,7 +73,7 @@ class HttpCall final : public event::Deferred,
   void on_informational() override {}
   void on_response_head(bool end) override;
   void on_body(base::Buffer& data, bool end) override;
-  void on_trailers(http::HeaderMap& trailers) override { finish_answered(&trailers); }
+  void on_trailers(http::HeaderMap&) override { finish_answered(); }
   void on_reset(codec::ResetReason reason, http::Cause cause) override;
   void on_send_blocked(bool) override {}  // All that is sent is one bounded body.
   void on_stream_closed() override;
@@ -85,9 +84,7 @@ class HttpCall final : public event::Deferred,
   void on_stream_ready(codec::ClientStream& stream, pool::UpstreamConnection& connection) override;
   void on_stream_failed(http::Cause cause, std::string_view detail) override { fail_with(cause, detail); }
   cluster::Priority priority() const override { return cluster::Priority::kDefault; }
-  http::Version downstream_version() const override {
-    return request_.needs_http2 ? http::Version::kHttp2 : http::Version::kHttp11;
-  }
+  http::Version downstream_version() const override { return http::Version::kHttp11; }
   bool wants_tunnel() const override { return false; }
   std::string_view server_name() const override;
 
@@ -96,7 +93,7 @@ class HttpCall final : public event::Deferred,
   Events* events_;  // nullptr: told, or cancelled.
   event::Timer timer_;
   cluster::ClusterPtr cluster_;
-  cluster::HostPtr host_;
+  HostClaim claim_;
   base::Arena arena_;
   http::ResponseHead response_;
   std::string body_;

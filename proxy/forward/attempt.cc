@@ -131,12 +131,7 @@ bool Attempt::wants_tunnel() const { return owner_.ends_connect(); }
 
 http::Version Attempt::downstream_version() const { return owner_.request_.version; }
 
-std::string_view Attempt::server_name() const {
-  // Without the port; a v6 address without its brackets.
-  std::string_view host = owner_.request_.authority;
-  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
-  return host.substr(0, host.find(':'));
-}
+std::string_view Attempt::server_name() const { return http::host_of(owner_.request_.authority); }
 
 void Attempt::on_per_try_timeout() { owner_.on_per_try_timeout(*this); }
 

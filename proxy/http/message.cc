@@ -70,6 +70,11 @@ std::string_view port_of(std::string_view authority) {
   return authority.substr(std::min(size + 1, authority.size()));
 }
 
+std::string_view host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return authority.substr(1, authority.find(']') - 1);
+  return authority.substr(0, authority.find(':'));
+}
+
 std::string_view version_name(Version version) {
   switch (version) {
     case Version::kHttp10:

@@ -66,6 +66,8 @@ struct ResponseHead {
 bool is_authority(std::string_view text);
 // The port of such a text, empty if it names none.
 std::string_view port_of(std::string_view authority);
+// Its host, of an IPv6 address without the brackets.
+std::string_view host_of(std::string_view authority);
 
 // The path without query and fragment.
 std::string_view path_only(std::string_view path_and_query);

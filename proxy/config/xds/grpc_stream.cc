@@ -42,6 +42,7 @@ GrpcStream::GrpcStream(pool::WorkerContext& context, const cluster::ClusterPtr& 
       cluster_(cluster),
       call_(call),
       events_(&events),
+      claim_(context),
       response_(arena_),
       frames_(call.max_message_bytes) {
   if (call_.authority.empty()) call_.authority = cluster_->name();
@@ -57,17 +58,8 @@ GrpcStream* GrpcStream::start(pool::WorkerContext& context, const cluster::Clust
 void GrpcStream::on_next_turn() {
   pool::WorkerCluster* upstream = context_.upstreams.find(cluster_->name());
   if (upstream == nullptr) return finish(kUnavailable, "the cluster is gone");
-  cluster::HostPtr host = upstream->choose_host({});
-  if (host == nullptr) return finish(kUnavailable, "no endpoint of the cluster can be used");
-  if (!cluster_->breakers(priority()).try_request()) {
-    return finish(kUnavailable, "the cluster has its maximum of requests in flight");
-  }
-  host_ = std::move(host);
-  host_->active_requests.fetch_add(1, std::memory_order_relaxed);
-  host_->total_requests.fetch_add(1, std::memory_order_relaxed);
-  upstream->stats().upstream_rq_total.add();
-  upstream->stats().upstream_rq_active.add();
-  upstream->acquire_stream(host_, *this);
+  if (std::string_view lack = claim_.claim(*upstream, priority()); !lack.empty()) return finish(kUnavailable, lack);
+  upstream->acquire_stream(claim_.host(), *this);
 }
 
 void GrpcStream::on_stream_ready(codec::ClientStream& stream, pool::UpstreamConnection& connection) {
@@ -106,7 +98,7 @@ void GrpcStream::send_message(std::string_view message, bool last) {
 
 void GrpcStream::on_response_head(bool end) {
   if (events_ == nullptr) return;
-  cluster_->report(*host_, response_.status, http::Cause::kNone, context_.loop.now_ms(), context_.worker);
+  claim_.report(response_.status, http::Cause::kNone);
   if (end && response_.headers.find("grpc-status") != nullptr) return finish_with(response_.headers);
   if (response_.status != 200) {
     return finish(http::grpc_status_of(response_.status),
@@ -159,7 +151,7 @@ void GrpcStream::on_stream_failed(http::Cause cause, std::string_view detail) { 
 
 void GrpcStream::finish_failed(http::Cause cause, std::string_view detail) {
   if (events_ == nullptr) return;
-  cluster_->report(*host_, 0, cause, context_.loop.now_ms(), context_.worker);
+  claim_.report(0, cause);
   std::string reason(http::cause_info(cause).sentence);
   if (!detail.empty()) text::append(&reason, " (", detail, ")");
   finish(kUnavailable, reason);
@@ -190,7 +182,8 @@ void GrpcStream::on_stream_closed() {
 
 void GrpcStream::finish(int status, std::string_view reason) {
   if (Events* events = std::exchange(events_, nullptr)) {
-    std::string where = host_ == nullptr ? std::string() : text::cat(host_->address().to_string(), ": ");
+    std::string where =
+        claim_.host() == nullptr ? std::string() : text::cat(claim_.host()->address().to_string(), ": ");
     events->on_grpc_end({status, text::cat(where, reason)});
   }
   release();
@@ -205,11 +198,7 @@ void GrpcStream::release() {
   if (std::exchange(released_, true)) return;
   base::ListNode<event::NextTurnTask>::unlink();
   leave_queue();
-  if (host_ != nullptr) {
-    host_->active_requests.fetch_sub(1, std::memory_order_relaxed);
-    cluster_->breakers(priority()).request_done();
-    cluster_->stats(context_.worker).upstream_rq_active.subtract();
-  }
+  claim_.release();
   if (stream_ == nullptr) return destroy();
   if (over_) return;
   stream_->reset(codec::ResetReason::kCancel);
@@ -218,10 +207,6 @@ void GrpcStream::release() {
 
 void GrpcStream::destroy() { context_.loop.destroy_later(std::unique_ptr<event::Deferred>(this)); }
 
-std::string_view GrpcStream::server_name() const {
-  std::string_view host = call_.authority;
-  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
-  return host.substr(0, host.find(':'));
-}
+std::string_view GrpcStream::server_name() const { return http::host_of(call_.authority); }
 
 }  // namespace weft::config::xds

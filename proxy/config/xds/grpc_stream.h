@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proxy/base/arena.h"
+#include "proxy/call/host_claim.h"
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/xds/grpc_frames.h"
 #include "proxy/pool/worker_context.h"
@@ -101,7 +102,7 @@ class GrpcStream final : public event::Deferred,
   cluster::ClusterPtr cluster_;
   GrpcCall call_;
   Events* events_;  // nullptr: ended, or cancelled.
-  cluster::HostPtr host_;
+  call::HostClaim claim_;
   base::Arena arena_;
   http::ResponseHead response_;
   GrpcFrames frames_;

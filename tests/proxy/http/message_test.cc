@@ -25,6 +25,10 @@ TEST_CASE("the port of an authority") {
   CHECK(port_of("a") == "");
   CHECK(port_of("a:") == "");
   CHECK(port_of("[::1]") == "");
+  CHECK(host_of("a:80") == "a");
+  CHECK(host_of("a") == "a");
+  CHECK(host_of("[::1]:80") == "::1");
+  CHECK(host_of("[::1]") == "::1");
 }
 
 TEST_CASE("what an answer makes of a request's rest") {

@@ -99,7 +99,7 @@ class Pair(unittest.TestCase):
                     "grpc_response_status": "", "connection_security_policy": "mutual_tls", "cause": "none"}
         for proxy, reporter in ((caller, "source"), (called, "destination")):
             with self.subTest(reporter=reporter):
-                metrics = Metrics(proxy.admin)
+                metrics = Metrics.once(proxy.admin, REQUESTS, "istio_requests_total", reporter=reporter)
                 self.assertEqual(REQUESTS, metrics.total("istio_requests_total", reporter=reporter))
                 labels = metrics.labels("istio_requests_total")
                 self.assertEqual({**labels, **expected, "reporter": reporter}, labels)
@@ -118,11 +118,14 @@ class Pair(unittest.TestCase):
         self.assertEqual(503, ask(caller.addresses["http"]).status)
         self.assertEqual(410, ask(caller.addresses["http"], "/gone").status)
         for proxy in (caller, called):
-            self.assertEqual(1, Metrics(proxy.admin).total("istio_requests_total", response_code="503", cause="none", destination_workload="cart-v2"))
-        self.assertEqual("unknown", Metrics(caller.admin).labels("istio_requests_total", response_code="410")["destination_service"])
+            labels = {"response_code": "503", "cause": "none", "destination_workload": "cart-v2"}
+            self.assertEqual(1, Metrics.once(proxy.admin, 1, "istio_requests_total", **labels).total("istio_requests_total", **labels))
+        metrics = Metrics.once(caller.admin, 1, "istio_requests_total", response_code="410")
+        self.assertEqual("unknown", metrics.labels("istio_requests_total", response_code="410")["destination_service"])
         called.stop()
         self.assertEqual(503, ask(caller.addresses["http"]).status)
-        labels = Metrics(caller.admin).labels("istio_requests_total", cause="connect_refused")
+        metrics = Metrics.once(caller.admin, 1, "istio_requests_total", cause="connect_refused")
+        labels = metrics.labels("istio_requests_total", cause="connect_refused")
         self.assertEqual(("UF", "cart", "cart-v2", "503"), (labels["response_flags"], labels["destination_service_name"], labels["destination_workload"],
                                                              labels["response_code"]))
 
@@ -136,7 +139,7 @@ class Pair(unittest.TestCase):
             with self.assertRaises(grpc.RpcError):
                 channel.unary_unary("/test.Echo/Unknown")(b"x", timeout=10)
         for proxy in (caller, called):
-            metrics = Metrics(proxy.admin)
+            metrics = Metrics.once(proxy.admin, 1, "istio_requests_total", request_protocol="grpc", grpc_response_status="12")
             self.assertEqual(3, metrics.total("istio_requests_total", request_protocol="grpc", grpc_response_status="0", response_code="200"))
             self.assertEqual(1, metrics.total("istio_requests_total", request_protocol="grpc", grpc_response_status="12"))
 
@@ -164,9 +167,10 @@ class Pair(unittest.TestCase):
         caller = self.caller(called, tls=False)
         ask(caller.addresses["http"])
         ask(called.addresses["http"], headers="x-weft-peer: evil/evil\r\n")
-        labels = Metrics(called.admin).labels("istio_requests_total")
+        labels = Metrics.once(called.admin, 2, "istio_requests_total").labels("istio_requests_total")
         self.assertEqual(("unknown", "unknown", "none"), (labels["source_workload"], labels["source_principal"], labels["connection_security_policy"]))
-        self.assertEqual("none", Metrics(caller.admin).labels("istio_requests_total")["connection_security_policy"])
+        metrics = Metrics.once(caller.admin, 1, "istio_requests_total")
+        self.assertEqual("none", metrics.labels("istio_requests_total")["connection_security_policy"])
 
 
 class Bounded(unittest.TestCase):
@@ -182,7 +186,7 @@ class Bounded(unittest.TestCase):
                 backend.script(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
                 client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
                 self.assertEqual(status, client.response().status)
-        metrics = Metrics(proxy.admin)
+        metrics = Metrics.once(proxy.admin, 18, "istio_requests_total")
         self.assertEqual(18, metrics.total("istio_requests_total"))
         self.assertEqual(13, metrics.total("istio_requests_total", destination_workload="overflow"))
         self.assertTrue(eventually(lambda: Metrics(proxy.admin).total("envoy_hop_metrics_overflowed_total") == 13))
@@ -204,11 +208,17 @@ class Mesh(unittest.TestCase):
 
         edges = [("web", "destination", "web"), ("web", "source", "orders"), ("orders", "destination", "orders"), ("orders", "source", "prices"),
                  ("prices", "destination", "prices")]
-        before = {edge: hop(*edge) for edge in edges}
+        def counts():
+            return {edge: hop(*edge) for edge in edges}
+
+        # The last answer was there before it was counted.
+        self.assertTrue(eventually(lambda: counts() == counts()))
+        before = counts()
         for _ in range(REQUESTS):
             self.assertEqual((200, "web > orders > prices"), workloads["web"].ask())
-        for edge in edges:
-            self.assertEqual(REQUESTS, hop(*edge) - before[edge], edge)
+        expected = {edge: before[edge] + REQUESTS for edge in edges}
+        eventually(lambda: counts() == expected)
+        self.assertEqual(expected, counts())
         labels = Metrics(admins["web"]).labels("istio_requests_total", reporter="source", response_code="200")
         self.assertEqual(("web-v2", "shop", "orders-v2", "shop"), (labels["source_workload"], labels["source_workload_namespace"], labels["destination_workload"],
                                                               labels["destination_workload_namespace"]))

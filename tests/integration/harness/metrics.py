@@ -4,6 +4,8 @@ import urllib.request
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.integration.harness.live import eventually
+
 
 class Metrics:
     """What /stats/prometheus at an address tells now."""
@@ -13,6 +15,18 @@ class Metrics:
             self.text = response.read().decode()
         self.families = {family.name: family for family in text_string_to_metric_families(self.text)}
         self.samples = [sample for family in self.families.values() for sample in family.samples]
+
+    @classmethod
+    def once(cls, address, count, name, **labels):
+        """What is told once the total is `count`, for a client has its answer before that is counted; else what was told last."""
+        told = []
+
+        def is_so():
+            told[:] = [cls(address)]
+            return told[0].total(name, **labels) == count
+
+        eventually(is_so)
+        return told[0]
 
     def find(self, name, **labels):
         """The samples of this name with these labels."""

@@ -176,6 +176,13 @@ class Configurations(unittest.TestCase):
         for side in (downstream, upstream):
             self.assertIn("match_typed_subject_alt_names", side["common_tls_context"]["validation_context"])
 
+    def test_a_hop_with_policies_is_measured_at_both_ends_and_governed_at_the_callees(self):
+        filters = lambda **fields: [each["name"] for each in json.loads(envoy_bootstrap.bootstrap(self.make(**fields)))["static_resources"][
+            "listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]]
+        self.assertEqual(filters(), ["envoy.filters.http.router"])
+        self.assertEqual(filters(policies=2, upstream="h2", upstream_tls=True), ["weft.filters.http.hop_metrics", "envoy.filters.http.router"])
+        self.assertEqual(filters(policies=2, downstream_tls="mutual"), ["weft.authorization.allow", "weft.filters.http.hop_metrics", "envoy.filters.http.router"])
+
     def test_without_a_log_nobody_logs(self):
         for name, peer in peers.CLASSES.items():
             words = peer({name: "/bin/" + name}).command(self.make(log=False))

@@ -9,6 +9,10 @@ SERVER_NAME = "b.mesh.test"
 CLIENT_NAME = "a.mesh.test"
 
 
+def spiffe_id(account):
+    return "spiffe://cluster.local/ns/bench/sa/" + account
+
+
 def _openssl(*words):
     run = subprocess.run(["openssl", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                          stderr=subprocess.STDOUT, text=True)
@@ -46,7 +50,7 @@ class Certificates:
     def _issue(self, who, name):
         extensions = self._path(who + ".ext")
         with open(extensions, "w") as file:
-            file.write("subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth,clientAuth\n" % name)
+            file.write("subjectAltName=DNS:%s,URI:%s\nextendedKeyUsage=serverAuth,clientAuth\n" % (name, spiffe_id(who)))
         request = self._path(who + ".csr")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + name,
                  "-keyout", self.key(who), "-out", request)

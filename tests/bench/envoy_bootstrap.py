@@ -2,7 +2,7 @@
 
 import json
 
-from .certificates import CLIENT_NAME, SERVER_NAME
+from .certificates import CLIENT_NAME, SERVER_NAME, spiffe_id
 from .setup import route_prefix
 
 LIMIT = 15_000  # connections, for every peer alike
@@ -70,6 +70,8 @@ def _cluster(setup, name):
         }
     if setup.upstream_tls:
         cluster["transport_socket"] = _upstream_tls(setup)
+    if setup.policies:
+        cluster["metadata"] = {"filter_metadata": {"weft": {"host": SERVER_NAME, "service": "server", "namespace": "bench"}}}
     return cluster
 
 
@@ -80,6 +82,31 @@ def _routes(setup):
             for number in range(setup.routes)]
 
 
+def _policy(account, path):
+    """One rule of an AuthorizationPolicy, as weft-control compiles it."""
+    either = lambda kind, one: {"and_" + kind: {kind: [{"or_" + kind: {kind: [one]}}]}}
+    return {"principals": [either("ids", {"authenticated": {"principal_name": {"exact": spiffe_id(account)}}})],
+            "permissions": [either("rules", {"url_path": {"path": {"prefix": path}}})]}
+
+
+def _rbac(setup):
+    """Of all but the last every other one is for the client, and for paths that it does not ask for."""
+    policies = {"AuthorizationPolicy/bench/policy-%04d/0" % n: _policy("client" if n % 2 else "other-%d" % n, "/policy-%04d/" % n)
+                for n in range(setup.policies - 1)}
+    policies["AuthorizationPolicy/bench/the-last/0"] = _policy("client", "/")
+    return {"name": "weft.authorization.allow", "typed_config": _typed("envoy.extensions.filters.http.rbac.v3.RBAC", {
+        "rules": {"action": "ALLOW", "policies": policies}})}
+
+
+def _mesh_filters(setup):
+    if not setup.policies:
+        return []
+    callee = setup.downstream_tls == "mutual"
+    measured = {"name": "weft.filters.http.hop_metrics",
+                "typed_config": _typed("weft.v1.HopMetrics", {"reporter": "DESTINATION" if callee else "SOURCE"})}
+    return [_rbac(setup), measured] if callee else [measured]
+
+
 def _http(setup):
     manager = {
         "stat_prefix": "ingress",
@@ -88,7 +115,7 @@ def _http(setup):
             "name": "local",
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(setup)}],
         },
-        "http_filters": [{
+        "http_filters": _mesh_filters(setup) + [{
             "name": "envoy.filters.http.router",
             "typed_config": _typed("envoy.extensions.filters.http.router.v3.Router", {}),
         }],
@@ -109,7 +136,7 @@ def bootstrap(setup):
         chain["transport_socket"] = _downstream_tls(setup)
     clusters = [_cluster(setup, "app")] + [_cluster(setup, "idle-%04d" % number) for number in range(1, setup.clusters)]
     return json.dumps({
-        "node": {"id": "bench", "cluster": "bench"},
+        "node": {"id": "bench", "cluster": "bench", "metadata": {"namespace": "bench", "service": "server"}},
         "admin": {"address": _address(setup.admin_port)},
         "static_resources": {
             "listeners": [{"name": "ingress", "address": _address(setup.port), "filter_chains": [chain]}],

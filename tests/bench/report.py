@@ -79,7 +79,7 @@ COLUMNS = {
               ("kB/conn, used", lambda row, _: _kb(row.median("bytes_per_used_connection")))),
 }
 COLUMNS["churn"] = COLUMNS["load"]
-COLUMNS["routes"] = COLUMNS["load"]
+COLUMNS["routes"] = COLUMNS["policies"] = COLUMNS["load"]
 
 
 def align(lines):
@@ -143,6 +143,12 @@ def verdicts(rows):
     ratio("mesh", "envoy", 1 / 3.5, 1 / 4.5)
     for scenario in dict.fromkeys(row.scenario for row in rows):
         ratio(scenario, "haproxy", 1.0, None, "rate_p99_us", "p99 at the fixed rate")
+    bare = of("mesh-policies", "weft", "cpu_us", "bare")
+    for variant in dict.fromkeys(row.variant for row in rows if row.scenario == "mesh-policies"):
+        governed, haproxy = of("mesh-policies", "weft", "cpu_us", variant), of("mesh-policies", "haproxy", "cpu_us", "bare")
+        if bare and governed is not None and haproxy and variant != "bare":
+            found.append(("mesh-policies: CPU of a hop, %s, over the bare one's" % variant, governed / bare, 1.1, None))
+            found.append(("mesh-policies: CPU of a hop, %s, over haproxy's bare one" % variant, governed / haproxy, 1.0, None))
     idle = of("idle", "weft", "rss_idle_kib")
     if idle is not None:
         found.append(("idle: RSS in MiB", idle / 1024, 15.0, 12.0))
@@ -196,7 +202,7 @@ def to_json(rows, machine, peers, options):
 COLORS = {"weft": "#0b7a75", "envoy": "#b23a77", "haproxy": "#3b6ea5", "nginx": "#4d8a3d", "nghttpx": "#c07a2c",
           "relay": "#8a8a8a", "go-control-plane": "#3b6ea5"}
 PLOTS = {"load": ("cpu_us", "CPU us per request"), "churn": ("cpu_us", "CPU us per request"),
-         "routes": ("cpu_us", "CPU us per request"), "clusters": ("bytes_per_cluster", "bytes per cluster"),
+         "routes": ("cpu_us", "CPU us per request"), "policies": ("cpu_us", "CPU us per request"), "clusters": ("bytes_per_cluster", "bytes per cluster"),
          "control": ("cpu_ms", "server CPU, ms"), "control-memory": ("rss_per_proxy_kib", "KiB per proxy"),
          "idle": ("rss_idle_kib", "RSS, KiB"), "conns": ("bytes_per_used_connection", "bytes per connection")}
 PANEL_WIDTH, BAR_HEIGHT, LABEL_WIDTH = 460, 18, 150

@@ -8,6 +8,7 @@ from . import load, process
 from .process import BenchError, Process
 from .setup import Setup, route_prefix
 
+POLICIES = 100
 CLUSTERS = 1_000
 ROUTES = 1_000
 
@@ -105,7 +106,7 @@ class Bench:
 
     def run(self, scenario):
         """All rows of a scenario."""
-        runner = {"load": self._run_load, "churn": self._run_load, "routes": self._run_routes,
+        runner = {"load": self._run_load, "churn": self._run_load, "policies": self._run_policies, "routes": self._run_routes,
                   "clusters": self._run_clusters, "idle": self._run_idle, "conns": self._run_connections}
         return runner[scenario.kind](scenario, [self.peers[name] for name in self.peers if name in scenario.peers])
 
@@ -238,6 +239,28 @@ class Bench:
                 self.say("%s: round %d of %d" % (scenario.name, number + 1, self.options.rounds))
                 self._each(scenario, rows, instances, one_round)
             self._each(scenario, rows, instances, lambda row, instance: row.add(rss_loaded_kib=self._rss(instance)))
+        finally:
+            for instance in instances.values():
+                instance.stop()
+        return list(rows.values())
+
+    def _run_policies(self, scenario, peers):
+        # Others have nothing that does the same; their bare hop is there to compare with.
+        variants = {(peer, title): policies for title, policies in (("bare", 0), ("measured, %d policies" % POLICIES, POLICIES))
+                    for peer in peers if peer.name == "weft" or not policies}
+        rows = {(peer.name, title): Row(scenario.name, peer.name, title) for peer, title in variants}
+        instances = {}
+
+        def one_round(row, instance):
+            self._h2load_closed_loop(scenario, row, instance, [scenario.path])
+
+        try:
+            for (peer, title), policies in variants.items():
+                instances[peer.name, title] = self._start(scenario, peer, policies=policies)
+                self._warm_up(scenario, instances[peer.name, title], [scenario.path])
+            for number in range(self.options.rounds):
+                self.say("%s: round %d of %d" % (scenario.name, number + 1, self.options.rounds))
+                self._each(scenario, rows, instances, one_round)
         finally:
             for instance in instances.values():
                 instance.stop()

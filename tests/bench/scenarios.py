@@ -13,7 +13,7 @@ class Scenario:
     name: str
     title: str
     peers: tuple
-    kind: str = "load"  # load, churn, routes, clusters, idle, conns
+    kind: str = "load"  # load, churn, policies, routes, clusters, idle, conns
     downstream: str = "h1"  # h1, h2
     upstream: str = "h1"  # h1, h2
     tls: bool = False  # the client speaks TLS to the proxy
@@ -49,6 +49,8 @@ SCENARIOS = (
              tls=True, requests=40_000, rate_per_s=6_400),
     Scenario("mesh", "a mesh hop: client, proxy A, mTLS and HTTP/2, proxy B, application; both proxies counted",
              H2_PEERS, mesh=True, requests=24_000, rate_per_s=3_200),
+    Scenario("mesh-policies", "the mesh hop with identity metrics and 100 policies of access, against the bare one",
+             ("weft", "haproxy"), kind="policies", mesh=True, requests=24_000),
     Scenario("routes-1000", "1,000 routes in one virtual host, against one", NO_RELAY[:4],
              kind="routes", requests=32_000),
     Scenario("clusters-1000", "1,000 idle clusters, against one", NO_RELAY, kind="clusters"),

@@ -23,6 +23,7 @@ class Setup:
     certificates: object = None
     routes: int = 1
     clusters: int = 1
+    policies: int = 0  # of access, of which the last lets the client in; and every hop is measured with both identities
     log: bool = True
 
     def __post_init__(self):

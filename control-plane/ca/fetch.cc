@@ -149,7 +149,8 @@ absl::StatusOr<std::string> fetch(const std::string& url, const FetchOptions& op
   evhttp_request* request = evhttp_request_new(on_answer, &answer);
   evkeyvalq* headers = evhttp_request_get_output_headers(request);
   evhttp_add_header(headers, "Host", target->authority.c_str());
-  evhttp_add_header(headers, "Accept", "application/json");
+  // Kubernetes' API server gives its keys to nobody who does not name their media type.
+  evhttp_add_header(headers, "Accept", "application/jwk-set+json, application/json");
   evhttp_add_header(headers, "Connection", "close");
   if (!authorization.empty()) evhttp_add_header(headers, "Authorization", authorization.c_str());
   // The request is the connection's from here.

@@ -321,7 +321,8 @@ class ServiceAccounts(Case):
             def do_GET(self):
                 asked.append((self.path, self.headers["Authorization"]))
                 content = issuer.jwks().encode()
-                self.send_response(200)
+                # As Kubernetes' API server, which knows no other media type here.
+                self.send_response(200 if "application/jwk-set+json" in self.headers["Accept"] else 406)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)

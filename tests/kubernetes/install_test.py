@@ -16,6 +16,13 @@ SCOPE = {"apiVersion": "weft.mesh/v1", "kind": "Scope", "metadata": {"name": "de
          "spec": {"hosts": ["./*"]}}
 EXTERNAL = {"apiVersion": "weft.mesh/v1", "kind": "ExternalService", "metadata": {"name": "maps", "namespace": "default"},
             "spec": {"hosts": ["maps.example"], "ports": [{"name": "https", "port": 443}]}}
+AUTHENTICATION = {"apiVersion": "weft.mesh/v1", "kind": "PeerAuthentication", "metadata": {"name": "strict", "namespace": "default"},
+                  "spec": {"services": ["cart"], "mtls": {"mode": "STRICT"}, "portLevelMtls": {"9090": {"mode": "PERMISSIVE"}}}}
+AUTHORIZATION = {"apiVersion": "weft.mesh/v1", "kind": "AuthorizationPolicy", "metadata": {"name": "viewers", "namespace": "default"},
+                 "spec": {"targetRefs": [{"kind": "Service", "name": "cart"}], "action": "DENY", "rules": [{
+                     "from": [{"source": {"notPrincipals": ["cluster.local/ns/shop/sa/web"]}}],
+                     "to": [{"operation": {"methods": ["GET"], "paths": ["/items/{*}"]}}],
+                     "when": [{"key": "request.headers[x-tier]", "values": ["gold"]}]}]}}
 
 
 def manifests(*arguments):
@@ -77,7 +84,7 @@ class Install(unittest.TestCase):
     def test_objects_of_our_kinds_are_checked_and_kept(self):
         for each in self.definitions():
             self.established(each["metadata"]["name"])
-        for each in (POLICY, SCOPE, EXTERNAL):
+        for each in (POLICY, SCOPE, EXTERNAL, AUTHENTICATION, AUTHORIZATION):
             answer = self.cluster.wait_for(lambda: self.cluster.create(each), lambda answer: answer.status != 404)
             self.assertEqual(201, answer.status, answer.message)
             self.assertEqual(each["spec"], answer.body["spec"])
@@ -86,6 +93,11 @@ class Install(unittest.TestCase):
                            ({"targetRefs": {}}, "spec.targetRefs"), ({"timeouts": {"reqest": "1s"}}, 'unknown field "spec.timeouts.reqest"'),
                            (None, "spec")]:
             answer = self.cluster.create({**wrong, "spec": spec})
+            self.assertIn(answer.status, (400, 422))
+            self.assertIn(told, answer.message)
+        for good, spec, told in [(AUTHENTICATION, {"mtls": {"mode": 1}}, "spec.mtls.mode"), (AUTHENTICATION, {"mtsl": {}}, 'unknown field "spec.mtsl"'),
+                                 (AUTHORIZATION, {"rules": [{"form": []}]}, 'unknown field "spec.rules[0].form"')]:
+            answer = self.cluster.create({**good, "metadata": {"name": "wrong", "namespace": "default"}, "spec": spec})
             self.assertIn(answer.status, (400, 422))
             self.assertIn(told, answer.message)
 

@@ -212,6 +212,12 @@ void TlsStream::step_handshake() {
     events_->on_connect_failed();
     return;
   }
+  if (!resumed_peer_holds()) {
+    state_ = State::kFailed;
+    set_tls_error();
+    events_->on_connect_failed();
+    return;
+  }
   state_ = State::kOpen;
   fill_info();
   bool destroyed = false;
@@ -221,6 +227,17 @@ void TlsStream::step_handshake() {
   destroyed_ = nullptr;
   // What came behind the handshake has no edge of its own any more.
   if (state_ == State::kOpen && (!in_.empty() || !plain_drained_)) plain_->read_later();
+}
+
+// BoringSSL asks for a verdict on the certificate in the handshake that makes a session, and not again. But a ticket
+// may outlive the certificate.
+bool TlsStream::resumed_peer_holds() {
+  if (SSL_session_reused(ssl_.get()) != 1 || SSL_get_peer_full_cert_chain(ssl_.get()) == nullptr) return true;
+  uint8_t alert = SSL_AD_CERTIFICATE_UNKNOWN;
+  if (on_verify(ssl_.get(), &alert) == ssl_verify_ok) return true;
+  SSL_send_fatal_alert(ssl_.get(), alert);
+  flush();
+  return false;
 }
 
 void TlsStream::fill_info() {
@@ -236,10 +253,7 @@ void TlsStream::fill_info() {
   bssl::UniquePtr<X509> peer(SSL_get_peer_certificate(ssl));
   if (peer == nullptr) return;
   info.peer_certificate_presented = true;
-  // A resumed session was verified when it was made, by the same demands.
-  info.peer_verified = info.resumed
-                           ? context_->verifier().asks_anything() && !context_->verifier().config().accept_untrusted
-                           : peer_verified_;
+  info.peer_verified = peer_verified_;
   SubjectAltNames names = subject_alt_names(peer.get());
   info.peer_uri_sans = std::move(names.uris);
   info.peer_dns_sans = std::move(names.dns);

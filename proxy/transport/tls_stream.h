@@ -56,6 +56,8 @@ class TlsStream final : public ByteStream, private ByteStream::Events {
   void on_connect_failed() override;
 
   void step_handshake();
+  // False: the session was made by a certificate that is not taken any more.
+  bool resumed_peer_holds();
   void fill_info();
   // Gives gathered records to the stream below; false when it failed.
   bool flush();

@@ -11,8 +11,6 @@
 namespace weft::transport::testing {
 namespace {
 
-constexpr long kDay = 86'400;
-
 bssl::UniquePtr<EVP_PKEY> make_key(KeyKind kind) {
   bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
   if (kind == KeyKind::kEcdsa) {
@@ -47,14 +45,14 @@ std::string contents(BIO* bio) {
 }  // namespace
 
 TestCertificate::TestCertificate(std::string common_name, std::string sans, const TestCertificate* issuer, KeyKind kind,
-                                 bool is_ca, int valid_days)
+                                 bool is_ca, int64_t valid_s)
     : certificate_(X509_new()), key_(make_key(kind)) {
   static long serial = 1000;
   X509* x = certificate_.get();
   X509_set_version(x, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial);
-  X509_gmtime_adj(X509_getm_notBefore(x), -kDay * (valid_days < 0 ? 60 : 1));
-  X509_gmtime_adj(X509_getm_notAfter(x), kDay * valid_days);
+  X509_gmtime_adj(X509_getm_notBefore(x), -kDayS * (valid_s < 0 ? 60 : 1));
+  X509_gmtime_adj(X509_getm_notAfter(x), valid_s);
   bssl::UniquePtr<X509_NAME> name(X509_NAME_new());
   X509_NAME_add_entry_by_txt(name.get(), "CN", MBSTRING_UTF8, reinterpret_cast<const uint8_t*>(common_name.data()),
                              static_cast<int>(common_name.size()), -1, 0);
@@ -90,8 +88,8 @@ std::string TestCertificate::crl_pem(const TestCertificate& revoked) const {
   X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
   X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(certificate_.get()));
   bssl::UniquePtr<ASN1_TIME> last(ASN1_TIME_new()), next(ASN1_TIME_new());
-  X509_gmtime_adj(last.get(), -kDay);
-  X509_gmtime_adj(next.get(), kDay);
+  X509_gmtime_adj(last.get(), -kDayS);
+  X509_gmtime_adj(next.get(), kDayS);
   X509_CRL_set1_lastUpdate(crl.get(), last.get());
   X509_CRL_set1_nextUpdate(crl.get(), next.get());
   X509_REVOKED* entry = X509_REVOKED_new();

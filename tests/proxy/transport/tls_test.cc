@@ -13,6 +13,7 @@
 namespace weft::transport {
 namespace {
 
+using testing::kDayS;
 using testing::KeyKind;
 using testing::LoopDriver;
 using testing::StreamOwner;
@@ -218,7 +219,7 @@ TEST_CASE("a client refuses a certificate that is not the one it wants, and says
   CHECK(client_error(server_config(), client) ==
         "TLS: certificate verify failed: no subject alternative name is exact elsewhere.example");
 
-  TestCertificate expired("server", "DNS:server.example", &a.ca, KeyKind::kEcdsa, false, -1);
+  TestCertificate expired("server", "DNS:server.example", &a.ca, KeyKind::kEcdsa, false, -kDayS);
   ServerTlsConfig server = server_config();
   server.certificates = {shown(expired)};
   CHECK(client_error(server, client_config()) == "TLS: certificate verify failed: certificate has expired");
@@ -351,6 +352,36 @@ TEST_CASE("sessions are resumed, by ticket and by id, unless told not to") {
   CHECK(resumed(server, client));
   server.stateful_resumption = false;
   CHECK_FALSE(resumed(server, client));
+}
+
+TEST_CASE("a session is worth no more than the certificate by which it was made") {
+  const bool by_client = GENERATE(true, false);
+  const TlsVersion version = GENERATE(TlsVersion::kTls12, TlsVersion::kTls13);
+  const Authority& a = authority();
+  const std::string names = "DNS:server.example,URI:spiffe://mesh/client";
+  const TestCertificate brief("brief", names, &a.ca, KeyKind::kEcdsa, false, 2);
+  ServerTlsConfig server = server_config();
+  server.validation.trusted_ca = inline_bytes(a.ca.pem());
+  server.require_client_certificate = true;
+  ClientTlsConfig client = client_config();
+  client.parameters.max = version;
+  client.certificate = shown(by_client ? brief : a.client);
+  if (!by_client) server.certificates = {shown(brief)};
+  Sides sides(server, client);
+  for (const bool resumed : {false, true}) {
+    const auto c = sides.handshake();
+    REQUIRE(c->client.was_connected);
+    sides.exchange(*c);
+    CHECK(c->server.stream->info().tls->resumed == resumed);
+    CHECK(c->server.stream->info().tls->peer_verified);
+    CHECK(c->client.stream->info().tls->peer_verified);
+  }
+  REQUIRE(sides.driver.run_until([&] { return X509_cmp_current_time(X509_get0_notAfter(brief.x509())) < 0; }));
+  const auto c = sides.handshake();
+  REQUIRE(sides.driver.run_until([&] { return (by_client ? c->server : c->client).connect_failed; }));
+  const auto& refuser = by_client ? c->server : c->client;
+  CHECK(refuser.stream->tls_failure() == ByteStream::TlsFailure::kVerify);
+  CHECK(refuser.stream->error() == "TLS: certificate verify failed: certificate has expired");
 }
 
 TEST_CASE("versions that do not meet, and a peer that speaks no TLS, are told apart") {

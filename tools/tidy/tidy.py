@@ -290,6 +290,31 @@ def link_findings(path, text, exists):
                 yield Finding(path, number, "link", f"{target} does not exist")
 
 
+NAMED_TEST = re.compile(r"`(\w+_test): ([^`]+)`")
+
+
+def tests_of(files, read):
+    """The titles of all tests, (module, title); a Python test's is its name with spaces."""
+    titles = set()
+    for path in files:
+        module, end = os.path.splitext(os.path.basename(path))
+        if not path.startswith("tests/") or not module.endswith("_test"):
+            continue
+        if end == ".py":
+            titles |= {(module, name.replace("_", " ")) for name in re.findall(r"def test_(\w+)\(", read(path))}
+        elif end == ".cc":
+            titles |= {(module, title) for title in re.findall(r'TEST_CASE\("([^"]+)"', read(path))}
+    return titles
+
+
+def named_test_findings(path, text, titles):
+    """A document that says which test shows something: `module_test: its title`."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for module, title in NAMED_TEST.findall(line):
+            if (module, title) not in titles:
+                yield Finding(path, number, "named-test", f"{module} has no test \"{title}\"")
+
+
 def parse_allowed(text, path="tools/tidy/allowed.txt"):
     """The allow-list: `rule  path pattern  # reason`. Returns its entries and what is wrong with it."""
     entries, findings = [], []
@@ -335,6 +360,8 @@ def check_tree(root, files):
             yield from file_findings(path, text)
         if path.endswith(".md"):
             yield from link_findings(path, text, exists)
+            if NAMED_TEST.search(text):
+                yield from named_test_findings(path, text, tests_of(files, lambda test: (root / test).read_text()))
 
 
 def tree_files(root):

@@ -164,6 +164,18 @@ class AllowList(unittest.TestCase):
         self.assertEqual(["allow-list"], rules(tidy.apply_allowed([], entries)))
 
 
+class NamedTests(unittest.TestCase):
+    FILES = {"tests/integration/a_test.py": "    def test_it_holds(self):\n", "tests/proxy/b_test.cc": 'TEST_CASE("it holds, too") {', "proxy/c_test.py": "def test_no("}
+
+    def check(self, text):
+        return rules(tidy.named_test_findings("THREATS.md", text, tidy.tests_of(self.FILES, self.FILES.get)))
+
+    def test_a_test_that_is_named_is_there(self):
+        self.assertEqual([], self.check("Shown by `a_test: it holds` and `b_test: it holds, too`; `a_test.py` is a file."))
+        for missing in ("`a_test: it does not hold`", "`b_test: it holds`", "`d_test: it holds`", "`c_test: no`"):
+            self.assertEqual(["named-test"], self.check(missing), missing)
+
+
 class Headers(unittest.TestCase):
     def test_a_header_that_needs_another_first_is_found(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -7,10 +7,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "control-plane/compile/authorization.h"
+#include "control-plane/compile/path_pattern.h"
+#include "control-plane/compile/string_pattern.h"
 #include "control-plane/registry/authorization_key.h"
-#include "envoy/extensions/path/match/uri_template/v3/uri_template_match.pb.h"
 #include "weft/v1/authorization_policy.pb.h"
 
 namespace weft::control::compile {
@@ -28,23 +28,6 @@ using Values = google::protobuf::RepeatedPtrField<std::string>;
 constexpr std::string_view kSpiffe = "spiffe://";
 constexpr char kTokens[] = "envoy.filters.http.jwt_authn";
 constexpr char kPayload[] = "payload";
-
-// `before` is what every value has in front of it on the wire.
-StringMatcher pattern(std::string_view value, std::string_view before = "") {
-  StringMatcher out;
-  if (value == "*") {
-    out.mutable_safe_regex()->set_regex(".+");
-  } else if (value.ends_with('*')) {
-    value.remove_suffix(1);
-    out.set_prefix(std::string(before).append(value));
-  } else if (value.starts_with('*')) {
-    value.remove_prefix(1);
-    out.set_suffix(std::string(value));
-  } else {
-    out.set_exact(std::string(before).append(value));
-  }
-  return out;
-}
 
 // The two messages are built alike; their fields have other names.
 void both(std::vector<Permission> parts, Permission* out) {
@@ -95,7 +78,7 @@ void set_principal(const std::string& value, Principal* out) {
   if (name == "*") {
     matcher->set_prefix(std::string(kSpiffe));
   } else {
-    *matcher = pattern(name, kSpiffe);
+    *matcher = string_pattern(name, kSpiffe);
   }
 }
 
@@ -128,7 +111,7 @@ void set_claim(const std::vector<std::string>& names, const StringMatcher& match
 // "ISSUER/SUBJECT"; the issuer may have slashes.
 void set_request_principal(const std::string& value, Principal* out) {
   const auto add = [&](const char* name, std::string_view part) {
-    set_claim({name}, pattern(part), out->mutable_and_ids()->add_ids());
+    set_claim({name}, string_pattern(part), out->mutable_and_ids()->add_ids());
   };
   const size_t slash = value.rfind('/');
   if (slash != std::string::npos) {
@@ -148,7 +131,7 @@ void set_condition(const AuthorizationKey& key, const std::string& value, Princi
   switch (key.kind) {
     case Kind::kHeader:
       out->mutable_header()->set_name(key.names[0]);
-      *out->mutable_header()->mutable_string_match() = pattern(value);
+      *out->mutable_header()->mutable_string_match() = string_pattern(value);
       return;
     case Kind::kSourceIp:
       return set_block(value, out->mutable_direct_remote_ip());
@@ -161,11 +144,11 @@ void set_condition(const AuthorizationKey& key, const std::string& value, Princi
     case Kind::kRequestPrincipal:
       return set_request_principal(value, out);
     case Kind::kAudiences:
-      return set_claim({"aud"}, pattern(value), out);
+      return set_claim({"aud"}, string_pattern(value), out);
     case Kind::kPresenter:
-      return set_claim({"azp"}, pattern(value), out);
+      return set_claim({"azp"}, string_pattern(value), out);
     case Kind::kClaim:
-      return set_claim(key.names, pattern(value), out);
+      return set_claim(key.names, string_pattern(value), out);
     case Kind::kDestinationIp:
     case Kind::kDestinationPort:
     case Kind::kServerName:
@@ -206,19 +189,8 @@ void set_host(const std::string& value, Permission* out) {
     header->set_present_match(true);
     return;
   }
-  add(pattern(value));
-  if (whole && value.find(':') == std::string::npos) add(pattern(absl::StrCat(value, ":*")));
-}
-
-void set_path(const std::string& value, Permission* out) {
-  if (value.find('{') == std::string::npos) {
-    *out->mutable_url_path()->mutable_path() = pattern(value);
-    return;
-  }
-  envoy::extensions::path::match::uri_template::v3::UriTemplateMatchConfig config;
-  config.set_path_template(absl::StrReplaceAll(value, {{"{**}", "**"}, {"{*}", "*"}}));
-  out->mutable_uri_template()->set_name("uri_template");
-  out->mutable_uri_template()->mutable_typed_config()->PackFrom(config);
+  add(string_pattern(value));
+  if (whole && value.find(':') == std::string::npos) add(string_pattern(absl::StrCat(value, ":*")));
 }
 
 void set_condition(const AuthorizationKey& key, const std::string& value, std::optional<uint16_t> app_port,
@@ -229,7 +201,7 @@ void set_condition(const AuthorizationKey& key, const std::string& value, std::o
   } else if (key.kind == Kind::kDestinationIp) {
     set_block(value, out->mutable_destination_ip());
   } else {
-    *out->mutable_requested_server_name() = pattern(value);
+    *out->mutable_requested_server_name() = string_pattern(value);
   }
 }
 
@@ -267,9 +239,12 @@ void add_operation(const v1::AuthorizationOperation& operation, const Authorizat
   parts->add(operation.hosts(), operation.not_hosts(), set_host);
   parts->add(operation.methods(), operation.not_methods(), [](const std::string& value, Permission* out) {
     out->mutable_header()->set_name(":method");
-    *out->mutable_header()->mutable_string_match() = pattern(value);
+    *out->mutable_header()->mutable_string_match() = string_pattern(value);
   });
-  parts->add(operation.paths(), operation.not_paths(), set_path);
+  // In doubt a call is refused.
+  const Values none;
+  parts->add(operation.paths(), none, options.refuses ? set_path_in_any_writing : set_path);
+  parts->add(none, operation.not_paths(), options.refuses ? set_path : set_path_in_any_writing);
 }
 
 class RuleCompiler {

@@ -144,6 +144,8 @@ ResourcePointer compile_host_route(const std::string& name, const registry::Mode
 HttpConnectionManager connection_manager(const std::string& route_name) {
   HttpConnectionManager manager;
   manager.set_stat_prefix(route_name);
+  // So that nobody comes by a route or a policy with another writing of a path.
+  manager.mutable_normalize_path()->set_value(true);
   auto* routes = manager.mutable_rds();
   routes->set_route_config_name(route_name);
   routes->mutable_config_source()->mutable_ads();

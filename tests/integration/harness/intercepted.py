@@ -20,9 +20,9 @@ def intercept(pod, tproxy=False):
 
 
 class Sidecar:
-    """In a pod, from the start to the end of a `with`. `app_port`: None for one that only calls."""
+    """In a pod, from the start to the end of a `with`. `app_port`: None for one that only calls. `probes`: what the platform asks."""
 
-    def __init__(self, pod, control, token, service=None, app_port=None, arguments=()):
+    def __init__(self, pod, control, token, service=None, app_port=None, arguments=(), probes=None):
         self.pod = pod
         command = ["setpriv", "--regid", str(GROUP), "--clear-groups", weft_binary(), "sidecar", "--control", "%s:%d" % control,
                    "--namespace", "shop", "--inbound-address", pod.ipv4] if app_port else [
@@ -31,7 +31,7 @@ class Sidecar:
         if app_port:
             command += ["--service", service, "--app-port", str(app_port)]
         command += ["--interception", "--concurrency", "1", "--node-id", pod.name, *arguments]
-        self.process = pod.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "WEFT_TOKEN": token})
+        self.process = pod.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "WEFT_TOKEN": token, "WEFT_APP_PROBES": json.dumps(probes or {})})
         self.output = Output(self.process.stdout)
         if not self.output.wait_for(lambda lines: any("listener captured listening on" in line for line in lines) and
                                     any("listener inbound listening on" in line for line in lines)):

@@ -2,6 +2,7 @@
 says the same."""
 
 import base64
+import itertools
 import json
 import time
 import unittest
@@ -19,6 +20,7 @@ PER_ROUTE = bootstrap.TYPE + "envoy.extensions.filters.http.jwt_authn.v3.PerRout
 HTTP_RBAC = bootstrap.TYPE + "envoy.extensions.filters.http.rbac.v3.RBAC"
 NAME = "envoy.filters.http.jwt_authn"
 ISSUER = "https://issuer.example"
+OTHER = "https://other.example"
 
 
 class Keys:
@@ -63,7 +65,7 @@ def configuration(keys, jwks_cluster="jwks"):
             "remote": {"issuer": ISSUER, "remote_jwks": {"http_uri": {"uri": "http://keys.example/jwks", "cluster": jwks_cluster, "timeout": "2s"}}},
             "broken": {"issuer": ISSUER, "remote_jwks": {"http_uri": {"uri": "http://keys.example/jwks", "cluster": "gone", "timeout": "1s"},
                                                          "retry_policy": {"num_retries": 0}}},
-            "other": {"issuer": "https://other.example", **local, "from_headers": [{"name": "x-other"}]},
+            "other": {"issuer": OTHER, **local, "from_headers": [{"name": "x-other"}]},
         },
         "rules": [
             {"match": {"prefix": "/main"}, "requires": {"provider_name": "main"}},
@@ -75,12 +77,35 @@ def configuration(keys, jwks_cluster="jwks"):
             {"match": {"prefix": "/broken"}, "requires": {"provider_name": "broken"}},
             {"match": {"prefix": "/any"}, "requires": {"requires_any": {"requirements": [{"provider_name": "cart"}, {"provider_name": "other"}]}}},
             {"match": {"prefix": "/all"}, "requires": {"requires_all": {"requirements": [{"provider_name": "main"}, {"provider_name": "other"}]}}},
-            {"match": {"prefix": "/missing"}, "requires": {"allow_missing": {}}},
             {"match": {"prefix": "/maybe"}, "requires": {"requires_any": {"requirements": [{"provider_name": "main"}, {"allow_missing": {}}]}}},
             {"match": {"prefix": "/failed"}, "requires": {"requires_any": {"requirements": [{"provider_name": "main"}, {"allow_missing_or_failed": {}}]}}},
             {"match": {"prefix": "/open"}},
         ],
         "requirement_map": {"cart": {"provider_name": "cart"}},
+    }
+
+
+def two_issuers(keys):
+    """Providers of which each has an issuer and places of its own: which of them allow_missing takes is thus not for Envoy to choose."""
+    local = {"local_jwks": {"inline_string": keys.jwks()}}
+    either = [{"provider_name": "main"}, {"provider_name": "other"}]
+    requirements = {
+        "missing": {"allow_missing": {}}, "failed": {"allow_missing_or_failed": {}}, "nothing": {},
+        "any": {"requires_any": {"requirements": either}}, "all": {"requires_all": {"requirements": either}},
+        "maybe": {"requires_any": {"requirements": [*either, {"allow_missing": {}}]}},
+        "whatever": {"requires_any": {"requirements": [*either, {"allow_missing_or_failed": {}}]}},
+        "allowed": {"requires_any": {"requirements": [{"allow_missing": {}}, {"allow_missing": {}}]}},
+        "twice": {"requires_all": {"requirements": [{"provider_name": "main"}, {"provider_name": "main"}]}},
+        "nested": {"requires_any": {"requirements": [*either, {"requires_all": {"requirements": [
+            {"requires_any": {"requirements": [each, {"allow_missing": {}}]}} for each in either]}}]}},
+    }
+    return {
+        "providers": {
+            "main": {"issuer": ISSUER, **local, "claim_to_headers": [{"header_name": "x-sub", "claim_name": "sub"}]},
+            "other": {"issuer": OTHER, **local, "from_headers": [{"name": "x-other"}, {"name": "x-scheme", "value_prefix": "JWT "}], "from_params": ["tok"],
+                      "from_cookies": ["tok"], "forward_payload_header": "x-payload"},
+        },
+        "rules": [{"match": {"prefix": "/" + name}, "requires": requirement} for name, requirement in requirements.items()],
     }
 
 
@@ -107,13 +132,16 @@ class Case(unittest.TestCase):
         filters = [{"name": NAME, "typed_config": {"@type": JWT, **configuration(cls.keys)}}, rbac]
         clusters = [bootstrap.cluster("backend", [cls.backend.address]), bootstrap.cluster("jwks", [cls.jwks.address]),
                     bootstrap.cluster("gone", [("127.0.0.1", 1)])]
-        config = bootstrap.bootstrap([bootstrap.http_listener("http", routes, http_filters=filters)], clusters)
+        two = [{"name": NAME, "typed_config": {"@type": JWT, **two_issuers(cls.keys)}}]
+        listeners = [bootstrap.http_listener("http", routes, http_filters=filters),
+                     bootstrap.http_listener("two", [bootstrap.route("backend")], http_filters=two)]
+        config = bootstrap.bootstrap(listeners, clusters)
         cls.proxies = {kind: cls.enterClassContext(Proxy(config, kind=kind)) for kind in {under_test(), "envoy"}}
         cls.proxy = cls.proxies[under_test()]
 
-    def ask(self, path, token=None, headers=(), kind=None):
+    def ask(self, path, token=None, headers=(), kind=None, listener="http"):
         proxy = self.proxies[kind or under_test()]
-        with http1.Client(proxy.addresses["http"]) as client:
+        with http1.Client(proxy.addresses[listener]) as client:
             lines = [f"GET {path} HTTP/1.1", "Host: a.example", *headers]
             if token is not None:
                 lines.append(f"Authorization: Bearer {token}")
@@ -203,28 +231,58 @@ class SameAsEnvoy(Case):
             "iss number": keys.unsigned(header, {"iss": 1}), "sub number": keys.unsigned(header, {"iss": ISSUER, "sub": 1}),
             "exp text": keys.unsigned(header, {"iss": ISSUER, "exp": "x"}), "nbf text": keys.unsigned(header, {"iss": ISSUER, "nbf": "x"}),
             "exp negative": keys.unsigned(header, {"iss": ISSUER, "exp": -1}), "aud number": keys.unsigned(header, {"iss": ISSUER, "aud": 1}),
-            "other issuer": keys.token(iss="https://nobody.example"), "its issuer": keys.token(iss="https://other.example"),
+            "other issuer": keys.token(iss="https://nobody.example"), "its issuer": keys.token(iss=OTHER),
             "audience with scheme": keys.token(aud=["x", "https://cart.example/"]), "wrong audience": keys.token(aud="till"),
             "EdDSA": keys.token("EdDSA"), "ES512": keys.token("ES512", aud="cart.example"), "PS384": keys.token("PS384"),
         }
-        # What several tokens, or requirements of which one is enough, come to is not the same yet in every case.
-        for path in ("/main", "/cart", "/aud", "/strict", "/open", "/named", "/main/off", "/remote"):
+        for path in ("/main", "/cart", "/aud", "/strict", "/open", "/named", "/main/off", "/remote", "/any", "/maybe", "/failed", "/wrong"):
             for name, token in tokens.items():
-                yield path, name, token, ()
-        other = keys.token(iss="https://other.example")
+                yield "http", path, name, token, ()
+        other = keys.token(iss=OTHER)
         for name in ("none", "good", "expired", "wrong audience"):
-            yield "/all", f"{name} and another", tokens[name], (f"X-Other: {other}",)
+            for path in ("/all", "/any", "/maybe", "/failed"):
+                yield "http", path, f"{name} and another", tokens[name], (f"X-Other: {other}",)
+
+    def several(self):
+        """Tokens at several places, and at such where their issuer's provider does not look."""
+        keys = self.keys
+        main = {"none": None, "good": keys.token(), "expired": keys.token(exp=1), "stranger": keys.token(key=keys.stranger), "other's": keys.token(iss=OTHER),
+                "nobody's": keys.token(iss="https://nobody.example"), "no token": "abc"}
+        good, expired = keys.token(iss=OTHER, sub="bob"), keys.token(iss=OTHER, exp=1)
+        other = {"none": ("", ()), "header": ("", (f"X-Other: {good}",)), "expired header": ("", (f"X-Other: {expired}",)), "main's": ("", (f"X-Other: {main['good']}",)),
+                 "scheme": ("", (f"X-Scheme: JWT {good}",)), "scheme further on": ("", (f"X-Scheme: a JWT {good}",)), "other scheme": ("", (f"X-Scheme: Basic {good}",)),
+                 "param": (f"?a=1&tok={good}&b=2", ()), "main's param": (f"?access_token={main['good']}", ()), "escaped": (f"?t%6fk={good.replace('.', '%2E')}", ()),
+                 "expired param": (f"?tok={expired}", ()), "cookie": ("", (f"Cookie: a=b; tok={good}",)), "quoted cookie": ("", (f'Cookie: tok="{good}"',)),
+                 "expired cookie": ("", (f"Cookie: tok={expired}",)), "header and cookie": ("", (f"X-Other: {good}", f"Cookie: tok={expired}")),
+                 "expired and no token": ("", (f"X-Other: {expired}", "Cookie: tok=abc")), "two headers": ("", (f"X-Other: {good}", f"X-Other: {expired}"))}
+        for path in ("/missing", "/failed", "/nothing", "/any", "/all", "/maybe", "/whatever", "/allowed", "/twice", "/nested"):
+            for here, token in main.items():
+                for there, (query, headers) in other.items():
+                    yield "two", path + query, f"{here} and {there}", token, headers
+
+    def said(self, listener, path, token, headers):
+        """What each of the two answers, and what it lets through."""
+        said = {}
+        for kind in ("weft", "envoy"):
+            mark = self.backend.mark()
+            answer = self.ask(path, token, headers, kind=kind, listener=listener)
+            passed = [(request.start, *(request.get(name) for name in ("authorization", "x-other", "x-scheme", "x-payload", "x-sub", "cookie")))
+                      for request in self.backend.since(mark)[0]]
+            said[kind] = (answer.status, answer.body.decode(), answer.get("www-authenticate"), passed)
+        return said
 
     def test_the_same_is_said_of_every_token(self):
-        seen = 0
-        for path, name, token, headers in self.cases():
-            said = {}
-            for kind in ("weft", "envoy"):
-                mark = self.backend.mark()
-                answer = self.ask(path, token, headers, kind=kind)
-                passed = [(request.start, request.get("authorization"), request.get("x-other"), request.get("x-payload"), request.get("x-sub"))
-                          for request in self.backend.since(mark)[0]]
-                said[kind] = (answer.status, answer.body.decode(), answer.get("www-authenticate"), passed)
-            self.assertEqual(said["envoy"], said["weft"], f"{path}, {name}: {token}")
+        seen, carried, differences = 0, 0, []
+        for listener, path, name, token, headers in itertools.chain(self.cases(), self.several()):
             seen += 1
-        self.assertGreater(seen, 250)
+            said = self.said(listener, path, token, headers)
+            if said["envoy"] == said["weft"]:
+                continue
+            # Where a token may be missing Envoy goes by its verdict on the last of several alone: ours refuses a bad one.
+            if path.startswith(("/missing", "/allowed")) and (said["envoy"][0], said["weft"][0]) == (200, 401):
+                carried += 1
+            else:
+                differences.append((path.partition("?")[0], name, said["envoy"], said["weft"]))
+        self.assertEqual([], differences[:5], f"and what follows, {len(differences)} in all: {[each[:2] for each in differences]}")
+        self.assertGreater(carried, 0)
+        self.assertGreater(seen, 1500)

@@ -101,8 +101,7 @@ class Compiler {
         result.kind = Kind::kAllowMissingOrFailed;
         break;
       case jwt_v3::JwtRequirement::REQUIRES_TYPE_NOT_SET:
-        // As Envoy: nothing is required.
-        result.kind = Kind::kAllowMissingOrFailed;
+        result.kind = Kind::kNothing;
         break;
       default:
         break;  // Reported as unsupported before.

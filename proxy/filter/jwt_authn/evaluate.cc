@@ -1,44 +1,13 @@
 #include "proxy/filter/jwt_authn/evaluate.h"
 
 #include <algorithm>
+#include <span>
+#include <utility>
 
 namespace weft::filter {
 namespace {
 
 using Kind = JwtRequirement::Kind;
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// As Envoy's: from the first of a token's characters on.
-std::string_view token_in(std::string_view text) {
-  constexpr std::string_view kCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-  size_t begin = text.find_first_of(kCharacters);
-  if (begin == std::string_view::npos) return trimmed(text);
-  text.remove_prefix(begin);
-  return trimmed(text);
-}
-
-// Calls f(name, value) for each "name=value" between separators.
-template <typename F>
-void for_each_pair(std::string_view text, char separator, F f) {
-  while (!text.empty()) {
-    std::string_view pair = text.substr(0, text.find(separator));
-    text.remove_prefix(std::min(text.size(), pair.size() + 1));
-    size_t equals = pair.find('=');
-    if (equals != std::string_view::npos) f(trimmed(pair.substr(0, equals)), trimmed(pair.substr(equals + 1)));
-  }
-}
-
-std::string_view query_of(std::string_view path) {
-  size_t question = path.find('?');
-  if (question == std::string_view::npos) return {};
-  path.remove_prefix(question + 1);
-  return path.substr(0, path.find('#'));
-}
 
 bool is_audience(const std::vector<std::string>& allowed, const std::vector<std::string>& audiences) {
   if (allowed.empty()) return true;
@@ -76,70 +45,126 @@ class Evaluator {
       case Kind::kAllowMissingOrFailed:
         ask_whatever_is_there();
         return TokenError::kNone;
+      case Kind::kNothing:
+        return TokenError::kNone;
     }
     return TokenError::kMissing;
   }
 
+  // As Envoy: beside other requirements, allow_missing and allow_missing_or_failed look for no tokens of their own but
+  // say what to make of the others' verdicts.
   TokenError ask_any(const JwtRequirement& requirement) {
+    bool may_miss = false, may_fail = false, has_others = false;
     TokenError told = TokenError::kMissing;
+    KeySource* pending = nullptr;
     for (const JwtRequirement& part : requirement.parts) {
+      may_miss = may_miss || part.kind == Kind::kAllowMissing;
+      may_fail = may_fail || part.kind == Kind::kAllowMissingOrFailed;
+      if (part.kind == Kind::kAllowMissing || part.kind == Kind::kAllowMissingOrFailed) continue;
+      has_others = true;
       TokenError error = ask(part);
-      if (error == TokenError::kNone || verdicts_.pending != nullptr) return error;
-      // What is wrong with a token says more than that another one is not there.
-      if (told == TokenError::kMissing || told == TokenError::kUnknownIssuer) told = error;
+      // Keys that are awaited keep nobody who has another good token.
+      if (KeySource* awaited = std::exchange(verdicts_.pending, nullptr); awaited != nullptr) {
+        pending = awaited;
+        continue;
+      }
+      if (error == TokenError::kNone) return error;
+      // What is wrong with a token says more than that it is somebody else's, and this more than that there is none.
+      bool says_more = error != TokenError::kMissing && error != TokenError::kUnknownIssuer;
+      if (says_more || told == TokenError::kMissing) told = error;
     }
-    return told;
+    if (has_others) {
+      verdicts_.pending = pending;
+    } else {
+      told = ask_whatever_is_there();
+    }
+    return may_fail || (may_miss && told == TokenError::kMissing) ? TokenError::kNone : told;
   }
 
   TokenError ask_provider(const JwtRequirement& requirement) {
     const JwtProvider& provider = *requirement.provider;
-    std::vector<FoundToken> tokens = find_tokens(provider, evaluation_.request);
+    std::vector<FoundToken> tokens = find({&requirement.provider, 1});
     if (tokens.empty()) return TokenError::kMissing;
+    ++verifier_;
     for (const FoundToken& found : tokens) {
-      GoodToken good{found, {}};
-      TokenError error = parse_token(found.text, &good.token);
-      if (error == TokenError::kNone && !provider.issuer.empty() && good.token.issuer != provider.issuer) {
+      Token token;
+      TokenError error = parse_token(found.text, &token);
+      if (error == TokenError::kNone && !provider.issuer.empty() && token.issuer != provider.issuer) {
         error = TokenError::kUnknownIssuer;
       }
       if (error == TokenError::kNone) {
-        error = verify(provider, requirement.audiences ? *requirement.audiences : provider.audiences, good.token);
+        error = verify(provider, requirement.audiences ? *requirement.audiences : provider.audiences, token);
       }
       if (error != TokenError::kNone || verdicts_.pending != nullptr) return error;
-      verdicts_.good.push_back(std::move(good));
+      keep(provider, found, std::move(token));
     }
     return TokenError::kNone;
   }
 
-  // The token of each provider's places, verified by the provider whose issuer it names.
+  // The tokens at every provider's places, each by a provider of the issuer that it names.
   TokenError ask_whatever_is_there() {
-    TokenError last = TokenError::kMissing;
-    std::vector<std::string_view> seen;
-    for (const JwtProviderPtr& place : evaluation_.providers) {
-      for (const FoundToken& found : find_tokens(*place, evaluation_.request)) {
-        if (std::find(seen.begin(), seen.end(), found.text) != seen.end()) continue;
-        seen.push_back(found.text);
-        TokenError error = ask_issuer_of(found);
-        if (verdicts_.pending != nullptr) return error;
-        if (error != TokenError::kNone) last = error;
-        if (error == TokenError::kNone && last == TokenError::kMissing) last = TokenError::kNone;
-      }
+    std::vector<FoundToken> tokens = find(evaluation_.providers);
+    TokenError told = tokens.empty() ? TokenError::kMissing : TokenError::kNone;
+    ++verifier_;
+    for (const FoundToken& found : tokens) {
+      TokenError error = ask_issuer_of(found);
+      if (verdicts_.pending != nullptr) return error;
+      if (error != TokenError::kNone) told = error;
     }
-    return last;
+    return told;
   }
 
   TokenError ask_issuer_of(const FoundToken& found) {
-    GoodToken good{found, {}};
-    TokenError error = parse_token(found.text, &good.token);
-    if (error != TokenError::kNone) return error;
-    for (const JwtProviderPtr& provider : evaluation_.providers) {
-      if (!provider->issuer.empty() && provider->issuer != good.token.issuer) continue;
-      error = verify(*provider, provider->audiences, good.token);
-      if (error != TokenError::kNone || verdicts_.pending != nullptr) return error;
-      good.found.provider = provider.get();
-      verdicts_.good.push_back(std::move(good));
-      return TokenError::kNone;
+    Token token;
+    TokenError told = parse_token(found.text, &token);
+    if (told != TokenError::kNone) return told;
+    told = TokenError::kUnknownIssuer;
+    KeySource* pending = nullptr;
+    // Envoy takes an arbitrary one of them.
+    for (const JwtProvider* provider : providers_of(token.issuer, found)) {
+      TokenError error = verify(*provider, provider->audiences, token);
+      if (KeySource* awaited = std::exchange(verdicts_.pending, nullptr); awaited != nullptr) {
+        pending = awaited;
+        continue;
+      }
+      if (error == TokenError::kNone) {
+        keep(*provider, found, std::move(token));
+        return error;
+      }
+      if (told == TokenError::kUnknownIssuer) told = error;
     }
-    return TokenError::kUnknownIssuer;
+    verdicts_.pending = pending;
+    return told;
+  }
+
+  // Whose keys may have signed such a token. None, if no provider that takes tokens of this issuer looks at this place;
+  // one that takes any issuer's vouches for none that has a provider of its own.
+  std::vector<const JwtProvider*> providers_of(const std::string& issuer, const FoundToken& found) const {
+    std::vector<const JwtProvider*> looking, elsewhere, of_any_issuer;
+    for (const JwtProviderPtr& provider : evaluation_.providers) {
+      bool looks = looks_at(*provider, found);
+      if (provider->issuer.empty() && looks) of_any_issuer.push_back(provider.get());
+      if (provider->issuer != issuer || issuer.empty()) continue;
+      (looks ? looking : elsewhere).push_back(provider.get());
+    }
+    if (!looking.empty()) return looking;
+    return of_any_issuer.empty() || elsewhere.empty() ? of_any_issuer : elsewhere;
+  }
+
+  // What a provider takes out of the request is not there for the next one.
+  std::vector<FoundToken> find(std::span<const JwtProviderPtr> providers) const {
+    std::vector<FoundToken> tokens = find_tokens(providers, evaluation_.request);
+    std::erase_if(tokens, [&](const FoundToken& token) {
+      return std::any_of(verdicts_.good.begin(), verdicts_.good.end(), [&](const GoodToken& good) {
+        return !good.provider->forward && good.found.where == token.where && good.found.name == token.name &&
+               token.where != FoundToken::Where::kCookie;
+      });
+    });
+    return tokens;
+  }
+
+  void keep(const JwtProvider& provider, const FoundToken& found, Token token) {
+    verdicts_.good.push_back({&provider, found, std::move(token), verifier_});
   }
 
   TokenError verify(const JwtProvider& provider, const std::vector<std::string>& audiences, const Token& token) {
@@ -176,6 +201,7 @@ class Evaluator {
 
   const Evaluation& evaluation_;
   Verdicts verdicts_;
+  int verifier_ = 0;
 };
 
 }  // namespace
@@ -189,54 +215,6 @@ std::string bare_audience(std::string_view audience) {
   }
   if (audience.ends_with('/')) audience.remove_suffix(1);
   return std::string(audience);
-}
-
-std::vector<FoundToken> find_tokens(const JwtProvider& provider, const http::RequestHead& request) {
-  using Where = FoundToken::Where;
-  std::vector<FoundToken> found;
-  for (const JwtProvider::HeaderLocation& location : provider.headers) {
-    for (const http::Header& header : request.headers) {
-      if (!http::equals_ignoring_case(header.name, location.name)) continue;
-      if (!header.value.starts_with(location.prefix)) continue;
-      std::string_view text = token_in(header.value.substr(location.prefix.size()));
-      found.push_back({&provider, text, Where::kHeader, location.name});
-    }
-  }
-  for (const std::string& name : provider.params) {
-    for_each_pair(query_of(request.path), '&', [&](std::string_view key, std::string_view value) {
-      if (key == name) found.push_back({&provider, value, Where::kParam, name});
-    });
-  }
-  for (const std::string& name : provider.cookies) {
-    for (const http::Header& header : request.headers) {
-      if (header.id != http::HeaderId::kCookie) continue;
-      for_each_pair(header.value, ';', [&](std::string_view key, std::string_view value) {
-        if (key == name) found.push_back({&provider, value, Where::kCookie, name});
-      });
-    }
-  }
-  return found;
-}
-
-void remove_token(const FoundToken& token, http::RequestHead& request) {
-  if (token.where == FoundToken::Where::kHeader) {
-    request.headers.remove(token.name);
-    return;
-  }
-  if (token.where != FoundToken::Where::kParam) return;
-  std::string_view query = query_of(request.path);
-  if (query.empty()) return;
-  size_t before = static_cast<size_t>(query.data() - request.path.data());
-  std::string kept;
-  for (std::string_view rest = query; !rest.empty();) {
-    std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    if (pair.substr(0, pair.find('=')) == token.name) continue;
-    kept.append(kept.empty() ? "" : "&").append(pair);
-  }
-  std::string path(request.path.substr(0, kept.empty() ? before - 1 : before));
-  path.append(kept).append(request.path.substr(before + query.size()));
-  request.path = request.headers.arena().copy(path);
 }
 
 Verdicts evaluate(const JwtRequirement& requirement, const Evaluation& evaluation) {

@@ -2,33 +2,25 @@
 
 #include <cstdint>
 #include <deque>
-#include <string>
 #include <vector>
 
+#include "proxy/filter/jwt_authn/locations.h"
 #include "proxy/filter/jwt_authn/provider.h"
 #include "proxy/filter/jwt_authn/token.h"
 #include "proxy/http/message.h"
 
-// Whether a request has the tokens that it needs. All tokens that are found for a provider must be good, so that a good
-// one never carries a bad one past. Pure but for keys that may have to be fetched first.
+// Whether a request has the tokens that it needs, as Envoy decides it. All tokens that are found for a provider must be
+// good, so that a good one never carries a bad one past; under allow_missing too, where Envoy goes by its verdict on
+// one of them. Pure but for keys that may have to be fetched first.
 
 namespace weft::filter {
 
-// Where a token stood.
-struct FoundToken {
-  const JwtProvider* provider = nullptr;
-  std::string_view text;
-  enum class Where : uint8_t { kHeader, kParam, kCookie } where = Where::kHeader;
-  std::string_view name;
-};
-// In the order of the provider's places.
-std::vector<FoundToken> find_tokens(const JwtProvider& provider, const http::RequestHead& request);
-// Takes it out of the request; a cookie stays, as in Envoy.
-void remove_token(const FoundToken& token, http::RequestHead& request);
-
 struct GoodToken {
+  const JwtProvider* provider = nullptr;  // Whose keys verified it.
   FoundToken found;
   Token token;
+  // The same for those that one requirement has found.
+  int verifier = 0;
 };
 
 struct Verdicts {

@@ -1,7 +1,7 @@
 #include "proxy/filter/jwt_authn/jwt_authn.h"
 
 #include <algorithm>
-#include <charconv>
+#include <utility>
 
 #include "proxy/filter/jwt_authn/base64url.h"
 #include "proxy/filter/jwt_authn/evaluate.h"
@@ -14,8 +14,8 @@ namespace {
 
 using http::HeaderId;
 
-// As Envoy: so much of the request's address is told in www-authenticate.
-constexpr size_t kMaxRealmBytes = 256;
+// As Envoy: so much of the request's path is told in www-authenticate.
+constexpr size_t kMaxRealmPathBytes = 256;
 
 // What a header's value may have (RFC 9110, 5.5); a claim with anything else goes into none.
 bool is_field_value(std::string_view text) {
@@ -72,9 +72,16 @@ class JwtFilter final : public Filter, private KeyWaiter {
     if (verdicts.error != TokenError::kNone) return refuse(verdicts.error);
     stats().allowed.add();
     bool look_again = false;
-    for (const GoodToken& good : verdicts.good) look_again = pass_on(good) || look_again;
+    int verifier = 0;
     for (const GoodToken& good : verdicts.good) {
-      if (!good.found.provider->forward) remove_token(good.found, stream_.request_head());
+      // As Envoy: tokens that one requirement has found all speak, and a later one's in place of an earlier one's.
+      if (std::exchange(verifier, good.verifier) != good.verifier) {
+        remove_claimed_headers(*good.provider, stream_.request_head());
+      }
+      look_again = pass_on(good) || look_again;
+    }
+    for (const GoodToken& good : verdicts.good) {
+      if (!good.provider->forward) remove_token(good.found, stream_.request_head());
     }
     if (look_again) stream_.refresh_route();
     return Verdict::kContinue;
@@ -87,21 +94,23 @@ class JwtFilter final : public Filter, private KeyWaiter {
 
   // What only this filter may say. Where no requirement holds it does not either.
   void remove_claimed_headers(http::RequestHead& head) {
-    for (const JwtProviderPtr& provider : config_.providers) {
-      if (!provider->payload_header.empty()) head.headers.remove(provider->payload_header);
-      for (const auto& claim : provider->claim_headers) head.headers.remove(claim.header);
-    }
+    for (const JwtProviderPtr& provider : config_.providers) remove_claimed_headers(*provider, head);
+  }
+
+  static void remove_claimed_headers(const JwtProvider& provider, http::RequestHead& head) {
+    if (!provider.payload_header.empty()) head.headers.remove(provider.payload_header);
+    for (const auto& claim : provider.claim_headers) head.headers.remove(claim.header);
   }
 
   // True: the route may be another one now.
   bool pass_on(const GoodToken& good) {
-    const JwtProvider& provider = *good.found.provider;
+    const JwtProvider& provider = *good.provider;
     http::RequestHead& head = stream_.request_head();
     base::Arena& arena = stream_.arena();
     if (!provider.payload_header.empty()) {
       std::string payload(good.token.payload_part);
       while (provider.pad_payload_header && payload.size() % 4 != 0) payload += '=';
-      head.headers.set(provider.payload_header, payload);
+      head.headers.add(provider.payload_header, payload);
     }
     auto note = [&](const std::string& key, const std::string& json, const std::vector<std::string>& split) {
       const http::MetadataValue* value = key.empty() ? nullptr : to_metadata(json, split, arena);
@@ -125,7 +134,7 @@ class JwtFilter final : public Filter, private KeyWaiter {
       }
       if (claim == nullptr || claim->is_null()) continue;
       std::string text = claim_text(*claim);
-      if (is_field_value(text)) head.headers.set(each.header, text);
+      if (is_field_value(text)) head.headers.add(each.header, text);
     }
   }
 
@@ -140,7 +149,11 @@ class JwtFilter final : public Filter, private KeyWaiter {
       if (error != TokenError::kMissing) challenge += ", error=\"invalid_token\"";
       answer.headers.add(HeaderId::kWwwAuthenticate, challenge);
     }
-    std::string detail = "jwt_authn_access_denied{" + std::string(text) + '}';
+    return reply(answer, text, text);
+  }
+
+  Verdict reply(const http::ResponseHead& answer, std::string_view text, std::string_view reason) {
+    std::string detail = "jwt_authn_access_denied{" + std::string(reason) + '}';
     std::replace(detail.begin(), detail.end(), ' ', '_');
     stream_.reply(answer, config_.strip_failure_response ? std::string_view() : text, http::Cause::kTokenRefused,
                   detail);
@@ -151,8 +164,7 @@ class JwtFilter final : public Filter, private KeyWaiter {
   std::string realm() {
     const http::RequestHead& head = stream_.request_head();
     std::string uri = stream_.connection().tls == nullptr ? "http://" : "https://";
-    uri.append(head.authority).append(head.path);
-    uri.resize(std::min(uri.size(), kMaxRealmBytes));
+    uri.append(head.authority).append(head.path.substr(0, kMaxRealmPathBytes));
     for (char& c : uri) {
       if (c == '"' || c == '\\') c = '_';
     }
@@ -163,11 +175,11 @@ class JwtFilter final : public Filter, private KeyWaiter {
     stats().denied.add();
     http::ResponseHead answer(stream_.arena());
     answer.status = 403;
-    answer.headers.add_static(HeaderId::kContentType, "text/plain");
-    std::string text = "Wrong requirement_name: " + std::string(wrong_name_) + ". It should be one of [";
-    for (const auto& [name, requirement] : config_.named) text += (text.back() == '[' ? "" : ",") + name;
-    stream_.reply(answer, text + ']', http::Cause::kTokenRefused, "jwt_authn_access_denied{wrong_requirement_name}");
-    return Verdict::kReply;
+    if (!config_.strip_failure_response) answer.headers.add_static(HeaderId::kContentType, "text/plain");
+    std::string reason = "Wrong requirement_name: " + std::string(wrong_name_) + ". It should be one of [";
+    for (const auto& [name, requirement] : config_.named) reason += (reason.back() == '[' ? "" : ",") + name;
+    reason += ']';
+    return reply(answer, "Failed JWT authentication: " + reason, reason);
   }
 
   FilterStream& stream_;

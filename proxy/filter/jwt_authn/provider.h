@@ -49,7 +49,7 @@ struct JwtProvider {
 using JwtProviderPtr = std::shared_ptr<const JwtProvider>;
 
 struct JwtRequirement {
-  enum class Kind : uint8_t { kProvider, kAny, kAll, kAllowMissing, kAllowMissingOrFailed };
+  enum class Kind : uint8_t { kProvider, kAny, kAll, kAllowMissing, kAllowMissingOrFailed, kNothing };
   Kind kind = Kind::kProvider;
   JwtProviderPtr provider;
   std::optional<std::vector<std::string>> audiences;  // In place of the provider's.

@@ -163,6 +163,90 @@ TEST_CASE("requirements are combined") {
   CHECK(test.verdicts.good.size() == 2);
 }
 
+TEST_CASE("of what is wrong with several tokens that is told which says most") {
+  auto me = provider("me"), you = provider("you");
+  you->headers = {{"x-token", ""}};
+  Case test;
+  test.providers = {me, you};
+  test.bearer(token(R"({"iss":"nobody"})"));
+  CHECK(test.ask(group(Kind::kAny, {by(me), by(you)})) == TokenError::kUnknownIssuer);
+  CHECK(test.ask(group(Kind::kAny, {by(you), by(me)})) == TokenError::kUnknownIssuer);
+  test.request.headers.add("x-token", token(R"({"iss":"you","exp":1})"));
+  CHECK(test.ask(group(Kind::kAny, {by(me), by(you)})) == TokenError::kExpired);
+  CHECK(test.ask(group(Kind::kAny, {by(you), by(me)})) == TokenError::kExpired);
+}
+
+TEST_CASE("a token is good only where a provider of its issuer looks") {
+  auto me = provider("me"), you = provider("you");
+  you->headers = {{"x-token", ""}};
+  Case test;
+  test.providers = {me, you};
+  test.bearer(token(R"({"iss":"you"})"));
+  CHECK(test.ask(group(Kind::kAllowMissing, {})) == TokenError::kUnknownIssuer);
+  CHECK(test.ask(group(Kind::kAllowMissingOrFailed, {})) == TokenError::kNone);
+  CHECK(test.verdicts.good.empty());
+  // A provider that takes any issuer's tokens does not vouch for one that has a provider of its own.
+  auto any = provider("");
+  any->keys = std::make_shared<FixedKeys>(*KeySet::parse("{\"keys\":[" + EdSigner().jwk("k") + "]}"));
+  test.providers.push_back(any);
+  CHECK(test.ask(group(Kind::kAllowMissing, {})) == TokenError::kNone);
+  REQUIRE(test.verdicts.good.size() == 1);
+  CHECK(test.verdicts.good[0].provider == you.get());
+}
+
+TEST_CASE("beside other requirements allow_missing looks for no tokens of its own") {
+  auto me = provider("me"), you = provider("you");
+  you->headers = {{"x-token", ""}};
+  you->params.clear();
+  you->cookies.clear();
+  Case test;
+  test.providers = {me, you};
+  test.request.headers.add("x-token", token(R"({"iss":"you","exp":1})"));
+  JwtRequirement missing = group(Kind::kAllowMissing, {});
+  CHECK(test.ask(group(Kind::kAny, {by(me), missing})) == TokenError::kNone);
+  CHECK(test.ask(group(Kind::kAny, {missing, missing})) == TokenError::kExpired);
+  CHECK(test.ask(group(Kind::kNothing, {})) == TokenError::kNone);
+}
+
+TEST_CASE("of several providers of an issuer one whose keys are good for a token is enough") {
+  auto broken = provider("me"), audience = provider("me"), good = provider("me");
+  auto source = std::make_shared<NoKeys>();
+  broken->keys = source;
+  audience->audiences = {"cart"};
+  Case test;
+  test.bearer(token(R"({"iss":"me"})"));
+  JwtRequirement missing = group(Kind::kAllowMissing, {});
+  test.providers = {broken, audience, good};
+  CHECK(test.ask(missing) == TokenError::kNone);
+  CHECK(test.verdicts.pending == nullptr);
+  CHECK(test.ask(group(Kind::kAny, {by(broken), by(good)})) == TokenError::kNone);
+  CHECK(test.verdicts.pending == nullptr);
+  test.providers = {broken, audience};
+  test.ask(missing);
+  CHECK(test.verdicts.pending == source.get());
+  test.failed.push_back(source.get());
+  CHECK(test.ask(missing) == TokenError::kKeysNotFetched);
+  CHECK(test.ask(group(Kind::kAny, {by(broken), by(audience)})) == TokenError::kAudience);
+}
+
+TEST_CASE("what a provider takes out of the request is not there for the next one") {
+  auto me = provider("me");
+  Case test;
+  test.bearer(token(R"({"iss":"me"})"));
+  CHECK(test.ask(group(Kind::kAll, {by(me), by(me)})) == TokenError::kMissing);
+  me->forward = true;
+  CHECK(test.ask(group(Kind::kAll, {by(me), by(me)})) == TokenError::kNone);
+}
+
+TEST_CASE("a good token carries no bad one past where none is asked for either") {
+  auto me = provider("me");
+  Case test;
+  test.providers = {me};
+  test.bearer(token(R"({"iss":"me"})"));
+  test.request.headers.add("cookie", "jwt=" + token(R"({"iss":"me","exp":1})"));
+  CHECK(test.ask(group(Kind::kAllowMissing, {})) == TokenError::kExpired);
+}
+
 TEST_CASE("keys that are not at hand are waited for, once") {
   auto me = provider("me");
   auto source = std::make_shared<NoKeys>();
@@ -176,22 +260,6 @@ TEST_CASE("keys that are not at hand are waited for, once") {
   test.failed.push_back(source.get());
   CHECK(test.ask(by(me)) == TokenError::kKeysNotFetched);
   CHECK(test.verdicts.pending == nullptr);
-}
-
-TEST_CASE("a token that is not to go on is taken out of headers and query") {
-  auto me = provider("me");
-  std::string good = token(R"({"iss":"me"})");
-  Case test;
-  test.bearer(good);
-  std::string path = "/a?x=1&access_token=" + good + "&y=2";
-  test.request.path = path;
-  for (const FoundToken& found : find_tokens(*me, test.request)) remove_token(found, test.request);
-  CHECK(test.request.path == "/a?x=1&y=2");
-  CHECK(test.request.headers.find("authorization") == nullptr);
-  path = "/a?access_token=" + good;
-  test.request.path = path;
-  for (const FoundToken& found : find_tokens(*me, test.request)) remove_token(found, test.request);
-  CHECK(test.request.path == "/a");
 }
 
 }  // namespace weft::filter

@@ -5,6 +5,7 @@
 #include "control-plane/analyze/finding.h"
 #include "control-plane/compile/authorization.h"
 #include "control-plane/compile/listener.h"
+#include "control-plane/registry/authorization_key.h"
 #include "weft/v1/authorization_policy.pb.h"
 
 namespace weft::control::analyze {
@@ -14,9 +15,10 @@ namespace {
 using registry::Authorization;
 using text::cat;
 
-// The services of its namespace that the policy is for; of the mesh's policies none are looked at one by one.
-std::vector<std::shared_ptr<const registry::Service>> services_of(const registry::Model& model,
-                                                                  const Authorization& policy) {
+// The services of its namespace that the policy, or the other that says whom it is for, holds for; of the mesh's none
+// are looked at one by one.
+template <typename Policy>
+std::vector<std::shared_ptr<const registry::Service>> services_of(const registry::Model& model, const Policy& policy) {
   std::vector<std::shared_ptr<const registry::Service>> out;
   if (policy.origin.key.namespace_name == registry::kRootNamespace) return out;
   const auto names = model.by_namespace.find({policy.origin.key.namespace_name});
@@ -43,6 +45,73 @@ std::string stream_ports(const std::vector<std::shared_ptr<const registry::Servi
     }
   }
   return text;
+}
+
+bool is_of_token(const v1::AuthorizationCondition& condition) {
+  using Kind = registry::AuthorizationKey::Kind;
+  const auto key = registry::parse_authorization_key(condition.key());
+  return key.has_value() && key->of_request() && key->kind != Kind::kHeader;
+}
+
+// Some of it holds only with a token.
+bool needs_token(const v1::AuthorizationRule& rule) {
+  return std::any_of(rule.from().begin(), rule.from().end(),
+                     [](const auto& from) { return !from.source().request_principals().empty(); }) ||
+         std::any_of(rule.when().begin(), rule.when().end(),
+                     [](const auto& condition) { return !condition.values().empty() && is_of_token(condition); });
+}
+
+// It says something of tokens, be it that there must be none of some kind.
+bool speaks_of_tokens(const v1::AuthorizationRule& rule) {
+  return std::any_of(rule.from().begin(), rule.from().end(),
+                     [](const auto& from) {
+                       return !from.source().request_principals().empty() ||
+                              !from.source().not_request_principals().empty();
+                     }) ||
+         std::any_of(rule.when().begin(), rule.when().end(), is_of_token);
+}
+
+void append_name(const registry::Service& service, std::string* names) {
+  text::append(names, names->empty() ? "" : ", ", service.name.name);
+}
+
+void find_missing_tokens(const registry::Model& model, const Authorization& policy, Findings* out) {
+  std::string names;
+  for (const auto& service : services_of(model, policy)) {
+    if (model.caller_rules_for(service->name).tokens.empty()) append_name(*service, &names);
+  }
+  if (names.empty()) return;
+  for (int i = 0; i < policy.spec->rules_size(); ++i) {
+    if (!needs_token(policy.spec->rules(i))) continue;
+    out->push_back({Severity::kWarning, "TokensNotTaken", policy.origin.key,
+                    text::index_path("spec.rules", static_cast<size_t>(i)),
+                    cat("the rule asks for what a token says, and no RequestAuthentication holds for ", names,
+                        ": there nobody is known by a token")});
+  }
+}
+
+void find_in_tokens(const registry::Model& model, const registry::RequestAuthentication& tokens, Findings* out) {
+  std::string open;
+  const auto services = services_of(model, tokens);
+  for (const auto& service : services) {
+    const registry::Authorizations policies = model.caller_rules_for(service->name).policies;
+    const bool is_asked = std::any_of(policies.begin(), policies.end(), [](const auto& policy) {
+      const auto& rules = policy->spec->rules();
+      return std::any_of(rules.begin(), rules.end(), speaks_of_tokens);
+    });
+    if (!is_asked) append_name(*service, &open);
+  }
+  bool only_streams = false;
+  const std::string ports = stream_ports(services, &only_streams);
+  if (!ports.empty() && only_streams) {
+    out->push_back({Severity::kWarning, "TokensWithoutRequests", tokens.origin.key, "spec.targetRefs",
+                    cat("connections to ", ports, " are not HTTP, and have no tokens")});
+  } else if (!open.empty()) {
+    out->push_back({Severity::kInfo, "TokensNotRequired", tokens.origin.key, "spec.targetRefs",
+                    cat("requests to ", open,
+                        " may come without a token; an AuthorizationPolicy can ask for one, by from.source."
+                        "requestPrincipals")});
+  }
 }
 
 void find_in_rules(const registry::Model& model, const Authorization& policy, Findings* out) {
@@ -73,6 +142,7 @@ void find_in_authorizations(const Input& input, Findings* out) {
   input.model.authorizations.for_each([&](const registry::NamespaceName&, const auto& of_namespace) {
     for (const Authorization& policy : of_namespace->policies) {
       find_in_rules(input.model, policy, out);
+      find_missing_tokens(input.model, policy, out);
       if (policy.spec->rules().empty() && policy.action == Authorization::Action::kAllow) {
         out->push_back(
             {Severity::kInfo, "AllowsNothing", policy.origin.key, "spec.rules",
@@ -82,6 +152,7 @@ void find_in_authorizations(const Input& input, Findings* out) {
                         "without a rule the policy matches nothing; `rules: [{}]` matches everything"});
       }
     }
+    for (const registry::RequestAuthentication& tokens : of_namespace->tokens) find_in_tokens(input.model, tokens, out);
   });
 }
 

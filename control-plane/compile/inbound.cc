@@ -1,7 +1,6 @@
 #include "control-plane/compile/inbound.h"
 
 #include <algorithm>
-#include <iterator>
 #include <set>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
+#include "control-plane/compile/request_authentication.h"
 #include "control-plane/registry/format.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
@@ -124,36 +124,42 @@ ResourcePointer compile_route(const InboundPort& port) {
   return snapshot::make_resource(Type::kRoute, port.name, routes, {{Type::kCluster, port.name}});
 }
 
-FilterChain http_chain(const InboundPort& port, const registry::Authorizations& authorizations) {
+FilterChain http_chain(const InboundPort& port, const registry::CallerRules& rules) {
   FilterChain chain;
   chain.set_name(absl::StrCat(port.name, "/http"));
   HttpConnectionManager manager = connection_manager(port.name);
   // The answer is the application's.
   manager.set_server_header_transformation(HttpConnectionManager::PASS_THROUGH);
   tell_caller(manager);
-  add_authorization({authorizations, port.app_port}, &manager);
+  add_request_authentication(rules.tokens, &manager);
+  add_authorization({rules.policies, port.app_port}, &manager);
   set_http(manager, chain);
   return chain;
 }
 
-FilterChain tcp_chain(const InboundPort& port, const registry::Authorizations& authorizations, const char* name) {
+FilterChain tcp_chain(const InboundPort& port, const registry::CallerRules& rules, const char* name) {
   FilterChain chain;
   chain.set_name(absl::StrCat(port.name, "/", name));
-  add_connection_authorization({authorizations, port.app_port}, &chain);
+  add_connection_authorization({rules.policies, port.app_port}, &chain);
   set_tcp(port.name, chain);
   return chain;
 }
 
 // Those that take a port's connections in the clear. Of two the first is for HTTP and the second for the rest.
-std::vector<FilterChain> plain_chains(const InboundPort& port, const registry::Authorizations& authorizations) {
-  if (!is_http(port.protocol)) return {tcp_chain(port, authorizations, "tcp")};
-  std::vector<FilterChain> chains = {http_chain(port, authorizations)};
+std::vector<FilterChain> plain_chains(const InboundPort& port, const registry::CallerRules& rules) {
+  if (!is_http(port.protocol)) return {tcp_chain(port, rules, "tcp")};
+  std::vector<FilterChain> chains = {http_chain(port, rules)};
   if (port.protocol == AppProtocol::kDetect) {
     match_http(chains[0]);
-    chains.push_back(tcp_chain(port, authorizations, "tcp"));
+    chains.push_back(tcp_chain(port, rules, "tcp"));
     match_plain(chains[1]);
   }
   return chains;
+}
+
+// What is not HTTP has no tokens.
+bool is_asked_for_tokens(const std::vector<InboundPort>& ports) {
+  return std::any_of(ports.begin(), ports.end(), [](const InboundPort& port) { return is_http(port.protocol); });
 }
 
 bool takes_mtls(const Inbound& inbound, const InboundPort& port) {
@@ -169,29 +175,29 @@ void add_references(const InboundPort& port, std::vector<snapshot::Reference>& r
 
 // Of a port by which alone others reach the application.
 void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest,
-              const registry::Authorizations& authorizations, Listener& listener) {
+              const registry::CallerRules& rules, Listener& listener) {
   set_address(inbound.address, inbound.port, *listener.mutable_address());
   const bool is_detected = port.protocol == AppProtocol::kDetect;
   if (is_detected) inspect_http(listener);
-  for (FilterChain& chain : plain_chains(port, authorizations)) *listener.add_filter_chains() = std::move(chain);
+  for (FilterChain& chain : plain_chains(port, rules)) *listener.add_filter_chains() = std::move(chain);
   if (takes_mtls(inbound, port)) {
     ask_for_mtls({.mode = port.mtls, .trust_domain = rest.trust_domain}, port.protocol, listener);
   } else if (is_detected) {
-    *listener.add_filter_chains() = tcp_chain(port, authorizations, "tls");
+    *listener.add_filter_chains() = tcp_chain(port, rules, "tls");
   }
 }
 
 // Of one of the ports of an intercepted workload.
 void add_captured_port(const Inbound& inbound, const InboundPort& port, const InboundMtls& rest,
-                       const registry::Authorizations& authorizations, Inspected& inspected, Listener& listener) {
+                       const registry::CallerRules& rules, Inspected& inspected, Listener& listener) {
   const bool is_strict = port.mtls == registry::MtlsMode::kStrict;
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  std::vector<FilterChain> chains = plain_chains(port, authorizations);
+  std::vector<FilterChain> chains = plain_chains(port, rules);
   if (takes_mtls(inbound, port)) {
     chains = mtls_chains({.mode = port.mtls, .trust_domain = rest.trust_domain}, chains);
     inspected.for_tls.push_back(port.app_port);
   } else if (is_detected) {
-    chains.push_back(tcp_chain(port, authorizations, "tls"));
+    chains.push_back(tcp_chain(port, rules, "tls"));
   }
   if (is_detected && !is_strict) inspected.for_http.push_back(port.app_port);
   // What is not taken here must not go on as what is sent to ports that nobody names.
@@ -206,21 +212,24 @@ void add_captured_port(const Inbound& inbound, const InboundPort& port, const In
 }
 
 ResourcePointer compile_listener(const Inbound& inbound, const std::vector<InboundPort>& ports, const InboundMtls& rest,
-                                 const registry::Authorizations& authorizations) {
+                                 const registry::CallerRules& rules) {
   const std::string name(kInbound);
   Listener listener;
   listener.set_name(name);
   listener.set_traffic_direction(envoy::config::core::v3::INBOUND);
   std::vector<snapshot::Reference> references;
   for (const InboundPort& port : ports) add_references(port, references);
+  if (is_asked_for_tokens(ports)) {
+    for (const auto& each : key_clusters(rules.tokens, inbound.is_weft)) references.push_back({each->type, each->name});
+  }
   if (!inbound.intercepted) {
-    add_port(inbound, ports.front(), rest, authorizations, listener);
+    add_port(inbound, ports.front(), rest, rules, listener);
     if (inbound.is_weft) measure_hops(v1::HopMetrics::DESTINATION, listener);
     return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
   }
   Inspected inspected;
-  for (const InboundPort& port : ports) add_captured_port(inbound, port, rest, authorizations, inspected, listener);
-  capture_inbound(inbound, inspected, rest.mode == registry::MtlsMode::kStrict, authorizations, listener);
+  for (const InboundPort& port : ports) add_captured_port(inbound, port, rest, rules, inspected, listener);
+  capture_inbound(inbound, inspected, rest.mode == registry::MtlsMode::kStrict, rules.policies, listener);
   for (const std::string_view each : {kNowhere, kInboundAny, kInboundAnyIpv6}) {
     if (each != kInboundAnyIpv6 || inbound.ipv6) references.push_back({Type::kCluster, std::string(each)});
   }
@@ -256,15 +265,17 @@ std::vector<InboundPort> inbound_ports(const registry::Model& model, const regis
 }
 
 std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, const std::vector<InboundPort>& ports,
-                                             const InboundMtls& rest, const registry::Authorizations& authorizations) {
-  std::vector<ResourcePointer> resources = {compile_listener(inbound, ports, rest, authorizations)};
+                                             const InboundMtls& rest, const registry::CallerRules& rules) {
+  std::vector<ResourcePointer> resources = {compile_listener(inbound, ports, rest, rules)};
   for (const InboundPort& port : ports) {
     resources.push_back(compile_cluster(inbound, port));
     if (is_http(port.protocol)) resources.push_back(compile_route(port));
   }
-  if (!inbound.intercepted) return resources;
-  std::vector<ResourcePointer> clusters = capture_clusters(inbound);
-  resources.insert(resources.end(), std::make_move_iterator(clusters.begin()), std::make_move_iterator(clusters.end()));
+  const auto add = [&](std::vector<ResourcePointer> clusters) {
+    for (ResourcePointer& each : clusters) resources.push_back(std::move(each));
+  };
+  if (is_asked_for_tokens(ports)) add(key_clusters(rules.tokens, inbound.is_weft));
+  if (inbound.intercepted) add(capture_clusters(inbound));
   return resources;
 }
 

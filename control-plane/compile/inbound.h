@@ -30,9 +30,8 @@ std::vector<InboundPort> inbound_ports(const registry::Model& model, const regis
                                        const Inbound& inbound);
 
 // `ports`: inbound_ports(), with the mode of each. `rest`: of ports that are not among them.
-// `authorizations` are those that hold for the workload.
+// `rules` are those that hold for the workload.
 std::vector<snapshot::ResourcePointer> compile_inbound(const Inbound& inbound, const std::vector<InboundPort>& ports,
-                                                       const InboundMtls& rest,
-                                                       const registry::Authorizations& authorizations);
+                                                       const InboundMtls& rest, const registry::CallerRules& rules);
 
 }  // namespace weft::control::compile

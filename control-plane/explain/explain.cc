@@ -17,6 +17,7 @@
 #include "gateway/v1/http_route.pb.h"
 #include "gateway/v1/stream_route.pb.h"
 #include "weft/v1/authorization_policy.pb.h"
+#include "weft/v1/request_authentication.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
 namespace weft::control::explain {
@@ -99,9 +100,16 @@ class Explainer {
     using Action = registry::Authorization::Action;
     constexpr std::pair<Action, const char*> kOrder[] = {
         {Action::kAudit, "AUDIT"}, {Action::kDeny, "DENY"}, {Action::kAllow, "ALLOW"}};
-    const registry::Authorizations policies = model_.authorizations_for(service);
+    const registry::CallerRules rules = model_.caller_rules_for(service);
+    for (const auto& tokens : rules.tokens) {
+      for (const v1::JwtRule& rule : tokens->spec->jwt_rules()) {
+        v1::ExplainedIssuer* shown = cluster->add_issuers();
+        shown->set_issuer(rule.issuer());
+        show(tokens->origin, shown->mutable_source());
+      }
+    }
     for (const auto& [action, word] : kOrder) {
-      for (const auto& policy : policies) {
+      for (const auto& policy : rules.policies) {
         if (policy->action != action) continue;
         v1::ExplainedAuthorization* shown = cluster->add_authorizations();
         shown->set_action(word);

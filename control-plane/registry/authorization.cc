@@ -6,6 +6,7 @@
 #include "control-plane/registry/status.h"
 #include "control-plane/registry/validate.h"
 #include "weft/v1/authorization_policy.pb.h"
+#include "weft/v1/request_authentication.pb.h"
 
 namespace weft::control::registry {
 
@@ -15,8 +16,17 @@ using source::Key;
 using source::Object;
 using text::cat;
 
-const v1::AuthorizationPolicySpec& spec_of(const Object& policy) {
-  return source::content_as<v1::AuthorizationPolicy>(policy).spec();
+const google::protobuf::RepeatedPtrField<v1::TargetReference>& targets_of(const Object& object) {
+  if (object.key.kind == source::Kind::kRequestAuthentication) {
+    return source::content_as<v1::RequestAuthentication>(object).spec().target_refs();
+  }
+  return source::content_as<v1::AuthorizationPolicy>(object).spec().target_refs();
+}
+
+std::vector<std::string> services_of(const Object& object) {
+  std::vector<std::string> out;
+  for (const auto& target : targets_of(object)) out.push_back(target.name());
+  return out;
 }
 
 Authorization::Action action_of(const v1::AuthorizationPolicySpec& spec) {
@@ -34,10 +44,10 @@ Authorization compiled(const Object& policy) {
   Authorization out;
   out.origin = {policy.key, policy.revision};
   // Shares the object's content.
-  out.spec = std::shared_ptr<const v1::AuthorizationPolicySpec>(policy.content, &spec_of(policy));
+  out.spec = {policy.content, &source::content_as<v1::AuthorizationPolicy>(policy).spec()};
   out.action = action_of(*out.spec);
   out.dry_run = is_dry_run(policy);
-  for (const auto& target : out.spec->target_refs()) out.services.push_back(target.name());
+  out.services = services_of(policy);
   return out;
 }
 
@@ -58,7 +68,14 @@ std::shared_ptr<const NamespaceAuthorizations> AuthorizationTable::of(const std:
   const auto found = policies_.find(namespace_name);
   if (found == policies_.end()) return nullptr;
   auto out = std::make_shared<NamespaceAuthorizations>();
-  for (const auto& [key, policy] : found->second) out->policies.push_back(compiled(policy));
+  for (const auto& [key, object] : found->second) {
+    if (key.kind == source::Kind::kAuthorizationPolicy) {
+      out->policies.push_back(compiled(object));
+    } else {
+      const auto& spec = source::content_as<v1::RequestAuthentication>(object).spec();
+      out->tokens.push_back({{key, object.revision}, {object.content, &spec}, services_of(object)});
+    }
+  }
   return out;
 }
 
@@ -67,7 +84,7 @@ std::set<Key> AuthorizationTable::naming(const ServiceName& service) const {
   const auto found = policies_.find(service.namespace_name);
   if (service.external || found == policies_.end()) return keys;
   for (const auto& [key, policy] : found->second) {
-    const auto& targets = spec_of(policy).target_refs();
+    const auto& targets = targets_of(policy);
     const bool names =
         std::any_of(targets.begin(), targets.end(), [&](const auto& target) { return target.name() == service.name; });
     if (names) keys.insert(key);
@@ -78,7 +95,7 @@ std::set<Key> AuthorizationTable::naming(const ServiceName& service) const {
 std::shared_ptr<v1::AuthorizationPolicyStatus> AuthorizationTable::judge(
     const Object& policy, const SharedMap<ServiceName, Service>& services) {
   std::string missing;
-  for (const auto& target : spec_of(policy).target_refs()) {
+  for (const auto& target : targets_of(policy)) {
     if (services.find({policy.key.namespace_name, target.name()}) != nullptr) continue;
     text::append(&missing, missing.empty() ? "" : "; ", "the service ", policy.key.namespace_name, "/", target.name(),
                  " does not exist");

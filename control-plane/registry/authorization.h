@@ -1,6 +1,7 @@
 #pragma once
 
-// Which AuthorizationPolicies hold where, and what is to be said of each. Belongs to Registry and is not synchronised.
+// Which AuthorizationPolicies and RequestAuthentications hold where, and what is to be said of each. Belongs to
+// Registry and is not synchronised.
 
 #include <map>
 #include <memory>
@@ -17,7 +18,7 @@ namespace weft::control::registry {
 
 class AuthorizationTable {
  public:
-  // Valid objects of the kind.
+  // Valid objects of the kinds.
   void add(const source::Object& policy);
   void remove(const source::Object& policy);
 

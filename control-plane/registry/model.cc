@@ -77,16 +77,20 @@ bool Model::refuses_unknown(const std::string& namespace_name, const std::string
   return root != nullptr && root->whole != nullptr && root->whole->refuses_unknown.value_or(false);
 }
 
-Authorizations Model::authorizations_for(const ServiceName& service) const {
-  Authorizations out;
+CallerRules Model::caller_rules_for(const ServiceName& service) const {
+  CallerRules out;
   const auto add = [&](const std::string& namespace_name) {
     const auto found = authorizations.find({namespace_name});
     if (found == nullptr) return;
-    for (const Authorization& each : found->policies) {
-      const bool holds = each.services.empty() ||
-                         std::find(each.services.begin(), each.services.end(), service.name) != each.services.end();
-      if (holds) out.emplace_back(found, &each);
-    }
+    const auto add_those_of = [&](const auto& from, auto* to) {
+      for (const auto& each : from) {
+        const bool holds = each.services.empty() ||
+                           std::find(each.services.begin(), each.services.end(), service.name) != each.services.end();
+        if (holds) to->emplace_back(found, &each);
+      }
+    };
+    add_those_of(found->policies, &out.policies);
+    add_those_of(found->tokens, &out.tokens);
   };
   add(std::string(kRootNamespace));
   if (service.namespace_name != kRootNamespace) add(service.namespace_name);

@@ -32,6 +32,7 @@ class TLSRouteSpec;
 
 namespace weft::v1 {
 class AuthorizationPolicySpec;
+class RequestAuthenticationSpec;
 class TrafficPolicySpec;
 }  // namespace weft::v1
 
@@ -226,11 +227,25 @@ struct Authorization {
   std::vector<std::string> services;
 };
 
+// One RequestAuthentication: whose tokens are taken.
+struct RequestAuthentication {
+  Origin origin;
+  std::shared_ptr<const v1::RequestAuthenticationSpec> spec;
+  std::vector<std::string> services;  // As above.
+};
+
+// Each by name.
 struct NamespaceAuthorizations {
-  std::vector<Authorization> policies;  // By name.
+  std::vector<Authorization> policies;
+  std::vector<RequestAuthentication> tokens;
 };
 // Those of one workload. Each keeps alive what it is from.
 using Authorizations = std::vector<std::shared_ptr<const Authorization>>;
+using RequestAuthentications = std::vector<std::shared_ptr<const RequestAuthentication>>;
+struct CallerRules {
+  Authorizations policies;
+  RequestAuthentications tokens;
+};
 
 // A namespace as a key of a SharedMap.
 struct NamespaceName {
@@ -282,7 +297,7 @@ class Model {
   // What holds for workloads of a service at the port on which their application listens.
   MtlsMode mtls_mode(const std::string& namespace_name, const std::string& service, uint16_t app_port) const;
   // What holds for workloads of a service: the mesh's policies, its namespace's and its own.
-  Authorizations authorizations_for(const ServiceName& service) const;
+  CallerRules caller_rules_for(const ServiceName& service) const;
 
   // Whether connections of these workloads to where no service is known to be are closed: as that Scope says, or else
   // the mesh's.
@@ -302,7 +317,7 @@ struct ChangeSet {
   std::set<ServiceName> endpoints;
   std::set<ServiceName> routes;
   std::set<ServiceName> policies;
-  // Namespaces whose Scopes changed, and those whose AuthorizationPolicies did.
+  // Namespaces whose Scopes changed, and those where who may call did.
   std::set<std::string> scopes;
   std::set<std::string> authorizations;
   // Namespaces whose PeerAuthentications changed.

@@ -28,6 +28,8 @@ bool is_route(Kind kind) {
   return kind == Kind::kHttpRoute || kind == Kind::kGrpcRoute || kind == Kind::kTcpRoute || kind == Kind::kTlsRoute;
 }
 
+bool says_who_may_call(Kind kind) { return kind == Kind::kAuthorizationPolicy || kind == Kind::kRequestAuthentication; }
+
 bool is_service(Kind kind) { return kind == Kind::kService || kind == Kind::kExternalService; }
 
 Key key_of(const ServiceName& name) {
@@ -271,7 +273,7 @@ void Registry::take_out(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kPeerAuthentication) {
     peer_authentications_.remove(object);
     mtls_changed(object.key.namespace_name, dirty);
-  } else if (kind == Kind::kAuthorizationPolicy) {
+  } else if (says_who_may_call(kind)) {
     authorizations_.remove(object);
     dirty->authorizations.insert(object.key.namespace_name);
   }
@@ -309,7 +311,7 @@ void Registry::put_in(const Object& object, Dirty* dirty) {
   } else if (kind == Kind::kPeerAuthentication) {
     peer_authentications_.add(object);
     mtls_changed(object.key.namespace_name, dirty);
-  } else if (kind == Kind::kAuthorizationPolicy) {
+  } else if (says_who_may_call(kind)) {
     authorizations_.add(object);
     dirty->authorizations.insert(object.key.namespace_name);
     dirty->authorization_statuses.insert(object.key);

@@ -60,7 +60,7 @@ class Registry {
     // Namespaces whose PeerAuthentications changed, or of which something new is to be said.
     std::set<std::string> mtls;
     std::set<std::string> mtls_statuses;
-    // The same of AuthorizationPolicies.
+    // The same of AuthorizationPolicies and RequestAuthentications.
     std::set<std::string> authorizations;
     std::set<source::Key> authorization_statuses;
   };

@@ -20,6 +20,7 @@
 #include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
+#include "weft/v1/request_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -287,6 +288,9 @@ std::vector<Mistake> validate(Kind kind, const google::protobuf::Message& conten
       break;
     case Kind::kAuthorizationPolicy:
       check(static_cast<const v1::AuthorizationPolicy&>(content), &found);
+      break;
+    case Kind::kRequestAuthentication:
+      check(static_cast<const v1::RequestAuthentication&>(content), &found);
       break;
     case Kind::kScope:
       check_scope(static_cast<const v1::Scope&>(content), &found);

@@ -236,9 +236,9 @@ void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   std::vector<compile::InboundPort> ports = compile::inbound_ports(model, node.service, *node.inbound);
   for (compile::InboundPort& port : ports) port.mtls = mode_of(port.app_port);
   compile::Compiled compiled;
-  const registry::Authorizations authorizations = model.authorizations_for(node.service);
+  const registry::CallerRules rules = model.caller_rules_for(node.service);
   const compile::InboundMtls rest = {.mode = mode_of(0), .trust_domain = trust_domain_};
-  for (snapshot::ResourcePointer& resource : compile::compile_inbound(*node.inbound, ports, rest, authorizations)) {
+  for (snapshot::ResourcePointer& resource : compile::compile_inbound(*node.inbound, ports, rest, rules)) {
     snapshot::Resources& of_type = compiled[static_cast<size_t>(resource->type)];
     snapshot::put(cache_.interner().intern(std::move(resource)), of_type);
   }

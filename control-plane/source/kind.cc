@@ -15,6 +15,7 @@
 #include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
+#include "weft/v1/request_authentication.pb.h"
 #include "weft/v1/scope.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -62,6 +63,8 @@ std::span<const KindInfo> all_kinds() {
                &v1::PeerAuthentication::default_instance()},
       KindInfo{Kind::kAuthorizationPolicy, "AuthorizationPolicy", "weft.mesh", kV1, "authorizationpolicies", "ap", true,
                &v1::AuthorizationPolicy::default_instance()},
+      KindInfo{Kind::kRequestAuthentication, "RequestAuthentication", "weft.mesh", kV1, "requestauthentications", "ra",
+               true, &v1::RequestAuthentication::default_instance()},
   };
   return kKinds;
 }

@@ -27,6 +27,7 @@ enum class Kind : uint8_t {
   kScope,
   kPeerAuthentication,
   kAuthorizationPolicy,
+  kRequestAuthentication,
 };
 
 struct KindInfo {

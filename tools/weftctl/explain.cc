@@ -73,6 +73,9 @@ void add_cluster(const v1::Destination& destination, std::string* out) {
   absl::StrAppend(out, rows.size() > 1 ? table(rows) : "  no endpoints: such requests fail\n");
   add_policies(cluster.policies(), "  ", out);
   rows.clear();
+  for (const auto& issuer : cluster.issuers()) {
+    rows.push_back({"  TOKENS", words(issuer.source()), absl::StrCat("of ", issuer.issuer())});
+  }
   for (const auto& policy : cluster.authorizations()) {
     rows.push_back({absl::StrCat("  ", policy.action()), words(policy.source()),
                     absl::StrCat(policy.rules(), policy.rules() == 1 ? " rule" : " rules",

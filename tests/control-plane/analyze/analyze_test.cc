@@ -240,5 +240,30 @@ TEST_CASE("rules that ask connections for what only requests have are told") {
   CHECK(mesh.found().empty());
 }
 
+TEST_CASE("tokens that nobody takes, nobody asks for or nobody can have are told") {
+  const auto tokens = [](const std::string& spec) {
+    return "---\n{apiVersion: weft.mesh/v1, kind: RequestAuthentication, metadata: {name: t, namespace: shop}, spec: "
+           "{" +
+           spec + "jwtRules: [{issuer: me, jwksUri: \"https://keys.example/\"}]}}\n";
+  };
+  Fixture mesh;
+  mesh.put(callers("rules: [{from: [{source: {requestPrincipals: [\"*\"]}}]}]"));
+  CHECK(mesh.found() == "TokensNotTaken p spec.rules[0]\n");
+  mesh.put(callers("rules: [{when: [{key: \"request.auth.claims[group]\", values: [a]}]}]"));
+  CHECK(mesh.found() == "TokensNotTaken p spec.rules[0]\n");
+  mesh.put(tokens(""));
+  CHECK(mesh.found().empty());
+  // Whoever has no token is not known by one either.
+  mesh.put(callers("action: DENY, rules: [{from: [{source: {notRequestPrincipals: [\"*\"]}}]}]"));
+  CHECK(mesh.found().empty());
+  mesh.put(callers("rules: [{when: [{key: \"request.headers[x-a]\", values: [a]}]}]"));
+  CHECK(mesh.found() == "TokensNotRequired t spec.targetRefs\n");
+  mesh.put(Fixture::served("db", "tcp", 5432));
+  mesh.put(tokens("targetRefs: [{kind: Service, name: db}], "));
+  CHECK(mesh.found().find("TokensWithoutRequests t spec.targetRefs\n") != std::string::npos);
+  mesh.put(tokens("targetRefs: [{kind: Service, name: till}], "));
+  CHECK(mesh.found().find("PolicyTargetNotFound t spec.targetRefs\n") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace weft::control::analyze

@@ -56,7 +56,7 @@ std::string policy_text(const std::string& name, const std::string& space, const
 HttpConnectionManager manager_with(const MeshFixture& mesh) {
   HttpConnectionManager manager;
   manager.add_http_filters()->set_name("router");
-  const registry::Authorizations policies = mesh.model().authorizations_for({"shop", "cart"});
+  const registry::Authorizations policies = mesh.model().caller_rules_for({"shop", "cart"}).policies;
   add_authorization({policies, 8080}, &manager);
   return manager;
 }
@@ -179,7 +179,7 @@ TEST_CASE("connections that are not HTTP are asked what can be asked of them") {
            policy_text("web", "shop",
                        "rules: [{from: [{source: {namespaces: [web]}}]}, {to: [{operation: {methods: [GET]}}]}]"));
   envoy::config::listener::v3::FilterChain chain;
-  const registry::Authorizations policies = mesh.model().authorizations_for({"shop", "cart"});
+  const registry::Authorizations policies = mesh.model().caller_rules_for({"shop", "cart"}).policies;
   add_connection_authorization({policies, 8080}, &chain);
   REQUIRE(chain.filters_size() == 1);
   envoy::extensions::filters::network::rbac::v3::RBAC allow;

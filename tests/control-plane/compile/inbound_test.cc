@@ -43,9 +43,9 @@ AppProtocol inbound_protocol(const registry::Model& model, const registry::Servi
 }
 
 std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, AppProtocol protocol, const InboundMtls& mtls,
-                                             const registry::Authorizations& authorizations) {
+                                             const registry::CallerRules& rules) {
   return compile::compile_inbound(inbound, std::vector<InboundPort>{{"inbound", inbound.app_port, protocol}}, mtls,
-                                  authorizations);
+                                  rules);
 }
 
 TEST_CASE("the port of the service behind which an application stands decides what is spoken") {
@@ -97,9 +97,9 @@ TEST_CASE("the application is checked as its node asks, whether it is called or 
 TEST_CASE("who may call is asked before the application is, of requests and of other connections") {
   auto policy = std::make_shared<registry::Authorization>();
   policy->spec = std::make_shared<v1::AuthorizationPolicySpec>();
-  const registry::Authorizations policies = {policy};
+  const registry::CallerRules rules = {{policy}, {}};
   const auto listener =
-      content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}, policies), Type::kListener);
+      content<Listener>(compile_inbound(kInboundOfCart, AppProtocol::kDetect, {}, rules), Type::kListener);
   HttpConnectionManager manager;
   REQUIRE(listener.filter_chains(0).filters(0).typed_config().UnpackTo(&manager));
   REQUIRE(manager.http_filters_size() == 2);

@@ -21,7 +21,7 @@ std::string policy(const std::string& space, const std::string& name, const std:
 
 std::string names_for(const Model& model, const std::string& space, const std::string& service) {
   std::string out;
-  for (const auto& each : model.authorizations_for({space, service})) {
+  for (const auto& each : model.caller_rules_for({space, service}).policies) {
     out += each->origin.key.name + (each->dry_run ? "? " : " ");
   }
   return out;

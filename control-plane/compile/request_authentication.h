@@ -1,0 +1,26 @@
+#pragma once
+
+// RequestAuthentications into Envoy's JWT filter, by Istio's semantics: a bad token is refused, none is not; and into
+// clusters by which a proxy fetches issuers' keys. Pure; any thread.
+
+#include <vector>
+
+#include "control-plane/registry/model.h"
+#include "control-plane/snapshot/resource.h"
+
+namespace envoy::extensions::filters::network::http_connection_manager::v3 {
+class HttpConnectionManager;
+}  // namespace envoy::extensions::filters::network::http_connection_manager::v3
+
+namespace weft::control::compile {
+
+// Puts the filter in front of the last one, which must be there. Nothing if there are no tokens to check.
+void add_request_authentication(
+    const registry::RequestAuthentications& tokens,
+    envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager* manager);
+
+// One for each server that has keys, but for services of the mesh, which have clusters of their own. `is_weft` as in
+// Audience.
+std::vector<snapshot::ResourcePointer> key_clusters(const registry::RequestAuthentications& tokens, bool is_weft);
+
+}  // namespace weft::control::compile

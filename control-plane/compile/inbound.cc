@@ -16,6 +16,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
+#include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "envoy/extensions/upstreams/http/v3/http_protocol_options.pb.h"
 
@@ -124,34 +125,56 @@ ResourcePointer compile_route(const InboundPort& port) {
   return snapshot::make_resource(Type::kRoute, port.name, routes, {{Type::kCluster, port.name}});
 }
 
-FilterChain http_chain(const InboundPort& port, const registry::CallerRules& rules) {
+// A line for each request: what it was, what became of it and why, who asked.
+constexpr char kAccessLog[] =
+    "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% "
+    "%RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \"%DOWNSTREAM_PEER_URI_SAN%\" "
+    "%DOWNSTREAM_REMOTE_ADDRESS% \"%REQ(:AUTHORITY)%\"\n";
+
+void log_requests(const std::string& path, HttpConnectionManager& manager) {
+  envoy::extensions::access_loggers::file::v3::FileAccessLog file;
+  file.set_path(path);
+  file.mutable_log_format()->mutable_text_format_source()->set_inline_string(kAccessLog);
+  auto* log = manager.add_access_log();
+  log->set_name("envoy.access_loggers.file");
+  log->mutable_typed_config()->PackFrom(file);
+}
+
+// What is asked of those who call, and where they are noted.
+struct Callers {
+  const registry::CallerRules& rules;
+  const std::string& access_log;
+};
+
+FilterChain http_chain(const InboundPort& port, const Callers& callers) {
   FilterChain chain;
   chain.set_name(absl::StrCat(port.name, "/http"));
   HttpConnectionManager manager = connection_manager(port.name);
   // The answer is the application's.
   manager.set_server_header_transformation(HttpConnectionManager::PASS_THROUGH);
   tell_caller(manager);
-  add_request_authentication(rules.tokens, &manager);
-  add_authorization({rules.policies, port.app_port}, &manager);
+  if (!callers.access_log.empty()) log_requests(callers.access_log, manager);
+  add_request_authentication(callers.rules.tokens, &manager);
+  add_authorization({callers.rules.policies, port.app_port}, &manager);
   set_http(manager, chain);
   return chain;
 }
 
-FilterChain tcp_chain(const InboundPort& port, const registry::CallerRules& rules, const char* name) {
+FilterChain tcp_chain(const InboundPort& port, const Callers& callers, const char* name) {
   FilterChain chain;
   chain.set_name(absl::StrCat(port.name, "/", name));
-  add_connection_authorization({rules.policies, port.app_port}, &chain);
+  add_connection_authorization({callers.rules.policies, port.app_port}, &chain);
   set_tcp(port.name, chain);
   return chain;
 }
 
 // Those that take a port's connections in the clear. Of two the first is for HTTP and the second for the rest.
-std::vector<FilterChain> plain_chains(const InboundPort& port, const registry::CallerRules& rules) {
-  if (!is_http(port.protocol)) return {tcp_chain(port, rules, "tcp")};
-  std::vector<FilterChain> chains = {http_chain(port, rules)};
+std::vector<FilterChain> plain_chains(const InboundPort& port, const Callers& callers) {
+  if (!is_http(port.protocol)) return {tcp_chain(port, callers, "tcp")};
+  std::vector<FilterChain> chains = {http_chain(port, callers)};
   if (port.protocol == AppProtocol::kDetect) {
     match_http(chains[0]);
-    chains.push_back(tcp_chain(port, rules, "tcp"));
+    chains.push_back(tcp_chain(port, callers, "tcp"));
     match_plain(chains[1]);
   }
   return chains;
@@ -178,12 +201,13 @@ void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls
               const registry::CallerRules& rules, Listener& listener) {
   set_address(inbound.address, inbound.port, *listener.mutable_address());
   const bool is_detected = port.protocol == AppProtocol::kDetect;
+  const Callers callers = {rules, inbound.access_log};
   if (is_detected) inspect_http(listener);
-  for (FilterChain& chain : plain_chains(port, rules)) *listener.add_filter_chains() = std::move(chain);
+  for (FilterChain& chain : plain_chains(port, callers)) *listener.add_filter_chains() = std::move(chain);
   if (takes_mtls(inbound, port)) {
     ask_for_mtls({.mode = port.mtls, .trust_domain = rest.trust_domain}, port.protocol, listener);
   } else if (is_detected) {
-    *listener.add_filter_chains() = tcp_chain(port, rules, "tls");
+    *listener.add_filter_chains() = tcp_chain(port, callers, "tls");
   }
 }
 
@@ -192,12 +216,13 @@ void add_captured_port(const Inbound& inbound, const InboundPort& port, const In
                        const registry::CallerRules& rules, Inspected& inspected, Listener& listener) {
   const bool is_strict = port.mtls == registry::MtlsMode::kStrict;
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  std::vector<FilterChain> chains = plain_chains(port, rules);
+  const Callers callers = {rules, inbound.access_log};
+  std::vector<FilterChain> chains = plain_chains(port, callers);
   if (takes_mtls(inbound, port)) {
     chains = mtls_chains({.mode = port.mtls, .trust_domain = rest.trust_domain}, chains);
     inspected.for_tls.push_back(port.app_port);
   } else if (is_detected) {
-    chains.push_back(tcp_chain(port, rules, "tls"));
+    chains.push_back(tcp_chain(port, callers, "tls"));
   }
   if (is_detected && !is_strict) inspected.for_http.push_back(port.app_port);
   // What is not taken here must not go on as what is sent to ports that nobody names.

@@ -330,6 +330,18 @@ std::optional<Inbound> read_inbound(Reader& node, const Audience& audience, cons
   return inbound;
 }
 
+std::string read_access_log(Reader& node, bool of_use) {
+  const Value* value = node.find("access_log");
+  if (value == nullptr) return "";
+  const std::string& path = value->string_value();
+  if (!path.starts_with('/') || path.size() > kMaxTargetBytes || !is_printable(path)) {
+    node.fail("access_log", *value,
+              absl::StrCat("a file's path from the root on, of at most ", kMaxTargetBytes, " bytes"));
+  }
+  if (!of_use) node.fail("access_log", "is of no use without app_port, the application's own port");
+  return path;
+}
+
 std::optional<std::vector<registry::HostPattern>> read_scope(Reader& node, const std::string& namespace_name) {
   const Value* value = node.find("scope");
   if (value == nullptr) return std::nullopt;
@@ -394,7 +406,12 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
     } else {
       claims.inbound = read_inbound(reader, claims.audience, claims.service);
     }
-    if (claims.inbound.has_value()) claims.inbound->mtls = claims.mtls;
+    const bool has_application = claims.inbound.has_value() && claims.inbound->app_port != 0;
+    const std::string access_log = read_access_log(reader, has_application);
+    if (claims.inbound.has_value()) {
+      claims.inbound->mtls = claims.mtls;
+      claims.inbound->access_log = access_log;
+    }
     claims.scope = read_scope(reader, claims.audience.namespace_name);
     if (claims.inbound.has_value() && claims.inbound->app_port != 0 && claims.id.empty()) {
       return absl::InvalidArgumentError(

@@ -45,6 +45,8 @@ struct Inbound {
   bool ipv6 = false;
   // It has a certificate of the mesh (NodeClaims::mtls).
   bool mtls = false;
+  // Where the proxy writes a line for each request; empty: nowhere.
+  std::string access_log;
   // The workload's own.
   registry::ServiceName service;
   // As in Audience.

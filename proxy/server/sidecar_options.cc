@@ -202,6 +202,15 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command, const char
           "$WEFT_APP_PROBES describes; 0: nowhere; by default 15021 with --interception")
       ->type_name("PORT")
       ->check(CLI::Range(0, kMaxPort));
+  sidecar
+      ->add_option("--access-log", options.access_log,
+                   "A line there for each request that others make of the application, with what became of it and why; "
+                   "/dev/stdout is the sidecar's own output")
+      ->type_name("FILE")
+      ->check([](const std::string& file) {
+        return file.starts_with('/') ? std::string() : cat("\"", file, "\": expected a path from the root on");
+      })
+      ->needs(app_port);
   add_health(*sidecar, options.health);
   add_host_port(
       *sidecar, "--admin-address", [&options](HostPort at) { options.admin = std::move(at); },

@@ -1,6 +1,7 @@
 """AuthorizationPolicies in a mesh of real processes: who is refused by which policy, on trial or in earnest, and what people are told."""
 
 import json
+import re
 import urllib.request
 
 from tests.integration.harness import http1
@@ -88,6 +89,18 @@ class Policies(Case):
         shown = self.control.weftctl("get", "authorizationpolicy", "lost", "-n", "shop", "-o", "yaml")
         self.assertIn("TargetNotFound", shown)
         self.assertTrue(eventually(lambda: self.front.get("cart") == (200, "cart")))
+
+
+class AccessLog(Case):
+    def test_a_line_says_which_policy_refused_whom(self):
+        self.control.apply(service("cart"), service("front"))
+        front, cart = self.sidecar("front", self.app("front")), self.sidecar("cart", self.app("cart"), "--access-log", "/dev/stdout")
+        self.await_answer(front, "cart", (200, "cart"))
+        self.control.apply(policy("nobody", {"action": "DENY", "targetRefs": CART, "rules": [{"to": [{"operation": {"paths": ["/closed"]}}]}]}), wait=True)
+        self.assertTrue(eventually(lambda: front.get("cart", "/closed?a") == DENIED))
+        line = re.compile(r'"GET /closed\?a HTTP/1\.1" 403 \S+ rbac_access_denied_matched_policy\[AuthorizationPolicy/shop/nobody/0\] '
+                          r'.*"spiffe://cluster\.local/ns/shop/sa/front"')
+        self.assertTrue(cart.output.wait_for(lambda lines: any(line.search(each) for each in lines)), cart.output.text())
 
 
 class Streams(Case):

@@ -88,6 +88,7 @@ void set_node(const SidecarOptions& options, core_v3::Node& node) {
     fields["inbound_address"] = text_value(options.inbound_address);
     if (!intercepts) fields["inbound_port"] = number_value(options.inbound_port);
     if (options.health.kind != HealthProbe::Kind::kNone) fields["health"] = health_value(options.health);
+    if (!options.access_log.empty()) fields["access_log"] = text_value(options.access_log);
   }
   if (!options.scope.empty()) {
     auto* list = fields["scope"].mutable_list_value();

@@ -51,6 +51,7 @@ struct SidecarOptions {
   } interception;
   std::vector<std::string> scope;  // "service" or "namespace/service"; empty: all that it may see.
   HealthProbe health;
+  std::string access_log;  // A file, for requests that others make of the application; empty: none.
   ControlAccess access;
   HostPort admin{"127.0.0.1", 15000};
   std::string node_id;

@@ -4,6 +4,7 @@
 
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/extensions/access_loggers/file/v3/file.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "weft/v1/authorization_policy.pb.h"
 
@@ -92,6 +93,24 @@ TEST_CASE("the application is checked as its node asks, whether it is called or 
   CHECK(check.interval().nanos() == 250'000'000);
   CHECK(check.no_traffic_interval().nanos() == 250'000'000);
   CHECK(check.timeout().nanos() == 250'000'000);
+}
+
+TEST_CASE("requests are noted where the node says, with why they were refused") {
+  Inbound inbound = kInboundOfCart;
+  HttpConnectionManager manager;
+  const auto read = [&] {
+    const auto listener = content<Listener>(compile_inbound(inbound, AppProtocol::kHttp, {}, {}), Type::kListener);
+    REQUIRE(listener.filter_chains(0).filters(0).typed_config().UnpackTo(&manager));
+  };
+  read();
+  CHECK(manager.access_log().empty());
+  inbound.access_log = "/dev/stdout";
+  read();
+  REQUIRE(manager.access_log_size() == 1);
+  envoy::extensions::access_loggers::file::v3::FileAccessLog log;
+  REQUIRE(manager.access_log(0).typed_config().UnpackTo(&log));
+  CHECK(log.path() == "/dev/stdout");
+  CHECK_THAT(log.log_format().text_format_source().inline_string(), Catch::Contains("%RESPONSE_CODE_DETAILS%"));
 }
 
 TEST_CASE("who may call is asked before the application is, of requests and of other connections") {

@@ -96,6 +96,21 @@ TEST_CASE("the check of the application's health comes with the node") {
   CHECK(read_node(node)->inbound->health == HealthProbe{HealthProbe::Kind::kTcp, "", 5000});
 }
 
+TEST_CASE("a node may want a line for each request to its application, and for nobody else's") {
+  Node node = sidecar();
+  fields(node)["access_log"].set_string_value("/dev/stdout");
+  REQUIRE(read_node(node).ok());
+  CHECK(read_node(node)->inbound->access_log == "/dev/stdout");
+  for (const std::string& wrong : {std::string("requests.log"), std::string("/a\nb"), "/" + std::string(1024, 'a')}) {
+    fields(node)["access_log"].set_string_value(wrong);
+    CHECK_THAT(mistake(node),
+               Catch::Contains("metadata.access_log: ") && Catch::Contains("expected a file's path from the root on"));
+  }
+  fields(node)["access_log"].set_string_value("/dev/stdout");
+  for (const char* field : {"app_port", "inbound_address", "inbound_port", "service"}) fields(node).erase(field);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.access_log: is of no use without app_port"));
+}
+
 TEST_CASE("what a node says wrong is named with its place and what was expected") {
   struct Case {
     const char* field;

@@ -52,12 +52,14 @@ TEST_CASE("a sidecar says by its node's metadata where it stands and what it wan
   options.scope = {"orders", "pay/cards"};
   options.service_account = "till";
   options.health = {HealthProbe::Kind::kGrpc, "", 2'000};
+  options.access_log = "/var/log/cart";
   auto node = made_of(options).node();
   const auto& fields = node.metadata().fields();
   CHECK(node.id() == "shop/cart/10.0.0.5:15006");
   CHECK(fields.at("namespace").string_value() == "shop");
   CHECK(fields.at("service").string_value() == "cart");
   CHECK(fields.at("service_account").string_value() == "till");
+  CHECK(fields.at("access_log").string_value() == "/var/log/cart");
   CHECK(fields.at("mtls").bool_value());
   CHECK(fields.at("app_port").number_value() == 8080);
   CHECK(fields.at("inbound_address").string_value() == "10.0.0.5");

@@ -121,8 +121,6 @@ int Server::run() {
     }
   }
   if (absl::Status status = load(workers + 1); !status.ok()) return fail(status);
-  // What parsing and compiling needed is several times what is left of them.
-  malloc_trim(0);
   for (const std::string& warning : config_.warnings) fprintf(stderr, "warning: %s\n", warning.c_str());
   if (options_.validate) {
     say(absl::StrCat("configuration '", source_name(), "' OK"));
@@ -251,6 +249,8 @@ void Server::on_discovery_over() {
 
 void Server::start_workers() {
   if (state_ != State::kStarting) return;
+  // What parsing and compiling needed, what came by discovery too, is several times what is left of them.
+  malloc_trim(0);
   for (auto& worker : workers_) worker->start(config_.parts->access_logs);
   state_ = State::kLive;
   house_timer_.arm(kHouseMs);

@@ -190,6 +190,12 @@ absl::StatusOr<Identity> load_identity(const TlsCertificateConfig& config) {
   return identity;
 }
 
+absl::Status fill(DataSource* source) {
+  absl::StatusOr<std::string> bytes = read_data_source(*source);
+  if (bytes.ok()) source->bytes = *std::move(bytes);
+  return bytes.status();
+}
+
 absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> load_certificates(const DataSource& source) {
   absl::StatusOr<std::string> pem = read_data_source(source);
   if (!pem.ok()) return pem.status();
@@ -207,6 +213,19 @@ absl::StatusOr<std::vector<bssl::UniquePtr<X509_CRL>>> load_crls(const DataSourc
   if (!at_end_of_pem()) return error_with_reason(absl::StrCat(name, ": a revocation list cannot be read"));
   if (crls.empty()) return absl::InvalidArgumentError(absl::StrCat(name, ": holds no PEM revocation list"));
   return crls;
+}
+
+std::string content_digest(std::initializer_list<std::string_view> parts) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  for (std::string_view part : parts) {
+    uint64_t size = part.size();
+    SHA256_Update(&context, &size, sizeof(size));
+    SHA256_Update(&context, part.data(), part.size());
+  }
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  SHA256_Final(reinterpret_cast<uint8_t*>(digest.data()), &context);
+  return digest;
 }
 
 SubjectAltNames subject_alt_names(const X509* certificate) {

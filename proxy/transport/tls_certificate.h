@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,11 @@ std::string take_tls_reason();
 std::string data_source_name(const DataSource& source);
 // The bytes; fails with the file's name and the system's reason.
 absl::StatusOr<std::string> read_data_source(const DataSource& source);
+// Has a file's bytes beside its path.
+absl::Status fill(DataSource* source);
+
+// A SHA-256 of all of them, in their order; 32 bytes.
+std::string content_digest(std::initializer_list<std::string_view> parts);
 
 struct Identity {
   std::vector<bssl::UniquePtr<X509>> chain;  // Leaf first.

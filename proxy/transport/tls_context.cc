@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "proxy/base/shared_by_content.h"
 #include "proxy/transport/tls_stream.h"
 
 namespace weft::transport {
@@ -125,16 +126,18 @@ absl::Status TlsContext::show_identity(Entry* entry) {
     return absl::InvalidArgumentError(
         absl::StrCat(identity.name, ": this certificate cannot be used: ", take_tls_reason()));
   }
-  X509* leaf = identity.chain[0].get();
-  entry->names = subject_alt_names(leaf);
-  infos_.push_back(certificate_info(leaf, identity.name, false));
+  entry->names = subject_alt_names(identity.chain[0].get());
   return absl::OkStatus();
 }
 
-void TlsContext::describe_trusted() {
-  std::string name = data_source_name(verifier_->config().trusted_ca);
+void TlsContext::describe(const Entry& entry, std::vector<CertificateInfo>* out) {
+  if (entry.identity.chain.empty()) return;
+  out->push_back(certificate_info(entry.identity.chain[0].get(), entry.identity.name, false));
+}
+
+void TlsContext::describe_trusted(std::vector<CertificateInfo>* out) const {
   for (const auto& certificate : verifier_->trusted()) {
-    infos_.push_back(certificate_info(certificate.get(), name, true));
+    out->push_back(certificate_info(certificate.get(), verifier_->trusted_name(), true));
   }
 }
 
@@ -249,8 +252,14 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ServerTlsContext::make(S
   }
   for (TlsCertificateConfig& certificate : self->config_.certificates) certificate = TlsCertificateConfig();
   self->config_.ticket_keys.clear();
-  self->describe_trusted();
   return std::shared_ptr<const ServerTlsContext>(std::move(self));
+}
+
+std::vector<CertificateInfo> ServerTlsContext::certificates() const {
+  std::vector<CertificateInfo> out;
+  for (const Entry& entry : entries_) describe(entry, &out);
+  describe_trusted(&out);
+  return out;
 }
 
 absl::Status ServerTlsContext::load_ticket_keys() {
@@ -426,6 +435,59 @@ void ClientTlsContext::offer_stream_alpn(SSL* ssl) const {
   SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t*>(protocols.data()), static_cast<unsigned>(protocols.size()));
 }
 
+absl::StatusOr<std::shared_ptr<TlsContext::Entry>> ClientTlsContext::make_entry(const ClientTlsConfig& config,
+                                                                                bool keeps_sessions) {
+  auto entry = std::make_shared<Entry>();
+  absl::StatusOr<bssl::UniquePtr<SSL_CTX>> context = new_context(config.parameters);
+  if (!context.ok()) return context.status();
+  entry->context = *std::move(context);
+  SSL_CTX* ctx = entry->context.get();
+  if (config.certificate.chain.present() || config.certificate.pkcs12.present()) {
+    absl::StatusOr<Identity> identity = load_identity(config.certificate);
+    if (!identity.ok()) return identity.status();
+    entry->identity = *std::move(identity);
+    absl::Status shown = show_identity(entry.get());
+    if (!shown.ok()) return shown;
+    SSL_CTX_set_ex_data(ctx, entry_uris_index(), &entry->names.uris);
+    entry->identity.key.reset();
+  }
+  SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, TlsStream::on_verify);
+  std::string protocols = alpn_on_wire(config.alpn);
+  // This one call of the library says 0 for success.
+  if (SSL_CTX_set_alpn_protos(ctx, reinterpret_cast<const uint8_t*>(protocols.data()),
+                              static_cast<unsigned>(protocols.size())) != 0) {
+    return absl::InvalidArgumentError("alpn_protocols: too long");
+  }
+  if (keeps_sessions) {
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(ctx, on_new_session);
+  } else {
+    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  }
+  return entry;
+}
+
+absl::StatusOr<std::shared_ptr<const TlsContext::Entry>> ClientTlsContext::shared_entry(ClientTlsConfig* config) {
+  static base::SharedByContent<Entry> entries;
+  TlsCertificateConfig& certificate = config->certificate;
+  for (DataSource* source : {&certificate.chain, &certificate.private_key, &certificate.pkcs12, &certificate.password,
+                             &certificate.ocsp_staple}) {
+    if (absl::Status status = fill(source); !status.ok()) return status;
+  }
+  // A resumed session would not tell whether its certificate had been verified.
+  const bool keeps_sessions = config->max_session_keys != 0 && !config->validation.accept_untrusted;
+  const TlsParameters& parameters = config->parameters;
+  const std::string content = content_digest(
+      {certificate.chain.path, certificate.chain.bytes, certificate.private_key.bytes, certificate.pkcs12.path,
+       certificate.pkcs12.bytes, certificate.password.bytes, certificate.ocsp_staple.bytes,
+       absl::StrJoin(parameters.cipher_suites, ":"), absl::StrJoin(parameters.ecdh_curves, ":"),
+       absl::StrJoin(parameters.signature_algorithms, ":"), alpn_on_wire(config->alpn),
+       absl::StrCat(static_cast<int>(parameters.min), ".", static_cast<int>(parameters.max), ".", keeps_sessions)});
+  return entries.get(
+      content, [&]() -> absl::StatusOr<std::shared_ptr<const Entry>> { return make_entry(*config, keeps_sessions); });
+}
+
 absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(ClientTlsConfig config) {
   auto self = std::make_shared<ClientTlsContext>();
   if (config.auto_sni_san_validation && !config.sni.empty()) {
@@ -437,48 +499,30 @@ absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(C
     matcher.description = absl::StrCat("exact ", config.sni);
     config.validation.san_matchers.assign(1, std::move(matcher));
   }
-  absl::StatusOr<std::unique_ptr<PeerVerifier>> verifier = PeerVerifier::make(config.validation, true);
+  for (const auto* alpn : {&config.alpn, &config.stream_alpn}) {
+    if (absl::Status status = check_alpn(*alpn); !status.ok()) return status;
+  }
+  absl::StatusOr<std::shared_ptr<const Entry>> entry = shared_entry(&config);
+  if (!entry.ok()) return entry.status();
+  self->entry_ = *std::move(entry);
+  config.certificate = TlsCertificateConfig();
+  absl::StatusOr<std::unique_ptr<PeerVerifier>> verifier = PeerVerifier::make(std::move(config.validation), true);
   if (!verifier.ok()) return verifier.status();
   self->verifier_ = *std::move(verifier);
-  absl::StatusOr<bssl::UniquePtr<SSL_CTX>> context = new_context(config.parameters);
-  if (!context.ok()) return context.status();
-  self->entry_.context = *std::move(context);
-  SSL_CTX* ctx = self->entry_.context.get();
-  if (config.certificate.chain.present() || config.certificate.pkcs12.present()) {
-    absl::StatusOr<Identity> identity = load_identity(config.certificate);
-    if (!identity.ok()) return identity.status();
-    self->entry_.identity = *std::move(identity);
-    absl::Status shown = self->show_identity(&self->entry_);
-    if (!shown.ok()) return shown;
-    SSL_CTX_set_ex_data(ctx, entry_uris_index(), &self->entry_.names.uris);
-    self->entry_.identity.key.reset();
-  }
-  SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, TlsStream::on_verify);
-  absl::Status alpn = check_alpn(config.alpn);
-  if (!alpn.ok()) return alpn;
-  if (absl::Status stream_alpn = check_alpn(config.stream_alpn); !stream_alpn.ok()) return stream_alpn;
-  std::string protocols = alpn_on_wire(config.alpn);
-  // This one call of the library says 0 for success.
-  if (SSL_CTX_set_alpn_protos(ctx, reinterpret_cast<const uint8_t*>(protocols.data()),
-                              static_cast<unsigned>(protocols.size())) != 0) {
-    return absl::InvalidArgumentError("alpn_protocols: too long");
-  }
-  if (config.max_session_keys == 0 || config.validation.accept_untrusted) {
-    // A resumed session would not tell whether its certificate had been verified.
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-  } else {
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(ctx, on_new_session);
-  }
-  self->describe_trusted();
-  config.certificate = TlsCertificateConfig();
+  config.validation = PeerValidation();
   self->config_ = std::move(config);
   return std::shared_ptr<const ClientTlsContext>(std::move(self));
 }
 
+std::vector<CertificateInfo> ClientTlsContext::certificates() const {
+  std::vector<CertificateInfo> out;
+  describe(*entry_, &out);
+  describe_trusted(&out);
+  return out;
+}
+
 bssl::UniquePtr<SSL> ClientTlsContext::new_connection() const {
-  bssl::UniquePtr<SSL> ssl(SSL_new(entry_.context.get()));
+  bssl::UniquePtr<SSL> ssl(SSL_new(entry_->context.get()));
   // RFC 6066, 3: an address is no server name.
   if (ssl != nullptr && !config_.sni.empty() && Address::parse_ip(config_.sni, 0).family == Address::Family::kNone) {
     SSL_set_tlsext_host_name(ssl.get(), config_.sni.c_str());

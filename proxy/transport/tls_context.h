@@ -25,7 +25,7 @@ class TlsContext {
   const PeerVerifier& verifier() const { return *verifier_; }
   // A connection's state of the library, not yet told to be client or server; nullptr when out of memory.
   virtual bssl::UniquePtr<SSL> new_connection() const = 0;
-  const std::vector<CertificateInfo>& certificates() const { return infos_; }
+  virtual std::vector<CertificateInfo> certificates() const = 0;
   // As check_tls().
   static absl::Status check(const TlsParameters& parameters, const std::vector<TlsCertificateConfig>& certificates,
                             const PeerValidation& validation, const std::vector<std::string>& alpn);
@@ -43,17 +43,18 @@ class TlsContext {
   };
   // A context with all that certificates do not change.
   static absl::StatusOr<bssl::UniquePtr<SSL_CTX>> new_context(const TlsParameters& parameters);
-  absl::Status show_identity(Entry* entry);
-  void describe_trusted();
+  static absl::Status show_identity(Entry* entry);
+  static void describe(const Entry& entry, std::vector<CertificateInfo>* out);
+  void describe_trusted(std::vector<CertificateInfo>* out) const;
 
   std::unique_ptr<PeerVerifier> verifier_;
-  std::vector<CertificateInfo> infos_;
 };
 
 class ServerTlsContext final : public TlsContext {
  public:
   static absl::StatusOr<std::shared_ptr<const ServerTlsContext>> make(ServerTlsConfig config);
   bssl::UniquePtr<SSL> new_connection() const override;
+  std::vector<CertificateInfo> certificates() const override;
 
  private:
   absl::Status add_certificate(const TlsCertificateConfig& certificate);
@@ -77,6 +78,7 @@ class ClientTlsContext final : public TlsContext {
  public:
   static absl::StatusOr<std::shared_ptr<const ClientTlsContext>> make(ClientTlsConfig config);
   bssl::UniquePtr<SSL> new_connection() const override;
+  std::vector<CertificateInfo> certificates() const override;
   // Of a connection that is not HTTP.
   void offer_stream_alpn(SSL* ssl) const;
   // Sessions by the address they were made with.
@@ -84,8 +86,12 @@ class ClientTlsContext final : public TlsContext {
   void keep_session(const std::string& address, bssl::UniquePtr<SSL_SESSION> session) const;
 
  private:
+  static absl::StatusOr<std::shared_ptr<Entry>> make_entry(const ClientTlsConfig& config, bool keeps_sessions);
+  // A mesh has as many clients as services, which differ in whom they expect alone.
+  static absl::StatusOr<std::shared_ptr<const Entry>> shared_entry(ClientTlsConfig* config);
+
   ClientTlsConfig config_;
-  Entry entry_;
+  std::shared_ptr<const Entry> entry_;
   mutable std::mutex mutex_;  // Taken once or twice a handshake.
   mutable absl::flat_hash_map<std::string, std::vector<bssl::UniquePtr<SSL_SESSION>>> sessions_;  // By mutex_.
 };

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "proxy/base/shared_by_content.h"
 #include "proxy/transport/tls_certificate.h"
 
 namespace weft::transport {
@@ -47,41 +48,69 @@ absl::Status parse_pins(const PeerValidation& config, std::vector<std::string>* 
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<TrustStore>> make_store(const PeerValidation& config) {
+  auto trust = std::make_shared<TrustStore>();
+  trust->store.reset(X509_STORE_new());
+  if (config.trusted_ca.present()) {
+    auto certificates = load_certificates(config.trusted_ca);
+    if (!certificates.ok()) return certificates.status();
+    for (const auto& certificate : *certificates) X509_STORE_add_cert(trust->store.get(), certificate.get());
+    trust->trusted = *std::move(certificates);
+  }
+  if (config.system_trusted_ca && X509_STORE_load_locations(trust->store.get(), nullptr, "/etc/ssl/certs") != 1) {
+    return absl::UnavailableError(
+        absl::StrCat("the system's trusted certificates in /etc/ssl/certs cannot be read: ", take_tls_reason()));
+  }
+  unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;  // A trusted intermediate is enough, as in Envoy.
+  if (config.crl.present()) {
+    auto crls = load_crls(config.crl);
+    if (!crls.ok()) return crls.status();
+    for (const auto& crl : *crls) X509_STORE_add_crl(trust->store.get(), crl.get());
+    flags |= X509_V_FLAG_CRL_CHECK;
+    if (!config.only_verify_leaf_crl) flags |= X509_V_FLAG_CRL_CHECK_ALL;
+  }
+  X509_STORE_set_flags(trust->store.get(), flags);
+  X509_VERIFY_PARAM_set_depth(X509_STORE_get0_param(trust->store.get()),
+                              static_cast<int>(std::min<uint32_t>(config.max_verify_depth, 100)));
+  ERR_clear_error();
+  return trust;
+}
+
+// Files are read into `config` first, as what they hold decides.
+absl::StatusOr<std::shared_ptr<const TrustStore>> shared_store(PeerValidation* config) {
+  static base::SharedByContent<TrustStore> stores;
+  for (DataSource* source : {&config->trusted_ca, &config->crl}) {
+    if (absl::Status status = fill(source); !status.ok()) return status;
+  }
+  const std::string content =
+      content_digest({config->trusted_ca.bytes, config->crl.bytes,
+                      absl::StrCat(config->system_trusted_ca, config->only_verify_leaf_crl, config->max_verify_depth)});
+  return stores.get(content, [&]() -> absl::StatusOr<std::shared_ptr<const TrustStore>> {
+    auto made = make_store(*config);
+    if (made.ok()) (*made)->digest = content;
+    return made;
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PeerVerifier>> PeerVerifier::make(PeerValidation config, bool peer_is_server) {
   std::unique_ptr<PeerVerifier> verifier(new PeerVerifier());
   verifier->peer_is_server_ = peer_is_server;
-  verifier->store_.reset(X509_STORE_new());
   absl::Status pins = parse_pins(config, &verifier->pinned_keys_, &verifier->pinned_certificates_);
   if (!pins.ok()) return pins;
-  if (config.trusted_ca.present()) {
-    auto certificates = load_certificates(config.trusted_ca);
-    if (!certificates.ok()) return certificates.status();
-    for (const auto& certificate : *certificates) X509_STORE_add_cert(verifier->store_.get(), certificate.get());
-    verifier->trusted_ = *std::move(certificates);
-  }
-  if (config.system_trusted_ca && X509_STORE_load_locations(verifier->store_.get(), nullptr, "/etc/ssl/certs") != 1) {
-    return absl::UnavailableError(
-        absl::StrCat("the system's trusted certificates in /etc/ssl/certs cannot be read: ", take_tls_reason()));
-  }
   verifier->has_store_ = config.trusted_ca.present() || config.system_trusted_ca;
-  unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN;  // A trusted intermediate is enough, as in Envoy.
-  if (config.crl.present()) {
-    if (!verifier->has_store_) return absl::InvalidArgumentError("a crl needs a trusted_ca");
-    auto crls = load_crls(config.crl);
-    if (!crls.ok()) return crls.status();
-    for (const auto& crl : *crls) X509_STORE_add_crl(verifier->store_.get(), crl.get());
-    flags |= X509_V_FLAG_CRL_CHECK;
-    if (!config.only_verify_leaf_crl) flags |= X509_V_FLAG_CRL_CHECK_ALL;
-  }
+  verifier->asks_anything_ = config.present();
+  verifier->trusted_name_ = data_source_name(config.trusted_ca);
+  if (config.crl.present() && !verifier->has_store_) return absl::InvalidArgumentError("a crl needs a trusted_ca");
   if (!config.san_matchers.empty() && !verifier->has_store_) {
     return absl::InvalidArgumentError("subject alternative names can only be matched with a trusted_ca");
   }
-  X509_STORE_set_flags(verifier->store_.get(), flags);
-  X509_VERIFY_PARAM_set_depth(X509_STORE_get0_param(verifier->store_.get()),
-                              static_cast<int>(std::min<uint32_t>(config.max_verify_depth, 100)));
-  ERR_clear_error();
+  auto trust = shared_store(&config);
+  if (!trust.ok()) return trust.status();
+  verifier->trust_ = *std::move(trust);
+  config.trusted_ca = {};
+  config.crl = {};
   verifier->config_ = std::move(config);
   return verifier;
 }
@@ -90,7 +119,7 @@ bool PeerVerifier::verify_chain(const STACK_OF(X509) * chain, PeerVerdict* verdi
   bssl::UniquePtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
   X509* leaf = sk_X509_value(chain, 0);
   if (context == nullptr ||
-      X509_STORE_CTX_init(context.get(), store_.get(), leaf, const_cast<STACK_OF(X509)*>(chain)) != 1) {
+      X509_STORE_CTX_init(context.get(), trust_->store.get(), leaf, const_cast<STACK_OF(X509)*>(chain)) != 1) {
     verdict->alert = SSL_AD_INTERNAL_ERROR;
     verdict->reason = "certificate verify failed: out of memory";
     return false;
@@ -203,11 +232,8 @@ PeerVerdict PeerVerifier::verify(const STACK_OF(X509) * chain, std::string_view 
 }
 
 std::string PeerVerifier::fingerprint() const {
-  std::string text = absl::StrCat(config_.allow_expired, config_.accept_untrusted, config_.system_trusted_ca,
-                                  config_.max_verify_depth, config_.only_verify_leaf_crl, "|");
-  for (const auto& certificate : trusted_) text += certificate_sha256(certificate.get());
-  absl::StrAppend(&text, "|", config_.crl.path, config_.crl.bytes, "|", absl::StrJoin(pinned_keys_, ""), "|",
-                  absl::StrJoin(pinned_certificates_, ""), "|");
+  std::string text = absl::StrCat(config_.allow_expired, config_.accept_untrusted, "|", trust_->digest, "|",
+                                  absl::StrJoin(pinned_keys_, ""), "|", absl::StrJoin(pinned_certificates_, ""), "|");
   for (const SanMatcher& matcher : config_.san_matchers) {
     absl::StrAppend(&text, static_cast<int>(matcher.type), matcher.exact_dns, matcher.description, "|");
   }

@@ -24,6 +24,13 @@ struct PeerVerdict {
   uint8_t alert = 0;   // SSL_AD_...
 };
 
+// Who is trusted: CAs and revocation lists. Equal ones are kept once for all configurations.
+struct TrustStore {
+  bssl::UniquePtr<X509_STORE> store;
+  std::vector<bssl::UniquePtr<X509>> trusted;
+  std::string digest;  // Of what it was made of.
+};
+
 class PeerVerifier {
  public:
   // `peer_is_server`: which extended key usage is asked for.
@@ -33,10 +40,11 @@ class PeerVerifier {
   // place of the configured names; empty: those.
   PeerVerdict verify(const STACK_OF(X509) * chain, std::string_view name = {}) const;
 
-  const std::vector<bssl::UniquePtr<X509>>& trusted() const { return trusted_; }
-  const PeerValidation& config() const { return config_; }
+  const std::vector<bssl::UniquePtr<X509>>& trusted() const { return trust_->trusted; }
+  // Where they came from: the file, or "inline".
+  const std::string& trusted_name() const { return trusted_name_; }
   // False: any certificate is taken.
-  bool asks_anything() const { return config_.present(); }
+  bool asks_anything() const { return asks_anything_; }
   // All that the verdict depends on, so that sessions are not resumed under other demands.
   std::string fingerprint() const;
 
@@ -46,11 +54,12 @@ class PeerVerifier {
   bool pinned(const X509* leaf) const;
   bool names_match(const X509* leaf) const;
 
-  PeerValidation config_;
+  PeerValidation config_;  // Without what is in the store.
   bool peer_is_server_ = false;
   bool has_store_ = false;
-  bssl::UniquePtr<X509_STORE> store_;
-  std::vector<bssl::UniquePtr<X509>> trusted_;
+  bool asks_anything_ = false;
+  std::string trusted_name_;
+  std::shared_ptr<const TrustStore> trust_;
   std::vector<std::string> pinned_certificates_;  // 32 bytes each
   std::vector<std::string> pinned_keys_;
 };

@@ -384,6 +384,34 @@ TEST_CASE("a session is worth no more than the certificate by which it was made"
   CHECK(refuser.stream->error() == "TLS: certificate verify failed: certificate has expired");
 }
 
+TEST_CASE("clients of one certificate and one authority differ in whom they expect") {
+  const Authority& a = authority();
+  ServerTlsConfig server = server_config();
+  server.validation.trusted_ca = inline_bytes(a.ca.pem());
+  server.require_client_certificate = true;
+  const auto expects = [&](std::string_view id) {
+    ClientTlsConfig client = client_config();
+    client.certificate = shown(a.client);
+    client.auto_sni_san_validation = false;
+    client.validation.san_matchers = {{SanMatcher::Type::kUri, [id](std::string_view name) { return name == id; }, "",
+                                       absl::StrCat("exact ", std::string(id))}};
+    return client;
+  };
+  Sides right(server, expects("spiffe://mesh/server"));
+  Sides wrong(server, expects("spiffe://mesh/other"));
+  for (int i = 0; i < 2; ++i) {
+    const auto good = right.handshake();
+    REQUIRE(good->client.was_connected);
+    right.exchange(*good);
+    CHECK(good->client.stream->info().tls->resumed == (i == 1));
+    CHECK(good->client.stream->info().tls->local_uri_sans == std::vector<std::string>{"spiffe://mesh/client"});
+    const auto bad = wrong.handshake();
+    REQUIRE(wrong.driver.run_until([&] { return bad->client.connect_failed; }));
+    CHECK(bad->client.stream->error() ==
+          "TLS: certificate verify failed: no subject alternative name is exact spiffe://mesh/other");
+  }
+}
+
 TEST_CASE("versions that do not meet, and a peer that speaks no TLS, are told apart") {
   ServerTlsConfig server = server_config();
   server.parameters.min = TlsVersion::kTls13;

@@ -1,5 +1,7 @@
 #pragma once
 
+// Immutable values that are kept once, however many users want one of the same content. The users own them.
+
 #include <memory>
 #include <mutex>
 #include <string>

@@ -5,8 +5,10 @@
 #include "control-plane/analyze/finding.h"
 #include "control-plane/compile/authorization.h"
 #include "control-plane/compile/listener.h"
+#include "control-plane/compile/request_authentication.h"
 #include "control-plane/registry/authorization_key.h"
 #include "weft/v1/authorization_policy.pb.h"
+#include "weft/v1/request_authentication.pb.h"
 
 namespace weft::control::analyze {
 
@@ -90,7 +92,24 @@ void find_missing_tokens(const registry::Model& model, const Authorization& poli
   }
 }
 
+// Keys that a service of the mesh is to have which is not there.
+void find_missing_keys(const registry::Model& model, const registry::RequestAuthentication& tokens, Findings* out) {
+  for (int i = 0; i < tokens.spec->jwt_rules_size(); ++i) {
+    const auto address = registry::parse_web_address(tokens.spec->jwt_rules(i).jwks_uri());
+    const auto name = address.has_value() ? compile::mesh_service(*address) : std::nullopt;
+    if (!name.has_value()) continue;
+    const auto service = model.services.find(*name);
+    if (service != nullptr && service->port(address->port) != nullptr) continue;
+    out->push_back({Severity::kError, "KeysNotFound", tokens.origin.key,
+                    text::field_path(text::index_path("spec.jwtRules", static_cast<size_t>(i)), "jwksUri"),
+                    cat("the service ", name->namespace_name, "/", name->name,
+                        service == nullptr ? " does not exist" : cat(" has no port ", address->port), ": tokens of ",
+                        tokens.spec->jwt_rules(i).issuer(), " are refused")});
+  }
+}
+
 void find_in_tokens(const registry::Model& model, const registry::RequestAuthentication& tokens, Findings* out) {
+  find_missing_keys(model, tokens, out);
   std::string open;
   const auto services = services_of(model, tokens);
   for (const auto& service : services) {

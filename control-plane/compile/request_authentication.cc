@@ -13,7 +13,6 @@
 #include "control-plane/compile/duration.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/registry/format.h"
-#include "control-plane/registry/web_address.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/extensions/filters/http/jwt_authn/v3/config.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
@@ -41,21 +40,6 @@ constexpr int64_t kKeepKeysS = 300;
 constexpr int64_t kConnectTimeoutS = 5;
 // Envoy knows no roots of the system; this is where distributions have them.
 constexpr char kSystemRoots[] = "/etc/ssl/certs/ca-certificates.crt";
-
-// The service of the mesh that is meant by "NAME.NAMESPACE.svc" and "NAME.NAMESPACE.svc.cluster.local".
-std::optional<registry::ServiceName> mesh_service(const WebAddress& address) {
-  std::string_view host = address.host;
-  if (address.is_https) return std::nullopt;
-  for (const std::string_view suffix : {".svc.cluster.local", ".svc"}) {
-    if (!host.ends_with(suffix)) continue;
-    host.remove_suffix(suffix.size());
-    const size_t dot = host.find('.');
-    if (dot == std::string_view::npos || host.find('.', dot + 1) != std::string_view::npos) return std::nullopt;
-    return registry::ServiceName{.namespace_name = std::string(host.substr(dot + 1)),
-                                 .name = std::string(host.substr(0, dot))};
-  }
-  return std::nullopt;
-}
 
 std::string key_cluster_name(const WebAddress& address) {
   if (const auto service = mesh_service(address); service.has_value()) return port_name(*service, address.port);
@@ -189,6 +173,20 @@ snapshot::ResourcePointer compile_cluster(const std::string& name, const WebAddr
 }
 
 }  // namespace
+
+std::optional<registry::ServiceName> mesh_service(const WebAddress& address) {
+  std::string_view host = address.host;
+  if (address.is_https) return std::nullopt;
+  for (const std::string_view suffix : {".svc.cluster.local", ".svc"}) {
+    if (!host.ends_with(suffix)) continue;
+    host.remove_suffix(suffix.size());
+    const size_t dot = host.find('.');
+    if (dot == std::string_view::npos || host.find('.', dot + 1) != std::string_view::npos) return std::nullopt;
+    return registry::ServiceName{.namespace_name = std::string(host.substr(dot + 1)),
+                                 .name = std::string(host.substr(0, dot))};
+  }
+  return std::nullopt;
+}
 
 void add_request_authentication(
     const registry::RequestAuthentications& tokens,

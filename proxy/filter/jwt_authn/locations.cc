@@ -151,7 +151,7 @@ void remove_token(const FoundToken& token, http::RequestHead& request) {
   for (std::string_view rest = query; !rest.empty();) {
     std::string_view pair = rest.substr(0, rest.find('&'));
     rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    if (decoded(pair.substr(0, pair.find('=')), request.headers.arena()) == token.name) continue;
+    if (decoded(trim_whitespace(pair.substr(0, pair.find('='))), request.headers.arena()) == token.name) continue;
     kept.append(kept.empty() ? "" : "&").append(pair);
   }
   std::string path(request.path.substr(0, kept.empty() ? before - 1 : before));

@@ -241,10 +241,10 @@ TEST_CASE("rules that ask connections for what only requests have are told") {
 }
 
 TEST_CASE("tokens that nobody takes, nobody asks for or nobody can have are told") {
-  const auto tokens = [](const std::string& spec) {
+  const auto tokens = [](const std::string& spec, const std::string& keys = "https://keys.example/") {
     return "---\n{apiVersion: weft.mesh/v1, kind: RequestAuthentication, metadata: {name: t, namespace: shop}, spec: "
            "{" +
-           spec + "jwtRules: [{issuer: me, jwksUri: \"https://keys.example/\"}]}}\n";
+           spec + "jwtRules: [{issuer: me, jwksUri: \"" + keys + "\"}]}}\n";
   };
   Fixture mesh;
   mesh.put(callers("rules: [{from: [{source: {requestPrincipals: [\"*\"]}}]}]"));
@@ -253,6 +253,13 @@ TEST_CASE("tokens that nobody takes, nobody asks for or nobody can have are told
   CHECK(mesh.found() == "TokensNotTaken p spec.rules[0]\n");
   mesh.put(tokens(""));
   CHECK(mesh.found().empty());
+  mesh.put(tokens("", "http://cart.shop.svc/keys"));
+  CHECK(mesh.found().empty());
+  for (const char* keys : {"http://cart.shop.svc.cluster.local:81/keys", "http://till.shop.svc/keys"}) {
+    mesh.put(tokens("", keys));
+    CHECK(mesh.found() == "KeysNotFound t spec.jwtRules[0].jwksUri\n");
+  }
+  mesh.put(tokens(""));
   // Whoever has no token is not known by one either.
   mesh.put(callers("action: DENY, rules: [{from: [{source: {notRequestPrincipals: [\"*\"]}}]}]"));
   CHECK(mesh.found().empty());

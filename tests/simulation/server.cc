@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "proxy/call/grpc_frames.h"
 #include "proxy/codec/connection_io.h"
 #include "proxy/codec/http2/http2.h"
-#include "proxy/config/xds/grpc_frames.h"
 #include "proxy/config/xds/type.h"
 
 namespace weft::simulation {
@@ -121,7 +121,7 @@ class Server::Call final : public codec::RequestEvents, public Link::End, public
     if (handle_ == nullptr) return;
     send_head();
     base::Buffer body;
-    body.append(config::xds::grpc_frame(bytes));
+    body.append(call::grpc_frame(bytes));
     handle_->send_body(body, false);
     connection_.schedule_flush();
   }
@@ -160,7 +160,7 @@ class Server::Call final : public codec::RequestEvents, public Link::End, public
   codec::ServerStream* handle_;
   base::Arena arena_;
   http::RequestHead head_{arena_};
-  config::xds::GrpcFrames frames_{kMaxMessageBytes};
+  call::GrpcFrames frames_{kMaxMessageBytes};
   LinkPointer link_;
   bool head_sent_ = false;
 };

@@ -101,7 +101,7 @@ void IdentityClient::ask() {
   request_ = *std::move(request);
   answer_.clear();
   deadline_timer_.arm(kDeadlineMs);
-  stream_ = xds::GrpcStream::start(context_, control_plane().cluster, xds::call_to(control_plane(), kPath), *this);
+  stream_ = call::GrpcStream::start(context_, control_plane().cluster, xds::call_to(control_plane(), kPath), *this);
 }
 
 void IdentityClient::on_grpc_open() {
@@ -111,7 +111,7 @@ void IdentityClient::on_grpc_open() {
   stream_->send_last(request.SerializeAsString());
 }
 
-void IdentityClient::on_grpc_end(const xds::GrpcEnd& end) {
+void IdentityClient::on_grpc_end(const call::GrpcEnd& end) {
   stream_ = nullptr;
   deadline_timer_.disarm();
   if (end.status != 0) {

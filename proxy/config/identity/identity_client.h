@@ -21,7 +21,7 @@
 
 namespace weft::config::identity {
 
-class IdentityClient final : public xds::Credentials, private xds::GrpcStream::Events {
+class IdentityClient final : public xds::Credentials, private call::GrpcStream::Events {
  public:
   struct Options {
     std::vector<xds::ControlPlane> control_planes;  // At least one; the next one is tried when one fails.
@@ -58,7 +58,7 @@ class IdentityClient final : public xds::Credentials, private xds::GrpcStream::E
   void ask();
   void on_grpc_open() override;
   void on_grpc_message(std::string_view message) override { answer_ = std::string(message); }
-  void on_grpc_end(const xds::GrpcEnd& end) override;
+  void on_grpc_end(const call::GrpcEnd& end) override;
   void on_deadline();
   void on_settle_deadline() { settle(); }
   // What came, as a certificate in force; or why not.
@@ -79,7 +79,7 @@ class IdentityClient final : public xds::Credentials, private xds::GrpcStream::E
   event::Timer deadline_timer_;
   event::Timer settle_timer_;
   std::function<void()> settled_;
-  xds::GrpcStream* stream_ = nullptr;
+  call::GrpcStream* stream_ = nullptr;
   transport::SigningRequest request_;  // Of the call that is open.
   std::string answer_;
   std::string spiffe_id_;

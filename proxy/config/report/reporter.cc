@@ -37,7 +37,7 @@ void Reporter::on_connected(const xds::ControlPlane& control_plane, const envoy:
 void Reporter::on_disconnected() { disconnect(); }
 
 void Reporter::connect() {
-  stream_ = xds::GrpcStream::start(context_, control_plane_->cluster, xds::call_to(*control_plane_, kPath), *this);
+  stream_ = call::GrpcStream::start(context_, control_plane_->cluster, xds::call_to(*control_plane_, kPath), *this);
 }
 
 void Reporter::disconnect() {
@@ -83,7 +83,7 @@ void Reporter::on_grpc_message(std::string_view message) {
   send_soon();
 }
 
-void Reporter::on_grpc_end(const xds::GrpcEnd& end) {
+void Reporter::on_grpc_end(const call::GrpcEnd& end) {
   stream_ = nullptr;
   ended(end.status, end.reason);
 }

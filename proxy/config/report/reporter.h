@@ -12,7 +12,7 @@ namespace weft::config::report {
 
 class Reporter final : public ResourceWatcher,
                        public xds::ConnectionWatcher,
-                       private xds::GrpcStream::Events,
+                       private call::GrpcStream::Events,
                        private event::TurnEndTask {
  public:
   // Both outlive it; `context.worker` is the main thread's.
@@ -37,7 +37,7 @@ class Reporter final : public ResourceWatcher,
   void send_soon() { context_.loop.at_turn_end(*this); }
   void on_grpc_open() override;
   void on_grpc_message(std::string_view message) override;
-  void on_grpc_end(const xds::GrpcEnd& end) override;
+  void on_grpc_end(const call::GrpcEnd& end) override;
   void on_turn_end() override;
   void ended(int status, std::string_view reason);
 
@@ -47,7 +47,7 @@ class Reporter final : public ResourceWatcher,
   event::Timer retry_timer_;
   std::optional<xds::ControlPlane> control_plane_;  // While the discovery stream is there.
   envoy::config::core::v3::Node node_;
-  xds::GrpcStream* stream_ = nullptr;
+  call::GrpcStream* stream_ = nullptr;
   bool open_ = false;
 };
 

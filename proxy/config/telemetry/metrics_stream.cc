@@ -46,7 +46,7 @@ void MetricsStream::stop() {
   server_.reset();
 }
 
-void MetricsStream::connect() { stream_ = xds::GrpcStream::start(context_, server_->cluster, server_->call, *this); }
+void MetricsStream::connect() { stream_ = call::GrpcStream::start(context_, server_->cluster, server_->call, *this); }
 
 void MetricsStream::on_grpc_open() {
   first_ = true;
@@ -70,7 +70,7 @@ void MetricsStream::flush() {
   }
 }
 
-void MetricsStream::on_grpc_end(const xds::GrpcEnd& end) {
+void MetricsStream::on_grpc_end(const call::GrpcEnd& end) {
   stream_ = nullptr;
   flush_timer_.disarm();
   std::string who = text::cat("metrics: \"", server_->cluster->name(), "\"");

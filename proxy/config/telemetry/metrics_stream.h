@@ -14,7 +14,7 @@
 
 namespace weft::config::telemetry {
 
-class MetricsStream : private xds::GrpcStream::Events {
+class MetricsStream : private call::GrpcStream::Events {
  public:
   struct Options {
     MetricWriter::Options writer;
@@ -41,7 +41,7 @@ class MetricsStream : private xds::GrpcStream::Events {
   void flush();
   void on_grpc_open() override;
   void on_grpc_message(std::string_view) override {}
-  void on_grpc_end(const xds::GrpcEnd& end) override;
+  void on_grpc_end(const call::GrpcEnd& end) override;
 
   pool::WorkerContext& context_;
   const Options options_;
@@ -52,7 +52,7 @@ class MetricsStream : private xds::GrpcStream::Events {
   event::Timer flush_timer_;
   std::optional<xds::ControlPlane> server_;
   envoy::config::core::v3::Node node_;
-  xds::GrpcStream* stream_ = nullptr;
+  call::GrpcStream* stream_ = nullptr;
   bool first_ = false;  // Nothing was sent on this stream yet.
 };
 

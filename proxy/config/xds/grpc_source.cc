@@ -9,8 +9,8 @@
 
 namespace weft::config::xds {
 
-GrpcCall call_to(const ControlPlane& control_plane, std::string_view path) {
-  GrpcCall call = control_plane.call;
+call::GrpcCall call_to(const ControlPlane& control_plane, std::string_view path) {
+  call::GrpcCall call = control_plane.call;
   call.path = std::string(path);
   const Credentials* credentials = control_plane.credentials;
   if (credentials == nullptr) return call;
@@ -26,7 +26,7 @@ GrpcCall call_to(const ControlPlane& control_plane, std::string_view path) {
 }
 
 // One stream, and those that follow it.
-class GrpcSource::Channel final : private GrpcStream::Events, private event::TurnEndTask {
+class GrpcSource::Channel final : private call::GrpcStream::Events, private event::TurnEndTask {
  public:
   Channel(GrpcSource& owner, std::string_view path)
       : owner_(owner),
@@ -63,7 +63,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
 
   void connect() {
     conversation_->name_peer(text::cat("control plane \"", control_plane().cluster->name(), "\""));
-    stream_ = GrpcStream::start(owner_.context_, control_plane().cluster, call_to(control_plane(), path_), *this);
+    stream_ = call::GrpcStream::start(owner_.context_, control_plane().cluster, call_to(control_plane(), path_), *this);
   }
 
   void on_grpc_open() override {
@@ -93,7 +93,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
     owner_.context_.loop.at_turn_end(*this);
   }
 
-  void on_grpc_end(const GrpcEnd& end) override {
+  void on_grpc_end(const call::GrpcEnd& end) override {
     if (credentials() != nullptr && !heard_) credentials()->failed(end.status);
     ended(end.reason);
   }
@@ -145,7 +145,7 @@ class GrpcSource::Channel final : private GrpcStream::Events, private event::Tur
   std::optional<TokenBucket> bucket_;
   event::Timer retry_timer_;
   event::Timer send_timer_;
-  GrpcStream* stream_ = nullptr;
+  call::GrpcStream* stream_ = nullptr;
   std::deque<std::string> unsent_;
   int64_t counted_unsent_ = 0;
   size_t at_ = 0;  // Of the control planes.

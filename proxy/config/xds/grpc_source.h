@@ -5,11 +5,11 @@
 #include <optional>
 #include <vector>
 
+#include "proxy/call/grpc_stream.h"
 #include "proxy/cluster/cluster.h"
 #include "proxy/config/xds/conversation.h"
 #include "proxy/config/xds/credentials.h"
 #include "proxy/config/xds/duration.h"
-#include "proxy/config/xds/grpc_stream.h"
 #include "proxy/config/xds/pace.h"
 #include "proxy/config/xds/subscription.h"
 #include "proxy/observe/stats.h"
@@ -23,12 +23,12 @@ namespace weft::config::xds {
 
 struct ControlPlane {
   cluster::ClusterPtr cluster;
-  GrpcCall call;                       // But for its path; start() is given call_to() of it.
+  call::GrpcCall call;                 // But for its path; start() is given call_to() of it.
   Credentials* credentials = nullptr;  // Outlives it; nullptr: the call's metadata say who calls, if anything does.
 };
 
 // The call as it is to be made now.
-GrpcCall call_to(const ControlPlane& control_plane, std::string_view path);
+call::GrpcCall call_to(const ControlPlane& control_plane, std::string_view path);
 
 // Of the requests on one stream; RateLimitSettings.
 struct RateLimit {

@@ -1,8 +1,8 @@
 #include <cstdlib>
 
 #include "proxy/base/log.h"
+#include "proxy/call/grpc_frames.h"
 #include "proxy/config/xds/conversation.h"
-#include "proxy/config/xds/grpc_frames.h"
 
 // What a control plane sends, from the body's bytes on. The first byte says how the rest is cut into pieces and which
 // form of the protocol it is; however it is cut, the same messages must come of it.
@@ -23,7 +23,7 @@ struct TakesAll final : Consumer {
 };
 
 std::vector<std::string> read(std::string_view bytes, size_t piece, bool* failed) {
-  GrpcFrames frames(4096);
+  call::GrpcFrames frames(4096);
   std::vector<std::string> messages;
   for (size_t at = 0; at < bytes.size() && frames.error().ok(); at += piece) {
     base::Buffer data;

@@ -1,7 +1,7 @@
 #include "proxy/config/identity/identity_client.h"
 
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
-#include "tests/proxy/config/xds/grpc_fixture.h"
+#include "tests/proxy/call/grpc_fixture.h"
 #include "tests/proxy/transport/test_authority.h"
 #include "weft/v1/identity.pb.h"
 
@@ -12,7 +12,7 @@ constexpr int64_t kLifeS = 90;
 constexpr char kCart[] = "URI:spiffe://cluster.local/ns/shop/sa/cart";
 
 // A control plane that answers calls of Identity/Sign on the first wire, one stream after the other.
-struct IdentityFixture : xds::GrpcFixture {
+struct IdentityFixture : call::GrpcFixture {
   IdentityFixture() {
     IdentityClient::Options options;
     options.control_planes.push_back({cluster, {}});
@@ -58,14 +58,15 @@ struct IdentityFixture : xds::GrpcFixture {
     return response;
   }
   void answer(uint32_t stream, const v1::SignResponse& response) {
-    arrive(0, xds::grpc_head(stream) + xds::long_data(stream, xds::grpc_frame(response.SerializeAsString())) +
-                  xds::trailers(stream, "0"));
+    arrive(0, call::grpc_head(stream) + call::long_data(stream, call::grpc_frame(response.SerializeAsString())) +
+                  call::trailers(stream, "0"));
     turns();
   }
   void refuse_call(uint32_t stream, const std::string& status) {
-    arrive(0, xds::head(stream,
-                        "\x88" + xds::header("content-type", "application/grpc") + xds::header("grpc-status", status),
-                        true));
+    arrive(0,
+           call::head(stream,
+                      "\x88" + call::header("content-type", "application/grpc") + call::header("grpc-status", status),
+                      true));
     turns();
   }
   void pass_ms(int64_t ms) {

@@ -1,12 +1,12 @@
 #include "proxy/config/report/reporter.h"
 
+#include "tests/proxy/call/grpc_fixture.h"
 #include "tests/proxy/config/report/fake_inventory.h"
-#include "tests/proxy/config/xds/grpc_fixture.h"
 
 namespace weft::config::report {
 namespace {
 
-struct ReporterFixture : xds::GrpcFixture {
+struct ReporterFixture : call::GrpcFixture {
   ReporterFixture() { node.set_id("n"); }
   ~ReporterFixture() {
     reporter.reset();
@@ -28,7 +28,7 @@ struct ReporterFixture : xds::GrpcFixture {
   std::string answer(uint64_t sequence) {
     v1::ReportResponse response;
     response.set_sequence(sequence);
-    return xds::grpc_frame(response.SerializeAsString());
+    return call::grpc_frame(response.SerializeAsString());
   }
 
   pool::WorkerContext worker = context();
@@ -70,14 +70,14 @@ TEST_CASE("a report that was ended begins again after a while, unless the server
   ReporterFixture f;
   f.connect("weft-control");
   f.serve(0);
-  f.arrive(0, xds::grpc_head(1) + xds::data(1, f.answer(1)) + xds::trailers(1, "14", "restarts"));
+  f.arrive(0, call::grpc_head(1) + call::data(1, f.answer(1)) + call::trailers(1, "14", "restarts"));
   f.loop.advance_ms(600);
   f.loop.turn();
   f.loop.turn();
   REQUIRE(f.reports(0, 3).size() == 1);
   CHECK(f.reports(0, 3)[0].complete());
-  std::string fields = xds::header("content-type", "application/grpc") + xds::header("grpc-status", "12");
-  f.arrive(0, xds::head(3, "\x88" + fields, true));
+  std::string fields = call::header("content-type", "application/grpc") + call::header("grpc-status", "12");
+  f.arrive(0, call::head(3, "\x88" + fields, true));
   f.loop.advance_ms(30'000);
   f.loop.turn();
   f.loop.turn();

@@ -54,7 +54,7 @@ grpc_services:
   CHECK(result.errors.empty());
   CHECK(result.options.delta);
   REQUIRE(result.options.control_planes.size() == 2);
-  const GrpcCall& call = result.options.control_planes[0].call;
+  const call::GrpcCall& call = result.options.control_planes[0].call;
   CHECK(call.authority == "cp.example");
   CHECK(call.max_message_bytes == 1000);
   CHECK(call.metadata == std::vector<std::pair<std::string, std::string>>{{"x-token", "t"}});

@@ -1,7 +1,7 @@
 #include "proxy/config/xds/grpc_source.h"
 
 #include "proxy/config/xds/type.h"
-#include "tests/proxy/config/xds/grpc_fixture.h"
+#include "tests/proxy/call/grpc_fixture.h"
 #include "tests/proxy/config/xds/recorder.h"
 
 namespace weft::config::xds {
@@ -9,7 +9,7 @@ namespace {
 
 using Request = discovery_v3::DiscoveryRequest;
 
-struct SourceFixture : GrpcFixture {
+struct SourceFixture : call::GrpcFixture {
   explicit SourceFixture(GrpcSourceOptions changed = {}) : options(std::move(changed)) {
     options.control_planes.push_back({cluster, {}});
     options.conversation.node.set_id("n");
@@ -44,7 +44,7 @@ struct SourceFixture : GrpcFixture {
     auto* any = response.add_resources();
     any->set_type_url(response.type_url());
     any->set_value("\x0a" + std::string(1, static_cast<char>(name.size())) + name);
-    return grpc_frame(response.SerializeAsString());
+    return call::grpc_frame(response.SerializeAsString());
   }
 
   pool::WorkerContext worker = context();
@@ -67,7 +67,7 @@ TEST_CASE("an aggregated source carries all types on one stream, and acknowledge
   CHECK(f.source->connected());
   CHECK(f.stats.connected_state.value() == 1);
   REQUIRE(f.requests(0).size() == 2);
-  f.arrive(0, grpc_head(1) + data(1, SourceFixture::clusters("1", "a")));
+  f.arrive(0, call::grpc_head(1) + call::data(1, SourceFixture::clusters("1", "a")));
   REQUIRE(f.requests(0).size() == 3);
   CHECK(f.requests(0)[2].version_info() == "1");
   CHECK(f.consumer.have[Type::kCluster].count("a") == 1);
@@ -79,7 +79,7 @@ TEST_CASE("a lost stream comes back after a jittered wait, with the version it h
   f.make();
   f.subscribe(Type::kCluster);
   f.serve(0);
-  f.arrive(0, grpc_head(1) + data(1, SourceFixture::clusters("1", "a")));
+  f.arrive(0, call::grpc_head(1) + call::data(1, SourceFixture::clusters("1", "a")));
   f.wire(0).reset();
   f.loop.turn();
   CHECK_FALSE(f.source->connected());
@@ -136,7 +136,7 @@ TEST_CASE("a server that sends what is no response is left and tried again") {
   f.make();
   f.subscribe(Type::kCluster);
   f.serve(0);
-  f.arrive(0, grpc_head(1) + data(1, grpc_frame("\xff\xff\xff")));
+  f.arrive(0, call::grpc_head(1) + call::data(1, call::grpc_frame("\xff\xff\xff")));
   CHECK(f.was_reset(0, 1));
   CHECK_FALSE(f.source->connected());
   f.loop.advance_ms(501);
@@ -193,14 +193,14 @@ TEST_CASE("a server that is faster than the rate of answers is not read on") {
   f.serve(0);
   auto windows_opened = [&f] {
     size_t count = 0;
-    for (const SentFrame& frame : f.sent(0)) count += frame.type == 8 && frame.stream == 1 ? 1 : 0;
+    for (const call::SentFrame& frame : f.sent(0)) count += frame.type == 8 && frame.stream == 1 ? 1 : 0;
     return count;
   };
-  f.arrive(0, grpc_head(1) + data(1, SourceFixture::clusters("1", "a")));
+  f.arrive(0, call::grpc_head(1) + call::data(1, SourceFixture::clusters("1", "a")));
   REQUIRE(f.stats.pending_requests.value() == 1);
   // Most of what the stream's window allows, once its settings are agreed upon.
   f.arrive(0, pool::frame(4, 1, 0, {}));
-  f.arrive(0, long_data(1, grpc_frame(std::string(200'000, 'x')).substr(0, 200'000)));
+  f.arrive(0, call::long_data(1, call::grpc_frame(std::string(200'000, 'x')).substr(0, 200'000)));
   CHECK(windows_opened() == 0);
   f.loop.advance_ms(110);
   f.loop.turn();

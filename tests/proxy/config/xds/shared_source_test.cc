@@ -1,7 +1,7 @@
 #include "proxy/config/xds/shared_source.h"
 
 #include "proxy/config/xds/type.h"
-#include "tests/proxy/config/xds/grpc_fixture.h"
+#include "tests/proxy/call/grpc_fixture.h"
 #include "tests/proxy/config/xds/recorder.h"
 
 namespace weft::config::xds {
@@ -10,7 +10,7 @@ namespace {
 using Names = std::vector<std::string>;
 using Request = discovery_v3::DeltaDiscoveryRequest;
 
-struct SharedFixture : GrpcFixture {
+struct SharedFixture : call::GrpcFixture {
   explicit SharedFixture(bool aggregated = true) {
     GrpcSourceOptions options;
     options.aggregated = aggregated;
@@ -46,9 +46,9 @@ struct SharedFixture : GrpcFixture {
       resource->mutable_resource()->set_value("\x0a" + std::string(1, static_cast<char>(name.size())) + name);
     }
     for (const std::string& name : removed) response.add_removed_resources(name);
-    std::string head = answered ? "" : grpc_head(1);
+    std::string head = answered ? "" : call::grpc_head(1);
     answered = true;
-    arrive(0, head + data(1, grpc_frame(response.SerializeAsString())));
+    arrive(0, head + call::data(1, call::grpc_frame(response.SerializeAsString())));
   }
 
   pool::WorkerContext worker = context();

@@ -1,10 +1,10 @@
-#include "proxy/config/xds/grpc_frames.h"
+#include "proxy/call/grpc_frames.h"
 
 #include <algorithm>
 
 #include "api/text/cat.h"
 
-namespace weft::config::xds {
+namespace weft::call {
 namespace {
 
 // Moves up to `n` bytes from the front of `data` to the end of `to`.
@@ -54,4 +54,4 @@ bool GrpcFrames::next(base::Buffer& data, std::string* message) {
   return true;
 }
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

@@ -7,16 +7,16 @@
 #include <vector>
 
 #include "proxy/base/arena.h"
+#include "proxy/call/grpc_frames.h"
 #include "proxy/call/host_claim.h"
 #include "proxy/cluster/cluster.h"
-#include "proxy/config/xds/grpc_frames.h"
 #include "proxy/pool/worker_context.h"
 
 // A bidirectional gRPC call from the proxy itself, over a cluster's own pool (gRPC over HTTP/2). Owned by itself from
 // start() until its HTTP stream is closed; whoever started it holds a pointer, good until on_grpc_end() or cancel().
 // One thread.
 
-namespace weft::config::xds {
+namespace weft::call {
 
 struct GrpcCall {
   std::string path;       // "/package.Service/Method"
@@ -83,7 +83,7 @@ class GrpcStream final : public event::Deferred,
   void on_informational() override {}
   void on_response_head(bool end) override;
   void on_body(base::Buffer& data, bool end) override;
-  void on_trailers(http::HeaderMap& trailers) override { finish_with(trailers); }
+  void on_trailers(http::HeaderMap& trailers) override;
   void on_reset(codec::ResetReason reason, http::Cause cause) override;
   void on_send_blocked(bool blocked) override;
   void on_stream_closed() override;
@@ -102,16 +102,18 @@ class GrpcStream final : public event::Deferred,
   cluster::ClusterPtr cluster_;
   GrpcCall call_;
   Events* events_;  // nullptr: ended, or cancelled.
-  call::HostClaim claim_;
+  HostClaim claim_;
   base::Arena arena_;
   http::ResponseHead response_;
   GrpcFrames frames_;
   codec::ClientStream* stream_ = nullptr;
   pool::UpstreamConnection* connection_ = nullptr;
   bool held_ = false;
-  bool blocked_ = false;   // The server does not take what we send.
-  bool over_ = false;      // The HTTP stream has ended by itself.
-  bool released_ = false;  // Nobody wants anything of it any more.
+  bool blocked_ = false;    // The server does not take what we send.
+  bool said_all_ = false;   // Our end of the stream was sent.
+  bool heard_all_ = false;  // The server's end came.
+  bool over_ = false;       // The HTTP stream has ended by itself.
+  bool released_ = false;   // Nobody wants anything of it any more.
 };
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

@@ -3,13 +3,13 @@
 #include <string>
 #include <vector>
 
-#include "proxy/config/xds/grpc_frames.h"
+#include "proxy/call/grpc_frames.h"
 #include "proxy/pool/worker_context.h"
 #include "tests/proxy/pool/fixture.h"
 
 // A cluster of fake hosts that speak HTTP/2, and what a gRPC server says to calls of ours, byte by byte.
 
-namespace weft::config::xds {
+namespace weft::call {
 
 // HPACK: a literal that is not indexed, with a literal name (RFC 7541, 6.2.2). Both shorter than 127 bytes.
 inline std::string header(std::string_view name, std::string_view value) {
@@ -88,4 +88,4 @@ struct GrpcFixture : pool::Fixture {
   pool::WorkerContext context() { return {loop, random, *upstreams, 0}; }
 };
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

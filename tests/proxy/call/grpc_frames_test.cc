@@ -1,9 +1,9 @@
-#include "proxy/config/xds/grpc_frames.h"
+#include "proxy/call/grpc_frames.h"
 
 #include <catch2/catch.hpp>
 #include <vector>
 
-namespace weft::config::xds {
+namespace weft::call {
 namespace {
 
 std::vector<std::string> read(GrpcFrames& frames, std::string_view bytes) {
@@ -58,4 +58,4 @@ TEST_CASE("an end within a message is seen") {
   CHECK(frames.within_message());
 }
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

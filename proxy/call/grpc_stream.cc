@@ -1,10 +1,10 @@
-#include "proxy/config/xds/grpc_stream.h"
+#include "proxy/call/grpc_stream.h"
 
 #include <charconv>
 
 #include "api/text/cat.h"
 
-namespace weft::config::xds {
+namespace weft::call {
 namespace {
 
 // gRPC's status codes, as far as they are told from here.
@@ -92,11 +92,13 @@ void GrpcStream::send_message(std::string_view message, bool last) {
   if (stream_ == nullptr || over_) return;
   base::Buffer body;
   body.append(grpc_frame(message));
+  said_all_ = last;
   stream_->send_body(body, last);
   connection_->schedule_flush();
 }
 
 void GrpcStream::on_response_head(bool end) {
+  heard_all_ = end;
   if (events_ == nullptr) return;
   claim_.report(response_.status, http::Cause::kNone);
   if (end && response_.headers.find("grpc-status") != nullptr) return finish_with(response_.headers);
@@ -114,6 +116,7 @@ void GrpcStream::on_response_head(bool end) {
 }
 
 void GrpcStream::on_body(base::Buffer& data, bool end) {
+  heard_all_ = end;
   std::string message;
   while (events_ != nullptr && frames_.next(data, &message)) events_->on_grpc_message(message);
   data.clear();
@@ -124,6 +127,11 @@ void GrpcStream::on_body(base::Buffer& data, bool end) {
   if (!end) return;
   finish(kInternal, frames_.within_message() ? "the server ended the call in the middle of a message"
                                              : "the server ended the call without a grpc-status");
+}
+
+void GrpcStream::on_trailers(http::HeaderMap& trailers) {
+  heard_all_ = true;
+  finish_with(trailers);
 }
 
 void GrpcStream::finish_with(const http::HeaderMap& trailers) {
@@ -200,7 +208,7 @@ void GrpcStream::release() {
   leave_queue();
   claim_.release();
   if (stream_ == nullptr) return destroy();
-  if (over_) return;
+  if (over_ || (said_all_ && heard_all_ && stream_->unsent_bytes() == 0)) return;
   stream_->reset(codec::ResetReason::kCancel);
   connection_->schedule_flush();
 }
@@ -209,4 +217,4 @@ void GrpcStream::destroy() { context_.loop.destroy_later(std::unique_ptr<event::
 
 std::string_view GrpcStream::server_name() const { return http::host_of(call_.authority); }
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

@@ -1,9 +1,9 @@
-#include "proxy/config/xds/grpc_stream.h"
+#include "proxy/call/grpc_stream.h"
 
 #include "proxy/codec/http2/http2.h"
-#include "tests/proxy/config/xds/grpc_fixture.h"
+#include "tests/proxy/call/grpc_fixture.h"
 
-namespace weft::config::xds {
+namespace weft::call {
 namespace {
 
 struct CallFixture : GrpcFixture, GrpcStream::Events {
@@ -175,4 +175,4 @@ TEST_CASE("after cancel nothing comes, whenever it is called") {
   }
 }
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

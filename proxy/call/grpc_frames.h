@@ -11,7 +11,7 @@
 // gRPC's length-prefixed messages (gRPC over HTTP/2, "Length-Prefixed-Message"): one byte that says whether the message
 // is compressed, four of its length, the message. Pure; one thread.
 
-namespace weft::config::xds {
+namespace weft::call {
 
 // The message with its prefix; below 4 GiB.
 std::string grpc_frame(std::string_view message);
@@ -38,4 +38,4 @@ class GrpcFrames {
   absl::Status error_;
 };
 
-}  // namespace weft::config::xds
+}  // namespace weft::call

@@ -21,7 +21,7 @@ HttpCall::HttpCall(pool::WorkerContext& context, HttpRequest request, Events& ev
 
 HttpCall* HttpCall::start(pool::WorkerContext& context, HttpRequest request, Events& events) {
   auto* call = new HttpCall(context, std::move(request), events);
-  call->timer_.arm(call->request_.timeout_ms);
+  if (call->request_.timeout_ms != 0) call->timer_.arm(call->request_.timeout_ms);
   context.loop.at_next_turn(*call);
   return call;
 }
@@ -49,10 +49,9 @@ void HttpCall::send() {
   head.authority =
       request_.authority.empty() ? std::string_view(cluster_->name()) : std::string_view(request_.authority);
   head.path = request_.path;
-  head.headers.add("user-agent", "weft-proxy");
   for (const auto& [name, value] : request_.headers) head.headers.add(name, value);
   bool bare = request_.body.empty();
-  head.has_content_length = !bare || head.method_id == http::Method::kPost;
+  head.has_content_length = !bare || request_.always_says_length || head.method_id == http::Method::kPost;
   head.content_length = request_.body.size();
   if (head.has_content_length) head.headers.set(http::HeaderId::kContentLength, absl::StrCat(request_.body.size()));
   stream_->send_head(head, bare);

@@ -25,7 +25,8 @@ struct HttpRequest {
   std::string path;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  int64_t timeout_ms = 1000;  // Over all, the wait for a connection included.
+  bool always_says_length = false;  // content-length: 0 also where the method has no body.
+  int64_t timeout_ms = 1000;        // Over all, the wait for a connection included; 0: none.
   uint32_t max_answer_bytes = 1024 * 1024;
 };
 

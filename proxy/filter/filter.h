@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "proxy/base/arena.h"
@@ -45,6 +46,14 @@ class FilterStream {
   virtual uint32_t worker() = 0;
   // For filters that ask others.
   virtual pool::WorkerContext& context() = 0;
+  // What has come of the request's body and waits for the filters, and whether the request has come whole.
+  virtual const base::Buffer& held_body() = 0;
+  virtual bool request_ended() = 0;
+  // The filter, which pauses, wants to see that much of the body first: as much may wait, a client that asks whether
+  // it shall send its body is told so, and Filter::on_held_body() is called.
+  virtual void want_body(uint64_t bytes) = 0;
+  // The certificate that the client showed, PEM; empty if it showed none.
+  virtual std::string peer_certificate_pem() = 0;
   // Looks for the route again, by what the request says now.
   virtual void refresh_route() = 0;
   // Of the connection manager, on this worker.
@@ -52,7 +61,8 @@ class FilterStream {
   // Goes on after kPause, from the filter that paused.
   virtual void resume() = 0;
   // Answers now; no later filter and no upstream sees the request. `head` and body as they shall be sent; response
-  // filters that have already seen the request still see the answer.
+  // filters that have already seen the request still see the answer. Nothing happens if the exchange was answered
+  // meanwhile, as by a time-out.
   virtual void reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
                      std::string_view detail) = 0;
 
@@ -64,6 +74,8 @@ class Filter {
  public:
   virtual ~Filter() = default;
   virtual Verdict on_request_head(http::RequestHead& head, bool end) { return Verdict::kContinue; }
+  // Of the filter that pauses: more of the body waits, or the request has ended.
+  virtual void on_held_body() {}
   virtual Verdict on_request_body(base::Buffer& data, bool end) { return Verdict::kContinue; }
   virtual void on_response_head(http::ResponseHead& head, bool end) {}
   virtual void on_response_body(base::Buffer& data, bool end) {}

@@ -26,25 +26,6 @@ std::optional<int> grpc_status_in(const http::HeaderMap& headers) {
   return status;
 }
 
-void count_status(observe::ClusterStats& stats, uint16_t status) {
-  stats.upstream_rq_completed.add();
-  stats.upstream_rq_.add(status);
-  switch (status / 100) {
-    case 1:
-      return stats.upstream_rq_1xx.add();
-    case 2:
-      return stats.upstream_rq_2xx.add();
-    case 3:
-      return stats.upstream_rq_3xx.add();
-    case 4:
-      return stats.upstream_rq_4xx.add();
-    case 5:
-      return stats.upstream_rq_5xx.add();
-    default:
-      return;
-  }
-}
-
 }  // namespace
 
 Forwarder::Forwarder(pool::WorkerContext& context, ForwardEvents& events, http::RequestHead& request,
@@ -315,7 +296,7 @@ void Forwarder::on_answer(Attempt& attempt, bool end) {
   http::ResponseHead& head = attempt.head();
   auto& stats = cluster_->stats();
   attempt.disarm_per_try_timer();
-  count_status(stats, head.status);
+  observe::count_answer(stats, head.status);
   cluster_->cluster().report(*attempt.host(), head.status, Cause::kNone, context_.loop.now_ms(), context_.worker);
 
   if (request_.is_tunnel()) {

@@ -58,6 +58,9 @@ namespace weft::http {
   X(kDownstreamHandshakeFailed, "downstream_handshake_failed", 0, 14, "", kDownstream, kRequestHead, "The TLS handshake with the client failed.") \
   X(kAccessDenied, "access_denied", 403, 7, "", kProxy, kRouting, "No policy allows this, or one denies it.")                              \
   X(kTokenRefused, "token_refused", 401, 16, "", kProxy, kRouting, "The request's token is missing or not valid.")                        \
+  X(kAuthorizationDenied, "authorization_denied", 403, 7, "UAEX", kProxy, kRouting, "The authorization service denied this request.")       \
+  X(kAuthorizationFailed, "authorization_failed", 403, 7, "UAEX", kProxy, kRouting, "The authorization service did not say whether this request may pass.") \
+  X(kAuthorizationInvalid, "authorization_invalid", 500, 13, "UAEX", kProxy, kRouting, "The authorization service asked for what nobody may do.")  \
   X(kFilterReply, "filter_reply", 0, 2, "", kProxy, kRouting, "A filter answered this request.")                                         \
   X(kInternal, "internal", 500, 13, "", kProxy, kForwarding, "The proxy failed.")
 // clang-format on

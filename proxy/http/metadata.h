@@ -55,6 +55,13 @@ class Metadata {
   void set(base::Arena& arena, std::string_view name, std::string_view key, const MetadataValue& value);
   // path[0] is a key, the others lead on through structs. nullptr: nothing is there.
   const MetadataValue* find(std::string_view name, std::span<const std::string> path) const;
+  // All that stands under a name, from the last that was set on.
+  template <typename F>
+  void for_each(std::string_view name, F f) const {
+    for (const Node* node = last_; node != nullptr; node = node->before) {
+      if (node->name == name) f(node->entry);
+    }
+  }
   // All that stands under a name, as a JSON object; false if nothing does.
   bool append_json(std::string_view name, std::string& out) const;
   void clear() { last_ = nullptr; }

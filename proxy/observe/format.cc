@@ -97,6 +97,20 @@ bool detail_is_code(http::Cause cause) {
   return cause == http::Cause::kAccessDenied || cause == http::Cause::kTokenRefused;
 }
 
+// What Envoy calls the cause, where the particulars are a sentence.
+std::string_view code_of(http::Cause cause) {
+  switch (cause) {
+    case http::Cause::kAuthorizationDenied:
+      return "ext_authz_denied";
+    case http::Cause::kAuthorizationFailed:
+      return "ext_authz_error";
+    case http::Cause::kAuthorizationInvalid:
+      return "ext_authz_invalid";
+    default:
+      return http::cause_info(cause).name;
+  }
+}
+
 }  // namespace
 
 const std::string_view kDefaultHttpFormat =
@@ -417,7 +431,7 @@ bool Format::value(const Piece& piece, const RequestRecord& record, std::string&
     case Op::kResponseCodeDetails:
       if (record.cause == http::Cause::kNone) return text(record.status == 0 ? "" : "via_upstream");
       if (detail_is_code(record.cause) && !record.cause_detail.empty()) return text(record.cause_detail);
-      return text(http::cause_info(record.cause).name);
+      return text(code_of(record.cause));
     case Op::kConnectionTerminationDetails:
       return text(record.protocol.empty() ? record.cause_detail : std::string_view());
     case Op::kDynamicMetadata:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -118,6 +119,26 @@ inline std::string exposed_name(std::string_view name) {
   X(Counter, health_check_passive_failure)                                          \
   X(Gauge, health_check_healthy)
 WEFT_STATS(ClusterStats, WEFT_CLUSTER_METRICS)
+
+// An answer that a request to the cluster had.
+inline void count_answer(ClusterStats& stats, uint16_t status) {
+  stats.upstream_rq_completed.add();
+  stats.upstream_rq_.add(status);
+  switch (status / 100) {
+    case 1:
+      return stats.upstream_rq_1xx.add();
+    case 2:
+      return stats.upstream_rq_2xx.add();
+    case 3:
+      return stats.upstream_rq_3xx.add();
+    case 4:
+      return stats.upstream_rq_4xx.add();
+    case 5:
+      return stats.upstream_rq_5xx.add();
+    default:
+      return;
+  }
+}
 
 // Prefix "cluster_manager."
 #define WEFT_CLUSTER_MANAGER_METRICS(X) \

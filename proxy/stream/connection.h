@@ -49,6 +49,7 @@ class Connection final : public transport::ByteStream::Events,
   bool is_tls() const { return chain_.tls != nullptr; }
   const observe::PeerTexts& peer() const { return peer_; }
   std::string_view client_certificate() const { return client_certificate_; }
+  std::string peer_certificate_pem() const { return io_.stream->peer_certificates_pem(/*all=*/false); }
   // nullptr without TLS, and where nobody asks for it.
   const observe::ConnectionPrincipals* principals() const { return principals_.get(); }
   http::Version version() const { return codec_->version(); }

@@ -1,5 +1,6 @@
 #include "proxy/stream/exchange.h"
 
+#include <algorithm>
 #include <new>
 
 #include "proxy/forward/caller.h"
@@ -31,6 +32,7 @@ void Exchange::begin(Connection& connection, codec::ServerStream& handle) {
   handle_ = &handle;
   phase_ = State::kReadingHead;
   request_ended_ = filter_paused_ = held_end_ = upgrade_counted_ = false;
+  most_held_bytes_ = connection.http().limits.connection_buffer_high_bytes;
   route_ = nullptr;
   destination_ = nullptr;
   filters_ = nullptr;
@@ -91,13 +93,7 @@ void Exchange::on_request_head(bool end) {
   }
   const auto& http = connection_->http();
   if (request.upgrade == "h2c") request.upgrade = {};  // RFC 9113, 3.1: no longer used; a server may ignore it.
-  if (request.expects_continue && !http.proxy_100_continue) {
-    request.expects_continue = false;
-    http::ResponseHead interim(arena_);
-    interim.status = 100;
-    handle_->send_informational(interim);
-    connection_->schedule_flush();
-  }
+  if (request.expects_continue && !http.proxy_100_continue) tell_to_continue();
   PrepareInput input{http, connection_->peer(), connection_->is_tls(), worker_.context().random,
                      connection_->client_certificate()};
   Prepared prepared = prepare_request(input, request);
@@ -121,6 +117,14 @@ void Exchange::on_request_head(bool end) {
     }
   }
   run_filters();
+}
+
+void Exchange::tell_to_continue() {
+  state_->request.expects_continue = false;
+  http::ResponseHead interim(arena_);
+  interim.status = 100;
+  handle_->send_informational(interim);
+  connection_->schedule_flush();
 }
 
 void Exchange::take_peer_names() {
@@ -153,6 +157,15 @@ void Exchange::run_filters() {
     }
   }
   route_request();
+}
+
+void Exchange::want_body(uint64_t bytes) {
+  most_held_bytes_ = std::max(most_held_bytes_, bytes);
+  if (state_->request.expects_continue) tell_to_continue();
+}
+
+void Exchange::tell_held_body() {
+  if (filter_paused_ && phase_ == State::kFiltering) filters_[next_filter_ - 1]->on_held_body();
 }
 
 void Exchange::resume() {
@@ -320,8 +333,8 @@ void Exchange::on_body(base::Buffer& data, bool end) {
     case State::kFiltering:
       held_body_.move_from(data);
       held_end_ = held_end_ || end;
-      if (held_body_.size() > connection_->http().limits.connection_buffer_high_bytes) pause(true);
-      return;
+      if (held_body_.size() > most_held_bytes_) pause(true);
+      return tell_held_body();
     case State::kForwarding:
     case State::kAnswering:
       return pass_request_body(data, end);
@@ -338,7 +351,8 @@ void Exchange::on_trailers(http::HeaderMap& trailers) {
   record_.request_end_ns = worker_.context().loop.now_ns();
   request_timer_.disarm();
   request_trailers_ = &trailers;
-  if (phase_ == State::kForwarding || phase_ == State::kAnswering) pass_request_trailers();
+  if (phase_ == State::kForwarding || phase_ == State::kAnswering) return pass_request_trailers();
+  tell_held_body();
 }
 
 void Exchange::pass_request_trailers() {

@@ -56,6 +56,10 @@ class Exchange final : public codec::RequestEvents,
   http::Metadata& metadata() override { return metadata_; }
   uint32_t worker() override { return worker_.context().worker; }
   pool::WorkerContext& context() override { return worker_.context(); }
+  const base::Buffer& held_body() override { return held_body_; }
+  bool request_ended() override { return request_ended_; }
+  void want_body(uint64_t bytes) override;
+  std::string peer_certificate_pem() override { return connection_->peer_certificate_pem(); }
   void refresh_route() override;
   observe::HttpStats& stats() override { return connection_->stats(); }
   void resume() override;
@@ -79,7 +83,10 @@ class Exchange final : public codec::RequestEvents,
   void take_peer_names();
   // Says of ours what the certificate does not, to those in the mesh.
   void say_peer_names(pool::WorkerCluster& cluster);
+  void tell_to_continue();
   void run_filters();
+  // To the filter that pauses.
+  void tell_held_body();
   void route_request();
   // nullptr: there is no such cluster; `name` is what was looked for.
   pool::WorkerCluster* choose_cluster(const route::ClusterAction& action, std::string_view* name);
@@ -127,6 +134,7 @@ class Exchange final : public codec::RequestEvents,
   bool upgrade_counted_ = false;
   bool recycled_ = true;
   base::Buffer held_body_;  // Of a request whose filters have not let it pass yet.
+  uint64_t most_held_bytes_ = 0;
   bool held_end_ = false;
   http::HeaderMap* request_trailers_ = nullptr;
   const http::ResponseHead* sent_head_ = nullptr;

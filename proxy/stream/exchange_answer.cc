@@ -235,9 +235,14 @@ void Exchange::make_grpc_answer(http::ResponseHead& head, int grpc_status, std::
 
 void Exchange::reply(const http::ResponseHead& head, std::string_view body, http::Cause cause,
                      std::string_view detail) {
+  if (next_state(phase_, Event::kReply) == State::kError) return;
   record_.cause = cause;
   if (!detail.empty()) record_.cause_detail = arena_.copy(detail);
   step(Event::kReply);
+  if (!held_body_.empty()) {
+    held_body_.clear();
+    pause(false);
+  }
   http::ResponseHead& response = state_->response;
   response = head;
   if (state_->request.is_grpc() && !head.headers.has(HeaderId::kGrpcStatus)) {

@@ -3,6 +3,7 @@
 #include "proxy/config/compile/access_log.h"
 #include "proxy/config/compile/config_source.h"
 #include "proxy/config/compile/cors.h"
+#include "proxy/config/compile/ext_authz.h"
 #include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/jwt_authn.h"
 #include "proxy/config/compile/network_filters.h"
@@ -60,6 +61,11 @@ void compile_filters(Context& context, const hcm_v3::HttpConnectionManager& prot
       std::string at_config = field_path(here, "typed_config");
       if (!context.unpack(each.typed_config(), &jwt, at_config)) continue;
       result.filters.push_back(compile_jwt_authn(context, jwt, each.name(), proto.stat_prefix(), at_config));
+    } else if (each.typed_config().Is<ext_authz_v3::ExtAuthz>()) {
+      ext_authz_v3::ExtAuthz authz;
+      std::string at_config = field_path(here, "typed_config");
+      if (!context.unpack(each.typed_config(), &authz, at_config)) continue;
+      result.filters.push_back(compile_ext_authz(context, authz, each.name(), proto, at_config));
     } else if (!each.has_typed_config()) {
       context.error(here, text::cat("filter \"", each.name(), "\" has no typed_config"));
     }

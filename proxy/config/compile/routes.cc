@@ -253,6 +253,21 @@ std::unique_ptr<route::DirectResponse> RoutesCompiler::direct_response(const rou
 
 }  // namespace
 
+route::HeaderValue compile_header_value(Context& context, const core_v3::HeaderValue& header, std::string_view path) {
+  route::HeaderValue value;
+  value.name = absl::AsciiStrToLower(header.key());
+  std::string text = header.raw_value().empty() ? header.value() : header.raw_value();
+  if (value.name.empty()) context.error(field_path(path, "key"), "a header needs a name");
+  if (text.find('%') == std::string::npos) {
+    value.value = std::move(text);
+  } else if (auto format = observe::Format::compile(text); format.ok()) {
+    value.format = std::make_shared<const observe::Format>(*std::move(format));
+  } else {
+    context.error(field_path(path, "value"), std::string(format.status().message()));
+  }
+  return value;
+}
+
 route::HeaderMutations compile_mutations(Context& context,
                                          const google::protobuf::RepeatedPtrField<core_v3::HeaderValueOption>& add,
                                          const google::protobuf::RepeatedPtrField<std::string>& remove,
@@ -268,21 +283,11 @@ route::HeaderMutations compile_mutations(Context& context,
   for (int i = 0; i < add.size(); ++i) {
     const core_v3::HeaderValueOption& option = add[i];
     std::string here = field_path(at(path, text::cat(field, "_to_add"), i), "header");
-    route::HeaderValue value;
-    value.name = absl::AsciiStrToLower(option.header().key());
-    std::string text = option.header().raw_value().empty() ? option.header().value() : option.header().raw_value();
+    route::HeaderValue value = compile_header_value(context, option.header(), here);
     value.keep_empty = option.keep_empty_value();
     value.action = static_cast<Action>(option.append_action());
     // The former spelling: a boolean.
     if (option.has_append() && !option.append().value()) value.action = Action::kOverwrite;
-    if (value.name.empty()) context.error(field_path(here, "key"), "a header needs a name");
-    if (text.find('%') == std::string::npos) {
-      value.value = std::move(text);
-    } else if (auto format = observe::Format::compile(text); format.ok()) {
-      value.format = std::make_shared<const observe::Format>(*std::move(format));
-    } else {
-      context.error(field_path(here, "value"), std::string(format.status().message()));
-    }
     result.add.push_back(std::move(value));
   }
   return result;

@@ -38,6 +38,9 @@ route::HeaderMatch compile_header_match(Context& context, const route_v3::Header
 void compile_route_match(Context& context, const route_v3::RouteMatch& match, std::string_view path,
                          route::RouteEntry& entry);
 
+// The header of an option, or of whatever else adds one, at `path`; its action is for the caller to set.
+route::HeaderValue compile_header_value(Context& context, const core_v3::HeaderValue& header, std::string_view path);
+
 // `field` names the fields: "request_headers" or "response_headers", of the message at `path`.
 route::HeaderMutations compile_mutations(Context& context,
                                          const google::protobuf::RepeatedPtrField<core_v3::HeaderValueOption>& add,

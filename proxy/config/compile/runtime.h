@@ -18,6 +18,10 @@ std::optional<double> runtime_number(const envoy::config::bootstrap::v3::Bootstr
 uint32_t runtime_value(const envoy::config::bootstrap::v3::Bootstrap& bootstrap,
                        const envoy::config::core::v3::RuntimeUInt32& value);
 
+// The same for a switch: true, false, or a number that is 0 or not.
+bool runtime_flag(const envoy::config::bootstrap::v3::Bootstrap& bootstrap,
+                  const envoy::config::core::v3::RuntimeFeatureFlag& flag);
+
 // A share of requests: numerator of denominator. An override is a number of hundredths, as in Envoy.
 struct Fraction {
   uint32_t numerator = 0;

@@ -6,6 +6,7 @@
 #define HCM "envoy.extensions.filters.network.http_connection_manager.v3."
 #define MANAGER HCM "HttpConnectionManager."
 #define TCP "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy."
+#define AUTHZ "envoy.extensions.filters.http.ext_authz.v3."
 
 namespace weft::config {
 namespace {
@@ -178,6 +179,43 @@ constexpr std::string_view kEntries[] = {
     "envoy.extensions.filters.http.jwt_authn.v3.RequirementRule.*",
     "envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader.*",
     "envoy.extensions.filters.http.jwt_authn.v3.JwtClaimToHeader.PathSegment.*",
+    AUTHZ "ExtAuthz.grpc_service",
+    AUTHZ "ExtAuthz.http_service",
+    AUTHZ "ExtAuthz.transport_api_version",
+    AUTHZ "ExtAuthz.failure_mode_allow",
+    AUTHZ "ExtAuthz.failure_mode_allow_header_add",
+    AUTHZ "ExtAuthz.status_on_error",
+    AUTHZ "ExtAuthz.with_request_body",
+    AUTHZ "ExtAuthz.allowed_headers",
+    AUTHZ "ExtAuthz.disallowed_headers",
+    AUTHZ "ExtAuthz.encode_raw_headers",
+    AUTHZ "ExtAuthz.metadata_context_namespaces",
+    AUTHZ "ExtAuthz.include_peer_certificate",
+    AUTHZ "ExtAuthz.include_tls_session",
+    AUTHZ "ExtAuthz.bootstrap_metadata_labels_key",
+    AUTHZ "ExtAuthz.filter_enabled",
+    AUTHZ "ExtAuthz.filter_enabled_metadata",
+    AUTHZ "ExtAuthz.deny_at_disable",
+    AUTHZ "ExtAuthz.clear_route_cache",
+    AUTHZ "ExtAuthz.clear_route_cache_headers",
+    // Always: what is not valid HTTP is never written.
+    AUTHZ "ExtAuthz.validate_mutations",
+    AUTHZ "ExtAuthz.decoder_header_mutation_rules",
+    AUTHZ "ExtAuthz.enable_dynamic_metadata_ingestion",
+    AUTHZ "ExtAuthz.max_denied_response_body_bytes",
+    AUTHZ "ExtAuthz.stat_prefix",
+    AUTHZ "ExtAuthz.charge_cluster_response_stats",
+    AUTHZ "BufferSettings.*",
+    AUTHZ "HttpService.server_uri",
+    AUTHZ "HttpService.path_prefix",
+    AUTHZ "HttpService.path_override",
+    AUTHZ "HttpService.authorization_request",
+    AUTHZ "HttpService.authorization_response",
+    AUTHZ "AuthorizationRequest.*",
+    AUTHZ "AuthorizationResponse.*",
+    "envoy.config.common.mutation_rules.v3.HeaderMutationRules.*",
+    "envoy.config.core.v3.RuntimeFeatureFlag.*",
+    "envoy.type.v3.HttpStatus.*",
     "envoy.config.core.v3.HttpUri.*",
     "envoy.config.core.v3.RetryPolicy.retry_back_off",
     "envoy.config.core.v3.RetryPolicy.num_retries",

@@ -20,10 +20,13 @@ constexpr std::string_view kEntries[] = {
     CORE "ApiConfigSource.*",
     CORE "GrpcService.envoy_grpc",
     CORE "GrpcService.initial_metadata",
+    CORE "GrpcService.timeout",
     CORE "GrpcService.EnvoyGrpc.cluster_name",
     CORE "GrpcService.EnvoyGrpc.authority",
     CORE "GrpcService.EnvoyGrpc.retry_policy",
     CORE "GrpcService.EnvoyGrpc.max_receive_message_length",
+    // None are sent.
+    CORE "GrpcService.EnvoyGrpc.skip_envoy_headers",
     CORE "RetryPolicy.retry_back_off",
     CORE "BackoffStrategy.*",
     CORE "RateLimitSettings.*",
@@ -143,6 +146,11 @@ constexpr std::string_view kEntries[] = {
 };
 
 constexpr std::string_view kRefused[] = {
+    // Streams last as long as they can; a question to an authorization service is asked once.
+    "**.api_config_source.grpc_services[*].timeout",
+    "**.ads_config.grpc_services[*].timeout",
+    "stats_sinks[*].typed_config.grpc_service.timeout",
+    "**.http_filters[*].typed_config.grpc_service.envoy_grpc.retry_policy",
     // Of a downstream connection only; in the bootstrap, and in a cluster that came by itself.
     "static_resources.clusters[*].common_http_protocol_options.headers_with_underscores_action",
     "static_resources.clusters[*].typed_extension_protocol_options[*].common_http_protocol_options.headers_with_"

@@ -27,6 +27,7 @@ class RemoteKeys::Fetch final : private call::HttpCall::Events {
     request.cluster = owner_.config_.cluster;
     request.authority = owner_.config_.authority;
     request.path = owner_.config_.path;
+    request.headers = {{"user-agent", "weft-proxy"}};
     request.timeout_ms = owner_.config_.timeout_ms;
     request.max_answer_bytes = kMaxAnswerBytes;
     call_ = call::HttpCall::start(context_, std::move(request), *this);

@@ -22,7 +22,14 @@ class FakeStream final : public FilterStream {
   const transport::ConnectionInfo& connection() override { return connection_info; }
   http::Metadata& metadata() override { return metadata_; }
   uint32_t worker() override { return 0; }
-  pool::WorkerContext& context() override { std::abort(); }
+  pool::WorkerContext& context() override {
+    if (worker_context == nullptr) std::abort();
+    return *worker_context;
+  }
+  const base::Buffer& held_body() override { return held; }
+  bool request_ended() override { return ended; }
+  void want_body(uint64_t bytes) override { wanted_body_bytes = bytes; }
+  std::string peer_certificate_pem() override { return certificate; }
   void refresh_route() override { ++route_refreshes; }
   observe::HttpStats& stats() override { return stats_; }
   void resume() override { ++resumes; }
@@ -42,6 +49,11 @@ class FakeStream final : public FilterStream {
   }
 
   transport::ConnectionInfo connection_info;
+  pool::WorkerContext* worker_context = nullptr;  // For filters that ask others.
+  base::Buffer held;
+  bool ended = false;
+  uint64_t wanted_body_bytes = 0;
+  std::string certificate;
   int replies = 0;
   int resumes = 0;
   int route_refreshes = 0;

@@ -35,6 +35,17 @@ TEST_CASE("metadata is found by name and key, and the last word counts") {
   CHECK(find(metadata, "a", {"key", "deeper"}) == nullptr);
 }
 
+TEST_CASE("all that stands under a name is gone through") {
+  base::Arena arena;
+  Metadata metadata;
+  metadata.set(arena, "a", "one", MetadataValue::of("1"));
+  metadata.set(arena, "b", "other", MetadataValue::of("x"));
+  metadata.set(arena, "a", "two", MetadataValue::of("2"));
+  std::string seen;
+  metadata.for_each("a", [&](const MetadataEntry& entry) { seen.append(entry.key).append(entry.value.text); });
+  CHECK(seen == "two2one1");
+}
+
 TEST_CASE("metadata is written as JSON") {
   base::Arena arena;
   Metadata metadata;

@@ -55,6 +55,20 @@ TEST_CASE("durations are whole milliseconds, and absent while what they measure 
   CHECK(render("%RESPONSE_DURATION% %RESPONSE_TX_DURATION%", exchange.record) == "5 7");
 }
 
+TEST_CASE("why there is no answer of the upstream's is told by Envoy's code where it has one, and in words") {
+  auto told = [](http::Cause cause, std::string_view detail) {
+    Exchange exchange;
+    exchange.record.cause = cause;
+    exchange.record.cause_detail = detail;
+    return render("%RESPONSE_CODE_DETAILS% %RESPONSE_FLAGS% %CAUSE_DETAIL%", exchange.record);
+  };
+  CHECK(told(http::Cause::kAuthorizationDenied, "") == "ext_authz_denied UAEX -");
+  CHECK(told(http::Cause::kAuthorizationFailed, "cluster a: b") == "ext_authz_error UAEX cluster a: b");
+  CHECK(told(http::Cause::kAuthorizationInvalid, "why") == "ext_authz_invalid UAEX why");
+  CHECK(told(http::Cause::kAccessDenied, "rbac_access_denied") == "rbac_access_denied - rbac_access_denied");
+  CHECK(told(http::Cause::kNoRoute, "") == "no_route NR -");
+}
+
 TEST_CASE("numbers, addresses and names") {
   CHECK(render("%RESPONSE_CODE% %BYTES_RECEIVED% %BYTES_SENT%") == "200 5 7");
   CHECK(render("%UPSTREAM_HOST% %DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_PORT%") ==

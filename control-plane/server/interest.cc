@@ -1,5 +1,7 @@
 #include "control-plane/server/interest.h"
 
+#include <algorithm>
+
 namespace weft::control::server {
 
 namespace {
@@ -13,9 +15,9 @@ void drop(Index& index, const Key& key, uint64_t id) {
 }
 
 template <typename Index, typename Key>
-void collect(const Index& index, const Key& key, std::set<uint64_t>& ids) {
+void collect(const Index& index, const Key& key, std::vector<uint64_t>& ids) {
   const auto found = index.find(key);
-  if (found != index.end()) ids.insert(found->second.begin(), found->second.end());
+  if (found != index.end()) ids.insert(ids.end(), found->second.begin(), found->second.end());
 }
 
 }  // namespace
@@ -53,11 +55,13 @@ void Interest::borrow(Id id, const std::set<registry::ServiceName>& before,
   for (const registry::ServiceName& name : now) borrowers_[name].insert(id);
 }
 
-std::set<Interest::Id> Interest::of(const registry::ServiceName& name) const {
-  std::set<Id> ids = everywhere_;
+std::vector<Interest::Id> Interest::of(const registry::ServiceName& name) const {
+  std::vector<Id> ids(everywhere_.begin(), everywhere_.end());
   collect(by_name_, std::pair(name.namespace_name, name.name), ids);
   collect(by_namespace_, name.namespace_name, ids);
   collect(borrowers_, name, ids);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "control-plane/compile/audience.h"
 #include "control-plane/registry/model.h"
@@ -23,8 +24,8 @@ class Interest {
   // What it borrows now, and borrowed before.
   void borrow(Id id, const std::set<registry::ServiceName>& before, const std::set<registry::ServiceName>& now);
 
-  // Those who reach the service, if they may see it, or borrow it.
-  std::set<Id> of(const registry::ServiceName& name) const;
+  // Those who reach the service, if they may see it, or borrow it; each once, in their order.
+  std::vector<Id> of(const registry::ServiceName& name) const;
 
  private:
   using Ids = std::set<Id>;

@@ -103,7 +103,7 @@ class Mesh : public xds::Views {
   // Null until it is set.
   snapshot::ResourcePointer roots_;
   Audiences audiences_;
-  std::map<Interest::Id, Audiences::iterator> audience_of_id_;
+  absl::flat_hash_map<Interest::Id, Audiences::iterator> audience_of_id_;
   Interest interest_;
   // Audiences that nobody uses, the longest so first: who comes back finds what was compiled. One ends when something
   // that it sees changes, so that it costs no work.

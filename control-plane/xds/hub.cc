@@ -42,7 +42,8 @@ Hub::SessionId Hub::open(Form form, std::optional<Type> only, std::string peer, 
   session.peer = std::move(peer);
   session.sink = &sink;
   session.connected_wall_ms = clock_.wall_ms();
-  sessions_.emplace(++last_id_, std::move(session));
+  const auto added = sessions_.emplace(++last_id_, std::move(session)).first;
+  session_of_id_.emplace(last_id_, &added->second);
   return last_id_;
 }
 
@@ -62,6 +63,7 @@ void Hub::close(SessionId id) {
     if (of_view->second.empty()) sessions_of_view_.erase(of_view);
     views_.release(*session.view);
   }
+  session_of_id_.erase(id);
   sessions_.erase(found);
 }
 
@@ -104,9 +106,9 @@ void Hub::rejoin(Session& session) {
 
 template <typename Request>
 void Hub::handle(SessionId id, Request request) {
-  const auto found = sessions_.find(id);
-  if (found == sessions_.end()) return;
-  Session& session = found->second;
+  const auto found = session_of_id_.find(id);
+  if (found == session_of_id_.end()) return;
+  Session& session = *found->second;
   if (session.stream == nullptr) {
     if (const absl::Status begun = begin(id, session, request.node()); !begun.ok()) {
       base::log_warning(absl::StrCat(session.peer, ": ", std::string(begun.message())));
@@ -163,7 +165,7 @@ void Hub::push(const Brought& brought, const std::vector<const View*>* changed) 
   }
   // Views stand anywhere in memory; nodes are served in the order in which they came.
   std::sort(ids.begin(), ids.end());
-  for (const SessionId id : ids) push_to(sessions_.at(id));
+  for (const SessionId id : ids) push_to(*session_of_id_.at(id));
 }
 
 void Hub::flush(Session& session) {

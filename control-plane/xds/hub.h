@@ -149,6 +149,8 @@ class Hub {
   base::Clock& clock_;
   // In the order in which they came, which is that in which they are served.
   std::map<SessionId, Session> sessions_;
+  // The same, for whoever looks for one of thousands.
+  absl::flat_hash_map<SessionId, Session*> session_of_id_;
   // Those that have a view.
   absl::flat_hash_map<const View*, std::vector<SessionId>> sessions_of_view_;
   std::array<Counts, snapshot::kTypeCount> totals_;

@@ -542,29 +542,40 @@ bool is_json(std::string_view text, std::string_view file_name, ParseOptions::Fo
   return first != std::string_view::npos && text[first] == '{';
 }
 
-void read(std::string_view text, bool json, const ParseOptions& options, Builder* builder, Message* out) {
+// False if it is no document; `builder` then knows why.
+bool read(std::string_view text, bool json, const ParseOptions& options, Builder* builder, Document* document) {
   if (text.size() > options.max_input_bytes) {
-    return builder->fail({}, "", cat("longer than ", options.max_input_bytes, " bytes"));
+    builder->fail({}, "", cat("longer than ", options.max_input_bytes, " bytes"));
+    return false;
   }
   Position invalid;
   const int lines_before = options.first_line - 1;
   if (find_invalid_utf8(text, &invalid)) {
     invalid.line += lines_before;
-    return builder->fail(invalid, "", "not UTF-8 text");
+    builder->fail(invalid, "", "not UTF-8 text");
+    return false;
   }
-  Document document;
   SyntaxError error;
-  const bool ok = json ? read_json(text, options.max_depth, &document, &error)
-                       : read_yaml(text, options.max_depth, &document, &error);
+  const bool ok = json ? read_json(text, options.max_depth, document, &error)
+                       : read_yaml(text, options.max_depth, document, &error);
   if (!ok) {
     error.position.line += lines_before;
-    return builder->fail(error.position, "", cat(json ? "not JSON: " : "not YAML: ", error.message));
+    builder->fail(error.position, "", cat(json ? "not JSON: " : "not YAML: ", error.message));
+    return false;
   }
-  document.move_down(lines_before);
+  document->move_down(lines_before);
+  return true;
+}
+
+absl::Status build(const Document& document, Builder* builder, Message* out) {
   if (document.root == nullptr || document.root->kind == Node::Kind::kNull) {
-    return builder->fail({}, "", cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
+    builder->fail({}, "", cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
+  } else {
+    builder->message(*document.root, out, "", 0);
   }
-  builder->message(*document.root, out, "", 0);
+  absl::Status status = builder->status();
+  if (!status.ok()) out->Clear();
+  return status;
 }
 
 }  // namespace
@@ -574,10 +585,39 @@ absl::Status parse(std::string_view text, std::string_view file_name, Message* o
   out->Clear();
   if (source != nullptr) *source = {PositionMap(std::string(file_name)), {}};
   Builder builder(file_name, options, source);
-  read(text, is_json(text, file_name, options.format), options, &builder, out);
-  absl::Status status = builder.status();
-  if (!status.ok()) out->Clear();
-  return status;
+  Document document;
+  if (!read(text, is_json(text, file_name, options.format), options, &builder, &document)) return builder.status();
+  return build(document, &builder, out);
+}
+
+Untyped::Untyped(std::string_view file_name, const ParseOptions& options, std::unique_ptr<const Document> document)
+    : file_name_(file_name), options_(options), document_(std::move(document)) {}
+Untyped::Untyped(Untyped&&) noexcept = default;
+Untyped& Untyped::operator=(Untyped&&) noexcept = default;
+Untyped::~Untyped() = default;
+
+absl::StatusOr<Untyped> Untyped::read(std::string_view text, std::string_view file_name, const ParseOptions& options) {
+  Builder builder(file_name, options, nullptr);
+  auto document = std::make_unique<Document>();
+  if (!text::read(text, is_json(text, file_name, options.format), options, &builder, document.get())) {
+    return builder.status();
+  }
+  return Untyped(file_name, options, std::move(document));
+}
+
+std::string_view Untyped::scalar(std::string_view key) const {
+  if (document_->root == nullptr) return {};
+  for (const Node::Member& member : document_->root->members) {
+    if (member.key == key && member.value->kind == Node::Kind::kScalar) return member.value->scalar;
+  }
+  return {};
+}
+
+absl::Status Untyped::parse(Message* out, Source* source) const {
+  out->Clear();
+  if (source != nullptr) *source = {PositionMap(file_name_), {}};
+  Builder builder(file_name_, options_, source);
+  return build(*document_, &builder, out);
 }
 
 }  // namespace weft::text

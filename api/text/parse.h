@@ -6,11 +6,13 @@
 // functions are pure; they may be called on any thread.
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "api/text/position.h"
 
 namespace google::protobuf {
@@ -62,5 +64,30 @@ struct Source {
 // on failure too.
 absl::Status parse(std::string_view text, std::string_view file_name, google::protobuf::Message* out,
                    const ParseOptions& options = {}, Source* source = nullptr);
+
+struct Document;
+
+// A text that says itself of what type it is: read once, looked into, and then parsed. A value; const access is safe on
+// any thread.
+class Untyped {
+ public:
+  // InvalidArgument, as from parse(), for what is no YAML or no JSON.
+  static absl::StatusOr<Untyped> read(std::string_view text, std::string_view file_name, const ParseOptions& options);
+  Untyped(Untyped&&) noexcept;
+  Untyped& operator=(Untyped&&) noexcept;
+  ~Untyped();
+
+  // The scalar that the outermost map itself has for `key`, as it is written; empty if there is none.
+  std::string_view scalar(std::string_view key) const;
+  // As the function of this name.
+  absl::Status parse(google::protobuf::Message* out, Source* source = nullptr) const;
+
+ private:
+  Untyped(std::string_view file_name, const ParseOptions& options, std::unique_ptr<const Document> document);
+
+  std::string file_name_;
+  ParseOptions options_;
+  std::unique_ptr<const Document> document_;
+};
 
 }  // namespace weft::text

@@ -70,6 +70,23 @@ absl::Status settle(const KindInfo& info, Draft* draft) {
   return absl::OkStatus();
 }
 
+// Of a text in which it does not simply stand: what is wrong with it, or what YAML's merges make of it.
+absl::StatusOr<const KindInfo*> kind_of(const text::Untyped& object, std::string_view file_name, int first_line) {
+  google::protobuf::Struct any_kind;
+  text::Source source;
+  if (absl::Status status = object.parse(&any_kind, &source); !status.ok()) return status;
+  const std::string api_version = text_of(any_kind, "apiVersion");
+  const std::string kind = text_of(any_kind, "kind");
+  if (const KindInfo* info = find_kind(api_version, kind)) return info;
+  text::PositionMap positions{std::string(file_name)};
+  positions.add("", {first_line, 1});
+  if (kind.empty()) return at(positions, "kind", "expected a kind, such as Service; got none");
+  if (api_version.empty()) return at(positions, "apiVersion", "expected a version, such as v1; got none");
+  positions.add("kind", source.positions.find(text::key_path("", "kind")));
+  return at(positions, "kind",
+            cat(api_version, " ", kind, " is not a kind that Weft knows; known are ", known_kinds()));
+}
+
 absl::StatusOr<Draft> read_part(const text::Part& part, std::string_view file_name) {
   text::ParseOptions options;
   options.json_names = true;
@@ -77,26 +94,18 @@ absl::StatusOr<Draft> read_part(const text::Part& part, std::string_view file_na
   options.max_input_bytes = kMaxInputBytes;
   options.max_depth = kMaxDepth;
 
-  google::protobuf::Struct any_kind;
-  text::Source source;
-  if (absl::Status status = text::parse(part.text, file_name, &any_kind, options, &source); !status.ok()) return status;
-  const std::string api_version = text_of(any_kind, "apiVersion");
-  const std::string kind = text_of(any_kind, "kind");
-  const KindInfo* info = find_kind(api_version, kind);
+  const absl::StatusOr<text::Untyped> object = text::Untyped::read(part.text, file_name, options);
+  if (!object.ok()) return object.status();
+  const KindInfo* info = find_kind(object->scalar("apiVersion"), object->scalar("kind"));
   if (info == nullptr) {
-    text::PositionMap positions{std::string(file_name)};
-    positions.add("", {part.first_line, 1});
-    if (kind.empty()) return at(positions, "kind", "expected a kind, such as Service; got none");
-    if (api_version.empty()) return at(positions, "apiVersion", "expected a version, such as v1; got none");
-    positions.add("kind", source.positions.find(text::key_path("", "kind")));
-    return at(positions, "kind",
-              cat(api_version, " ", kind, " is not a kind that Weft knows; known are ", known_kinds()));
+    const absl::StatusOr<const KindInfo*> found = kind_of(*object, file_name, part.first_line);
+    if (!found.ok()) return found.status();
+    info = *found;
   }
   Draft draft;
+  text::Source source;
   draft.content = make_message(info->kind);
-  if (absl::Status status = text::parse(part.text, file_name, draft.content.get(), options, &source); !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = object->parse(draft.content.get(), &source); !status.ok()) return status;
   draft.positions = std::move(source.positions);
   draft.positions.add("", {part.first_line, 1});
   if (absl::Status status = settle(*info, &draft); !status.ok()) return status;

@@ -159,6 +159,31 @@ TEST_CASE("a text without a telling name is JSON when it begins with a brace") {
   CHECK(contains(mistakes("name: b", "c.yaml", options), "not JSON"));
 }
 
+TEST_CASE("a text that says what it is can be looked into before it is read") {
+  for (const std::string_view text : {"name: a\nconnect_timeout: 1s\nlb_policy: [x]\n",
+                                      "{\"name\": \"a\", \"connect_timeout\": \"1s\", \"lb_policy\": [1]}"}) {
+    const absl::StatusOr<Untyped> untyped = Untyped::read(text, "c", {});
+    REQUIRE(untyped.ok());
+    CHECK(untyped->scalar("name") == "a");
+    CHECK(untyped->scalar("connect_timeout") == "1s");
+    CHECK(untyped->scalar("lb_policy").empty());
+    CHECK(untyped->scalar("type").empty());
+    Cluster out;
+    const absl::Status status = untyped->parse(&out);
+    CHECK(status.code() == absl::StatusCode::kInvalidArgument);
+    CHECK(contains(std::string(status.message()), "lb_policy"));
+  }
+  CHECK(Untyped::read("- a\n", "c", {})->scalar("a").empty());
+  CHECK(Untyped::read("", "c", {})->scalar("a").empty());
+  const absl::StatusOr<Untyped> broken = Untyped::read("a: [", "c.yaml", {});
+  CHECK(contains(std::string(broken.status().message()), "c.yaml:1:"));
+  Source source;
+  Cluster out;
+  REQUIRE(Untyped::read("name: a\n", "c.yaml", {})->parse(&out, &source).ok());
+  CHECK(out.name() == "a");
+  CHECK(source.positions.locate("name") == "c.yaml:1:1: name");
+}
+
 TEST_CASE("all of the JSON mapping's scalars are read") {
   const Cluster out = cluster(R"(
 per_connection_buffer_limit_bytes: "1024"

@@ -135,6 +135,18 @@ a: [
   CHECK(text.find("not YAML") != std::string::npos);
 }
 
+TEST_CASE("what an object is may come of YAML's merges") {
+  const auto merged =
+      read_documents("<<: {apiVersion: v1, kind: Namespace}\nkind: Service\nmetadata: {name: a}\n", "a.yaml");
+  INFO(merged.status().message());
+  REQUIRE(merged.ok());
+  CHECK(merged->front().key.kind == Kind::kService);
+  const auto whole = read_documents("<<: {apiVersion: v1, kind: Namespace}\nmetadata: {name: a}\n", "a.yaml");
+  INFO(whole.status().message());
+  REQUIRE(whole.ok());
+  CHECK(whole->front().key.kind == Kind::kNamespace);
+}
+
 TEST_CASE("an object that stands twice is refused by both places") {
   const std::string text = mistakes(
       "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\n"

@@ -4,6 +4,8 @@
 // Of one model at a time. Belongs to the thread that compiles.
 
 #include <array>
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -42,13 +44,31 @@ class Cache {
   };
 
   Entry& of(const registry::ServiceName& name) { return entries_[name]; }
+
+  // The outbound listener of proxies that reach no TLS by name, in which nothing of any service stands. Null until it
+  // is set.
+  struct PlainListener {
+    uint16_t port = 0;
+    bool is_weft = false;
+
+    auto operator<=>(const PlainListener&) const = default;
+  };
+  snapshot::ResourcePointer& plain(const PlainListener& listener) {
+    // Nodes say which port.
+    if (plain_.size() >= kMaxPlain && !plain_.contains(listener)) plain_.clear();
+    return plain_[listener];
+  }
+
   // To be called for whatever is different in the next model, before anything is compiled of that.
   void forget(const registry::ChangeSet& changed);
 
   snapshot::Interner& interner() { return interner_; }
 
  private:
+  static constexpr size_t kMaxPlain = 64;
+
   std::map<registry::ServiceName, Entry> entries_;
+  std::map<PlainListener, snapshot::ResourcePointer> plain_;
   snapshot::Interner interner_;
 };
 

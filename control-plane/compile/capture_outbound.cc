@@ -323,13 +323,13 @@ bool is_known_by_host(const Service& service) {
 
 Resources captured_hosts(const registry::Model& model, const Audience& audience) {
   std::map<uint16_t, HostPort> ports;
-  Reach(model, audience).for_each([&](const std::shared_ptr<const Service>& service) {
-    if (!is_known_by_host(*service)) return;
+  for (const std::shared_ptr<const Service>& service : Reach(model, audience).services()) {
+    if (!is_known_by_host(*service)) continue;
     for (const ServicePort& port : service->ports) {
       if (port.app_protocol == AppProtocol::kTls) ports[port.port].tls.push_back(service);
       if (is_http(port.app_protocol)) ports[port.port].http.push_back(service);
     }
-  });
+  }
   Resources resources;
   for (const auto& [port, services] : ports) {
     for (ResourcePointer& each : captured_host_port(model, audience, port, services)) {

@@ -175,15 +175,14 @@ void insert(const std::set<registry::ServiceName>& from, std::set<registry::Serv
 Compiled compile_all(const registry::Model& model, const Audience& audience, Cache& cache) {
   Changes changes(cache.interner());
   const Reach reach(model, audience);
-  reach.for_each([&](const std::shared_ptr<const registry::Service>& service) {
+  const std::vector<std::shared_ptr<const registry::Service>> services = reach.services();
+  for (const auto& service : services) {
     changes.set(clusters_of(model, *service, audience, cache));
     changes.set(assignments_of(model, *service, audience, cache));
     changes.set(listeners_of(model, *service, audience));
-  });
+  }
   if (audience.capture.port != 0) {
-    reach.for_each([&](const std::shared_ptr<const registry::Service>& service) {
-      changes.set(captured_service(model, *service, audience, cache));
-    });
+    for (const auto& service : services) changes.set(captured_service(model, *service, audience, cache));
     changes.set(captured_rest(audience));
     changes.set(captured_hosts(model, audience));
   }

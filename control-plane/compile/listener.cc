@@ -30,6 +30,8 @@ using envoy::extensions::filters::network::http_connection_manager::v3::HttpConn
 using snapshot::ResourcePointer;
 using snapshot::Type;
 
+using Services = std::vector<std::shared_ptr<const registry::Service>>;
+
 constexpr uint16_t kHttpPort = 80;
 constexpr char kLoopback[] = "127.0.0.1";
 
@@ -111,6 +113,48 @@ void add_free_domains(const registry::Model& model, const registry::Service& ser
   clusters.insert(host.clusters.begin(), host.clusters.end());
 }
 
+ResourcePointer compile_outbound_route(const registry::Model& model, const Services& services, const Audience& audience,
+                                       Cache& cache) {
+  const std::string name(kOutbound);
+  RouteConfiguration routes;
+  routes.set_name(name);
+  std::string content = snapshot::serialise(routes);
+  std::set<std::string> clusters;
+  // Keeps what `taken` looks at and the cache does not have.
+  std::list<std::vector<Host>> own;
+  std::vector<const std::vector<Host>*> hosts;
+  size_t domain_count = 0;
+  for (const auto& service : services) {
+    hosts.push_back(&outbound_hosts(model, *service, audience, cache, own));
+    for (const Host& host : *hosts.back()) domain_count += host.domains.size();
+  }
+  absl::flat_hash_set<std::string_view> taken;
+  taken.reserve(domain_count);
+  for (size_t i = 0; i < services.size(); ++i) {
+    for (const Host& host : *hosts[i]) add_free_domains(model, *services[i], host, audience, taken, content, clusters);
+  }
+  return snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));
+}
+
+// Where a proxy's application comes in.
+ResourcePointer compile_entry(const registry::Model& model, const Services& services, const Audience& audience) {
+  const std::string name(kOutbound);
+  Listener listener;
+  listener.set_name(name);
+  auto* address = listener.mutable_address()->mutable_socket_address();
+  address->set_address(kLoopback);
+  address->set_port_value(audience.outbound_port);
+  auto* filter = listener.add_filter_chains()->add_filters();
+  filter->set_name("envoy.filters.network.http_connection_manager");
+  filter->mutable_typed_config()->PackFrom(connection_manager(name));
+  std::vector<snapshot::Reference> references = {{Type::kRoute, name}};
+  std::set<std::string> of_tls;
+  add_tls_chains(model, services, audience, listener, of_tls);
+  if (audience.is_weft) measure_hops(v1::HopMetrics::SOURCE, listener);
+  for (const std::string& cluster : of_tls) references.push_back({Type::kCluster, cluster});
+  return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
+}
+
 }  // namespace
 
 bool has_consumer_routes(const registry::Model& model, const registry::ServiceName& name, const Audience& audience) {
@@ -184,35 +228,16 @@ std::vector<ResourcePointer> compile_client_listeners(const registry::Model& mod
 
 std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
                                                        Cache& cache) {
-  const std::string name(kOutbound);
-  RouteConfiguration routes;
-  routes.set_name(name);
-  std::string content = snapshot::serialise(routes);
-  std::set<std::string> clusters;
-  absl::flat_hash_set<std::string_view> taken;
-  // Keeps what `taken` looks at and the cache does not have.
-  std::list<std::vector<Host>> own;
-  Reach(model, audience).for_each([&](const std::shared_ptr<const registry::Service>& service) {
-    for (const Host& host : outbound_hosts(model, *service, audience, cache, own)) {
-      add_free_domains(model, *service, host, audience, taken, content, clusters);
-    }
+  const Services services = Reach(model, audience).services();
+  const bool has_tls = std::any_of(services.begin(), services.end(), [](const auto& service) {
+    return std::any_of(service->ports.begin(), service->ports.end(),
+                       [](const auto& port) { return port.app_protocol == registry::AppProtocol::kTls; });
   });
-  ResourcePointer route = snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));
-
-  Listener listener;
-  listener.set_name(name);
-  auto* address = listener.mutable_address()->mutable_socket_address();
-  address->set_address(kLoopback);
-  address->set_port_value(audience.outbound_port);
-  auto* filter = listener.add_filter_chains()->add_filters();
-  filter->set_name("envoy.filters.network.http_connection_manager");
-  filter->mutable_typed_config()->PackFrom(connection_manager(name));
-  std::vector<snapshot::Reference> references = {{Type::kRoute, name}};
-  std::set<std::string> of_tls;
-  add_tls_chains(model, audience, listener, of_tls);
-  if (audience.is_weft) measure_hops(v1::HopMetrics::SOURCE, listener);
-  for (const std::string& cluster : of_tls) references.push_back({Type::kCluster, cluster});
-  return {std::move(route), snapshot::make_resource(Type::kListener, name, listener, std::move(references))};
+  ResourcePointer route = compile_outbound_route(model, services, audience, cache);
+  if (has_tls) return {std::move(route), compile_entry(model, services, audience)};
+  ResourcePointer& plain = cache.plain({audience.outbound_port, audience.is_weft});
+  if (plain == nullptr) plain = compile_entry(model, services, audience);
+  return {std::move(route), plain};
 }
 
 }  // namespace weft::control::compile

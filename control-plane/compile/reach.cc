@@ -23,20 +23,43 @@ std::shared_ptr<const Service> Reach::find(const ServiceName& name) const {
   return service == nullptr || !has(*service) ? nullptr : service;
 }
 
-std::set<ServiceName> Reach::candidates() const {
-  std::set<ServiceName> names;
+std::vector<std::shared_ptr<const Service>> Reach::in_scope() const {
+  std::vector<std::shared_ptr<const Service>> services;
+  const auto add = [&](const ServiceName& name) {
+    if (auto service = model_.services.find(name)) services.push_back(std::move(service));
+  };
+  // Patterns are in the order of names, each once, so services are too, as long as each pattern is of one name.
+  bool is_sorted = true;
   for (const HostPattern& pattern : *audience_.scope) {
     if (pattern.is_exact()) {
-      for (const bool external : {false, true}) names.insert({pattern.namespace_name, pattern.name, external});
-    } else if (pattern.namespace_name == "*") {
-      model_.services.for_each([&](const ServiceName& name, const auto&) {
-        if (pattern.matches(name)) names.insert(name);
+      for (const bool external : {false, true}) add({pattern.namespace_name, pattern.name, external});
+      continue;
+    }
+    is_sorted = false;
+    if (pattern.namespace_name == "*") {
+      model_.services.for_each([&](const ServiceName& name, const auto& service) {
+        if (pattern.matches(name)) services.push_back(service);
       });
     } else if (const auto all = model_.by_namespace.find({pattern.namespace_name}); all != nullptr) {
-      names.insert(all->begin(), all->end());
+      for (const ServiceName& name : *all) add(name);
     }
   }
-  return names;
+  if (is_sorted) return services;
+  const auto by_name = [](const auto& a, const auto& b) { return a->name < b->name; };
+  std::sort(services.begin(), services.end(), by_name);
+  services.erase(std::unique(services.begin(), services.end()), services.end());
+  return services;
+}
+
+std::vector<std::shared_ptr<const Service>> Reach::services() const {
+  std::vector<std::shared_ptr<const Service>> services;
+  if (audience_.scope.has_value()) {
+    services = in_scope();
+  } else {
+    model_.services.for_each([&](const ServiceName&, const auto& service) { services.push_back(service); });
+  }
+  std::erase_if(services, [&](const auto& service) { return !service->exported.allows(audience_.namespace_name); });
+  return services;
 }
 
 std::set<ServiceName> Reach::borrowed() const {
@@ -46,9 +69,9 @@ std::set<ServiceName> Reach::borrowed() const {
     const auto service = model_.services.find(backend.service);
     if (service != nullptr && !has(*service)) names.insert(backend.service);
   };
-  for_each([&](const std::shared_ptr<const Service>& service) {
+  for (const std::shared_ptr<const Service>& service : services()) {
     const auto routes = model_.routes.find(service->name);
-    if (routes == nullptr || routes->attached.empty()) return;
+    if (routes == nullptr || routes->attached.empty()) continue;
     for (const registry::ServicePort& port : service->ports) {
       for (const auto& route : model_.routes_for(service->name, port.port, audience_.namespace_name)) {
         for (const registry::RouteRule& rule : route->rules) {
@@ -57,7 +80,7 @@ std::set<ServiceName> Reach::borrowed() const {
         }
       }
     }
-  });
+  }
   return names;
 }
 

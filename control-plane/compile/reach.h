@@ -28,31 +28,16 @@ class Reach {
   bool has(const registry::Service& service) const;
   // Null if it does not reach it, or there is no such service.
   std::shared_ptr<const registry::Service> find(const registry::ServiceName& name) const;
-  // visit(const std::shared_ptr<const registry::Service>&) for each, in an order that is the same for the same model.
-  // Costs what it reaches, not what there is.
-  template <typename Visit>
-  void for_each(Visit&& visit) const;
+  // All of them, in an order that is the same for the same model. Costs what it reaches, not what there is.
+  std::vector<std::shared_ptr<const registry::Service>> services() const;
 
   std::set<registry::ServiceName> borrowed() const;
 
  private:
-  std::set<registry::ServiceName> candidates() const;
+  std::vector<std::shared_ptr<const registry::Service>> in_scope() const;
 
   const registry::Model& model_;
   const Audience& audience_;
 };
-
-template <typename Visit>
-void Reach::for_each(Visit&& visit) const {
-  if (!audience_.scope.has_value()) {
-    model_.services.for_each([&](const registry::ServiceName&, const auto& service) {
-      if (has(*service)) visit(service);
-    });
-    return;
-  }
-  for (const registry::ServiceName& name : candidates()) {
-    if (const auto service = find(name); service != nullptr) visit(service);
-  }
-}
 
 }  // namespace weft::control::compile

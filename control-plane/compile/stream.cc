@@ -163,13 +163,12 @@ void add_port_chains(const Port& port, Listener& listener, std::set<std::string>
 // The service that a caller of this audience names so; null if there is none with this port.
 std::shared_ptr<const Service> find_service(const registry::Model& model, const TcpTarget& target,
                                             const Audience& audience) {
-  std::shared_ptr<const Service> found;
-  Reach(model, audience).for_each([&](const std::shared_ptr<const Service>& service) {
-    if (found != nullptr || service->port(target.port) == nullptr) return;
+  for (const std::shared_ptr<const Service>& service : Reach(model, audience).services()) {
+    if (service->port(target.port) == nullptr) continue;
     const std::vector<std::string> hosts = hosts_for(*service, audience);
-    if (std::find(hosts.begin(), hosts.end(), target.host) != hosts.end()) found = service;
-  });
-  return found;
+    if (std::find(hosts.begin(), hosts.end(), target.host) != hosts.end()) return service;
+  }
+  return nullptr;
 }
 
 // The port that a server name alone stands for; null if none is TLS.
@@ -236,8 +235,8 @@ std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const registry::Mod
   return resources;
 }
 
-void add_tls_chains(const registry::Model& model, const Audience& audience, Listener& listener,
-                    std::set<std::string>& clusters) {
+void add_tls_chains(const registry::Model& model, const std::vector<std::shared_ptr<const Service>>& services,
+                    const Audience& audience, Listener& listener, std::set<std::string>& clusters) {
   struct Attached {
     Port port;
     std::shared_ptr<const Route> route;
@@ -246,7 +245,7 @@ void add_tls_chains(const registry::Model& model, const Audience& audience, List
   std::vector<Attached> attached;
   std::vector<Attached> plain;
   // What chains of a service look at lives as long as the model.
-  Reach(model, audience).for_each([&](const std::shared_ptr<const Service>& service) {
+  for (const std::shared_ptr<const Service>& service : services) {
     const ServicePort* main_port = main_tls_port(*service);
     for (const ServicePort& each : service->ports) {
       if (each.app_protocol != registry::AppProtocol::kTls) continue;
@@ -266,7 +265,7 @@ void add_tls_chains(const registry::Model& model, const Audience& audience, List
       if (&each == main_port && (!is_by_name || any != nullptr))
         plain.push_back({port, any, hosts_for(*service, audience)});
     }
-  });
+  }
   std::stable_sort(attached.begin(), attached.end(), [](const Attached& a, const Attached& b) {
     return std::tie(a.route->created_ms, a.route->origin.key) < std::tie(b.route->created_ms, b.route->origin.key);
   });

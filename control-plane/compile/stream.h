@@ -4,6 +4,7 @@
 // server name that TLS asks for. Pure; any thread.
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -40,10 +41,11 @@ void add_named_chains(const registry::Model& model, const registry::Service& ser
 // Reads the server name of what is TLS.
 void inspect_tls(envoy::config::listener::v3::Listener& listener);
 
-// Adds to a proxy's outbound listener a filter chain for every server name by which TLS ports are reached: the
-// hostnames of their TLSRoutes, and else the hosts of their services. Adds to `clusters` all that they name. Chains
-// that are there already are then only for what is not TLS.
-void add_tls_chains(const registry::Model& model, const Audience& audience,
-                    envoy::config::listener::v3::Listener& listener, std::set<std::string>& clusters);
+// Adds to a proxy's outbound listener a filter chain for every server name by which TLS ports of these services are
+// reached: the hostnames of their TLSRoutes, and else the hosts of their services. Adds to `clusters` all that they
+// name. Chains that are there already are then only for what is not TLS.
+void add_tls_chains(const registry::Model& model, const std::vector<std::shared_ptr<const registry::Service>>& services,
+                    const Audience& audience, envoy::config::listener::v3::Listener& listener,
+                    std::set<std::string>& clusters);
 
 }  // namespace weft::control::compile

@@ -69,6 +69,35 @@ struct Compiled {
 
 using Lines = std::vector<std::string>;
 
+TEST_CASE("the outbound listener of those who reach no TLS is one for all of them") {
+  MeshFixture mesh;
+  mesh.put(service_text("web", "http"));
+  Cache cache;
+  const auto listener = [&](const Audience& audience) {
+    const auto resources = compile_outbound_listener(mesh.model(), audience, cache);
+    REQUIRE(resources.size() == 2);
+    CHECK(resources[1]->type == snapshot::Type::kListener);
+    return resources[1];
+  };
+  Audience narrow = kShop;
+  narrow.scope = std::vector<registry::HostPattern>{{.namespace_name = "shop", .name = "web"}};
+  const auto plain = listener(kShop);
+  CHECK(listener(narrow) == plain);
+  Audience elsewhere = kShop;
+  elsewhere.outbound_port = 15002;
+  CHECK(listener(elsewhere)->version != plain->version);
+  mesh.put(service_text("pay", "https", 443));
+  CHECK(Compiled({listener(kShop)}).listener.filter_chains_size() == 2);
+  CHECK(listener(narrow) == plain);
+  // Ports that nodes make up are not kept for ever.
+  for (uint16_t port = 1; port < 1000; ++port) {
+    elsewhere.outbound_port = port;
+    elsewhere.scope = narrow.scope;
+    listener(elsewhere);
+  }
+  CHECK(listener(narrow)->version == plain->version);
+}
+
 TEST_CASE("a port of outbound_tcp leads to its service, and there is none while there is no service") {
   MeshFixture mesh;
   CHECK(compile_tcp_listeners(mesh.model(), kShop).empty());

@@ -90,6 +90,15 @@ absl::StatusOr<Statement> Database::prepare(std::string_view sql) {
   return Statement(this, statement);
 }
 
+absl::Status Database::run(const char* sql, std::optional<Statement>& statement) {
+  if (!statement.has_value()) {
+    absl::StatusOr<Statement> prepared = prepare(sql);
+    if (!prepared.ok()) return prepared.status();
+    statement = *std::move(prepared);
+  }
+  return statement->run();
+}
+
 absl::Status Database::error(std::string_view doing) const {
   const int code = sqlite3_errcode(handle_.get());
   const std::string what = cat("cannot ", doing, " the database ", path_, ": ");

@@ -56,9 +56,9 @@ class Database {
   // All that `work`, which returns a status, writes, or if it or the commit fails nothing of it.
   template <typename Work>
   absl::Status transact(Work&& work) {
-    absl::Status status = execute("BEGIN IMMEDIATE");
+    absl::Status status = run("BEGIN IMMEDIATE", begin_);
     if (status.ok()) status = work();
-    if (status.ok()) status = execute("COMMIT");
+    if (status.ok()) status = run("COMMIT", commit_);
     // A full disk has rolled back by itself already; that this fails then says nothing new.
     if (!status.ok()) (void)execute("ROLLBACK");
     return status;
@@ -73,8 +73,13 @@ class Database {
   };
   explicit Database(std::string path) : path_(std::move(path)) {}
 
+  // Compiled the first time.
+  absl::Status run(const char* sql, std::optional<Statement>& statement);
+
   const std::string path_;
   std::unique_ptr<sqlite3, Close> handle_;
+  std::optional<Statement> begin_;
+  std::optional<Statement> commit_;
 };
 
 }  // namespace weft::control::source::sqlite

@@ -17,17 +17,32 @@ using text::cat;
 
 namespace {
 
-constexpr int64_t kFormat = 1;
+constexpr int64_t kFormat = 2;
+
+// A row of a change lies at the end of its table, and only its key within an index: what a commit writes is then a few
+// pages, however many objects there are. Its id is made of its revision and of its place in the commit.
+constexpr int64_t kMaxChangesOfCommit = int64_t{1} << 20;
 
 constexpr char kTables[] = R"(
 CREATE TABLE IF NOT EXISTS commits(revision INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, author TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS changes(
+  id INTEGER PRIMARY KEY,
   kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
   revision INTEGER NOT NULL REFERENCES commits(revision),
-  content TEXT,  -- JSON; NULL: deleted
-  PRIMARY KEY(kind, namespace, name, revision)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS changes_by_revision ON changes(revision);
+  content TEXT);  -- JSON; NULL: deleted
+CREATE UNIQUE INDEX IF NOT EXISTS changes_by_object ON changes(kind, namespace, name, revision);
 )";
+
+// Format 1 had the rows in the order of their objects, content and all.
+constexpr char kSetAside[] = "ALTER TABLE changes RENAME TO changes_1";
+constexpr char kTakeOver[] = R"(
+INSERT INTO changes(id, kind, namespace, name, revision, content)
+  SELECT (revision << 20) + ROW_NUMBER() OVER (PARTITION BY revision ORDER BY kind, namespace, name) - 1,
+    kind, namespace, name, revision, content FROM changes_1 ORDER BY 1;
+DROP TABLE changes_1;
+)";
+
+int64_t first_id_of(Revision revision) { return static_cast<int64_t>(revision) * kMaxChangesOfCommit; }
 
 // The columns kind, namespace, name, revision, content of the row at hand, in this order from 0.
 absl::StatusOr<Change> change_of(const Statement& row) {
@@ -96,8 +111,16 @@ absl::Status SqliteStore::prepare_tables() {
         cat("the database was written by a newer version: its format is ", format, ", this one reads up to ", kFormat));
   }
   if (absl::Status status = version->run(); !status.ok()) return status;
-  if (absl::Status status = database_->execute(kTables); !status.ok()) return status;
-  return database_->execute(cat("PRAGMA user_version=", kFormat).c_str());
+  return database_->transact([&]() -> absl::Status {
+    if (format == 1) {
+      if (absl::Status status = database_->execute(kSetAside); !status.ok()) return status;
+    }
+    if (absl::Status status = database_->execute(kTables); !status.ok()) return status;
+    if (format == 1) {
+      if (absl::Status status = database_->execute(kTakeOver); !status.ok()) return status;
+    }
+    return database_->execute(cat("PRAGMA user_version=", kFormat).c_str());
+  });
 }
 
 absl::StatusOr<Object> SqliteStore::get(const Key& key) {
@@ -172,7 +195,7 @@ absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision rev
   for (const auto& [statement, sql] :
        {std::pair(&insert_commit_, "INSERT INTO commits(revision, time_ms, author) VALUES(?, ?, ?)"),
         std::pair(&insert_change_,
-                  "INSERT INTO changes(kind, namespace, name, revision, content) VALUES(?, ?, ?, ?, ?)")}) {
+                  "INSERT INTO changes(kind, namespace, name, revision, content, id) VALUES(?, ?, ?, ?, ?, ?)")}) {
     if (statement->has_value()) continue;
     absl::StatusOr<Statement> prepared = database_->prepare(sql);
     if (!prepared.ok()) return prepared.status();
@@ -181,6 +204,7 @@ absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision rev
   std::optional<Statement>& insert = insert_change_;
   insert_commit_->bind(1, static_cast<int64_t>(revision)).bind(2, time_ms).bind(3, author);
   if (absl::Status status = insert_commit_->run(); !status.ok()) return status;
+  int64_t id = first_id_of(revision);
   for (const Change& change : changes) {
     insert->bind(1, kind_name(change.key.kind)).bind(2, change.key.namespace_name).bind(3, change.key.name);
     insert->bind(4, static_cast<int64_t>(revision));
@@ -189,6 +213,7 @@ absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision rev
     } else {
       insert->bind(5, json_of(*change.content));
     }
+    insert->bind(6, id++);
     if (absl::Status status = insert->run(); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -218,6 +243,10 @@ absl::StatusOr<Revision> SqliteStore::commit(const std::vector<Write>& writes, i
   if (!planned.ok()) return planned.status();
   const std::vector<Change>& changes = *planned;
   if (changes.empty()) return revision_;
+  if (changes.size() > static_cast<size_t>(kMaxChangesOfCommit)) {
+    return absl::InvalidArgumentError(
+        cat("a commit of ", changes.size(), " objects; it may have ", kMaxChangesOfCommit));
+  }
 
   const absl::Status status = database_->transact([&] { return store(changes, revision, time_ms, author); });
   if (!status.ok()) return status;
@@ -245,8 +274,8 @@ absl::StatusOr<std::vector<Commit>> SqliteStore::history(const std::optional<Key
     next = 4;
   }
   commits->bind(next, static_cast<int64_t>(limit));
-  absl::StatusOr<Statement> keys =
-      database_->prepare("SELECT kind, namespace, name FROM changes WHERE revision = ? ORDER BY kind, namespace, name");
+  absl::StatusOr<Statement> keys = database_->prepare(
+      "SELECT kind, namespace, name FROM changes WHERE id >= ? AND id < ? ORDER BY kind, namespace, name");
   if (!keys.ok()) return keys.status();
 
   std::vector<Commit> out;
@@ -255,7 +284,7 @@ absl::StatusOr<std::vector<Commit>> SqliteStore::history(const std::optional<Key
     if (!row.ok()) return row.status();
     if (!*row) return out;
     Commit commit{static_cast<Revision>(commits->integer(0)), commits->integer(1), std::string(commits->text(2)), {}};
-    keys->bind(1, commits->integer(0));
+    keys->bind(1, first_id_of(commit.revision)).bind(2, first_id_of(commit.revision + 1));
     for (;;) {
       const absl::StatusOr<bool> changed = keys->step();
       if (!changed.ok()) return changed.status();
@@ -269,10 +298,10 @@ absl::StatusOr<std::vector<Commit>> SqliteStore::history(const std::optional<Key
 }
 
 absl::Status SqliteStore::replay(Revision from, const Watcher& watcher) {
-  absl::StatusOr<Statement> rows = database_->prepare(
-      "SELECT kind, namespace, name, revision, content FROM changes WHERE revision > ? ORDER BY revision");
+  absl::StatusOr<Statement> rows =
+      database_->prepare("SELECT kind, namespace, name, revision, content FROM changes WHERE id >= ? ORDER BY id");
   if (!rows.ok()) return rows.status();
-  rows->bind(1, static_cast<int64_t>(from));
+  rows->bind(1, first_id_of(from + 1));
   std::vector<Change> changes;
   for (;;) {
     const absl::StatusOr<bool> row = rows->step();

@@ -163,6 +163,52 @@ TEST_CASE("a file that is no database, or of a newer version, is refused by name
   CHECK(SqliteStore::open(folder.path() + "/none/weft.db").status().code() == absl::StatusCode::kUnavailable);
 }
 
+TEST_CASE("a database of the first format is taken over, with all its revisions") {
+  const Folder folder;
+  {
+    auto database = Database::open(folder.file());
+    REQUIRE(database.ok());
+    REQUIRE((*database)
+                ->execute(R"(
+CREATE TABLE commits(revision INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, author TEXT NOT NULL);
+CREATE TABLE changes(
+  kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+  revision INTEGER NOT NULL REFERENCES commits(revision),
+  content TEXT,
+  PRIMARY KEY(kind, namespace, name, revision)) WITHOUT ROWID;
+CREATE INDEX changes_by_revision ON changes(revision);
+INSERT INTO commits VALUES(1, 10, 'ann'), (2, 20, 'bob'), (3, 30, 'ann');
+INSERT INTO changes VALUES
+  ('Service', 'shop', 'a', 1, '{"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 1}]}}'),
+  ('Service', 'shop', 'b', 1, '{"kind": "Service", "metadata": {"name": "b"}, "spec": {"ports": [{"port": 2}]}}'),
+  ('Service', 'shop', 'a', 2, '{"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 3}]}}'),
+  ('Service', 'shop', 'b', 3, NULL);
+PRAGMA user_version=1;
+)")
+                .ok());
+  }
+  // Opened again, it has been taken over already.
+  for (int i = 0; i < 2; ++i) {
+    const auto store = open(folder.file());
+    const auto listing = store->list();
+    REQUIRE(listing.ok());
+    CHECK(listing->revision == 3 + i);
+    REQUIRE(store->get(key("a")).ok());
+    CHECK(port_of(*store->get(key("a"))) == 3);
+    CHECK_FALSE(store->get(key("b")).ok());
+    REQUIRE(store->list_at(1).ok());
+    CHECK(store->list_at(1)->objects.size() == 2);
+    CHECK(port_of(store->list_at(1)->objects.front()) == 1);
+    const auto history = store->history(std::nullopt, 10);
+    REQUIRE(history.ok());
+    REQUIRE(history->size() == static_cast<size_t>(3 + i));
+    CHECK(history->back().keys == std::vector<Key>{key("a"), key("b")});
+    CHECK(history->at(static_cast<size_t>(i)).keys == std::vector<Key>{key("b")});
+    CHECK(store->history(key("a"), 10)->size() == 2);
+    if (i == 0) CHECK(store->commit({put("c", 4)}, 40, "test").value_or(0) == 4);
+  }
+}
+
 TEST_CASE("what was committed survives SIGKILL at any moment") {
   const Folder folder;
   int64_t reached = 0;

@@ -126,17 +126,18 @@ absl::StatusOr<Applied> Control::commit(const std::vector<Write>& writes, bool d
   for (const Write& write : writes) {
     const auto before = store_->get(write.key);
     if (!before.ok() && before.status().code() != absl::StatusCode::kNotFound) return before.status();
-    Outcome outcome{write.key, before.ok() ? before->content : nullptr, write.content, {}};
-    if (outcome.before != nullptr && outcome.after != nullptr && source::same_intent(*outcome.before, *outcome.after)) {
-      outcome.after = outcome.before;
-    }
-    applied.outcomes.push_back(std::move(outcome));
+    applied.outcomes.push_back({write.key, before.ok() ? before->content : nullptr, write.content, {}});
   }
   const int64_t now_ms = clock_->wall_ms();
   if (!dry_run) {
     const auto revision = store_->commit(writes, now_ms, author);
     if (!revision.ok()) return revision.status();
     applied.revision = *revision;
+    // The store keeps what it has where nothing new is said.
+    for (Outcome& outcome : applied.outcomes) {
+      const auto now = store_->get(outcome.key);
+      if (now.ok() && now->content == outcome.before) outcome.after = outcome.before;
+    }
     // A file may have waited for what is gone now.
     if (!told_refusals_.empty()) {
       if (absl::Status status = settle_files(); !status.ok()) base::log_error(std::string(status.message()));
@@ -145,6 +146,11 @@ absl::StatusOr<Applied> Control::commit(const std::vector<Write>& writes, bool d
     return applied;
   }
   if (absl::Status status = store_->check(writes); !status.ok()) return status;
+  for (Outcome& outcome : applied.outcomes) {
+    const bool is_kept =
+        outcome.before != nullptr && outcome.after != nullptr && source::same_intent(*outcome.before, *outcome.after);
+    if (is_kept) outcome.after = outcome.before;
+  }
   applied.revision = registry_.model()->revision;
   std::vector<Change> changes;
   for (const Outcome& outcome : applied.outcomes) {

@@ -75,6 +75,19 @@ absl::Status TokenStore::put(const TokenRecord& record) {
   return put->run();
 }
 
+absl::Status TokenStore::remove(const std::vector<std::string>& ids) {
+  return database_->transact([&]() -> absl::Status {
+    for (const char* sql : {"DELETE FROM tokens WHERE id = ?", "DELETE FROM joined WHERE token = ?"}) {
+      absl::StatusOr<Statement> rows = database_->prepare(sql);
+      if (!rows.ok()) return rows.status();
+      for (const std::string& id : ids) {
+        if (absl::Status status = rows->bind(1, id).run(); !status.ok()) return status;
+      }
+    }
+    return absl::OkStatus();
+  });
+}
+
 absl::Status TokenStore::put(const JoinedNode& node) {
   // Thousands join at once; what the machine forgets of them joins again.
   if (absl::Status status = database_->execute("PRAGMA synchronous=NORMAL"); !status.ok()) return status;

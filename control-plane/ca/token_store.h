@@ -46,6 +46,8 @@ class TokenStore {
   absl::Status put(const TokenRecord& record);
   // Survives the process being killed.
   absl::Status put(const JoinedNode& node);
+  // These tokens, and who came in by them.
+  absl::Status remove(const std::vector<std::string>& ids);
 
  private:
   explicit TokenStore(std::unique_ptr<source::sqlite::Database> database) : database_(std::move(database)) {}

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "api/token/join_token.h"
+#include "control-plane/ca/authority.h"
 #include "control-plane/registry/format.h"
 
 namespace weft::control::ca {
@@ -15,6 +16,8 @@ namespace weft::control::ca {
 namespace {
 
 constexpr char kScheme[] = "bearer ";
+
+static_assert(Tokens::kRememberedMs > Authority::kMaxTtlMs);
 
 std::string time_text(int64_t ms) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixMillis(ms), absl::UTCTimeZone());
@@ -67,12 +70,30 @@ absl::StatusOr<std::unique_ptr<Tokens>> Tokens::create(std::unique_ptr<TokenStor
     const auto token = tokens->tokens_.find(node.token);
     if (token != tokens->tokens_.end()) token->second.nodes.insert(std::move(node.node));
   }
+  if (absl::Status status = tokens->forget_old(); !status.ok()) return status;
   return tokens;
+}
+
+absl::Status Tokens::forget_old() {
+  const int64_t before_ms = clock_.wall_ms() - kRememberedMs;
+  std::vector<std::string> old;
+  for (const auto& [id, entry] : tokens_) {
+    const TokenRecord& record = entry.record;
+    const bool is_revoked = record.revoked_ms != 0 && record.revoked_ms < before_ms;
+    // Who came in by it may come back.
+    const bool is_unused = record.expires_ms < before_ms && entry.nodes.empty();
+    if (is_revoked || is_unused) old.push_back(id);
+  }
+  if (old.empty()) return absl::OkStatus();
+  if (absl::Status status = store_->remove(old); !status.ok()) return status;
+  for (const std::string& id : old) tokens_.erase(id);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> Tokens::issue(const Request& request, const Digest& fingerprint) {
   if (absl::Status status = check(request); !status.ok()) return status;
   const std::lock_guard lock(mutex_);
+  if (absl::Status status = forget_old(); !status.ok()) return status;
   if (tokens_.size() >= kMaxTokens) {
     return absl::ResourceExhaustedError(absl::StrCat("there are ", kMaxTokens, " tokens already"));
   }
@@ -170,9 +191,14 @@ absl::StatusOr<std::string> Tokens::authenticate(std::string_view authorization)
 
 absl::Status Tokens::admit(const std::string& id, const Claims& claims) {
   const std::lock_guard lock(mutex_);
-  Entry& entry = tokens_.at(id);
-  const TokenRecord& record = entry.record;
   const std::string which = absl::StrCat("the join token ", id);
+  const auto known = tokens_.find(id);
+  // Forgotten since it was shown.
+  if (known == tokens_.end()) {
+    return refuse(Refusal::kExpired, absl::StatusCode::kUnauthenticated, absl::StrCat(which, " has expired long ago"));
+  }
+  Entry& entry = known->second;
+  const TokenRecord& record = entry.record;
   if (record.revoked_ms != 0) {
     return refuse(Refusal::kRevoked, absl::StatusCode::kUnauthenticated,
                   absl::StrCat(which, " was revoked at ", time_text(record.revoked_ms)));

@@ -61,6 +61,9 @@ class Tokens {
   static constexpr uint32_t kMaxNodes = 65'536;
   static constexpr size_t kMaxTokens = 10'000;
   static constexpr int64_t kMaxTtlMs = int64_t{10} * 365 * 24 * 3600 * 1000;
+  // For so long a revoked token is remembered, and one that expired without a node having come in by it. It is longer
+  // than any certificate lives that came of a token, for these are revoked with it.
+  static constexpr int64_t kRememberedMs = int64_t{100} * 24 * 3600 * 1000;
 
   // Reads what the store has. `clock` outlives it.
   static absl::StatusOr<std::unique_ptr<Tokens>> create(std::unique_ptr<TokenStore> store, base::Clock& clock,
@@ -98,6 +101,8 @@ class Tokens {
   Tokens(std::unique_ptr<TokenStore> store, base::Clock& clock, base::RandomBytes random)
       : store_(std::move(store)), clock_(clock), random_(std::move(random)) {}
   absl::Status refuse(Refusal refusal, absl::StatusCode code, const std::string& message);
+  // Those that have been good for nothing for long.
+  absl::Status forget_old();
   std::string_view state_of(const Entry& entry) const;
 
   mutable std::mutex mutex_;

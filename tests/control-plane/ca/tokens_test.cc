@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -125,6 +126,41 @@ TEST_CASE("a revoked token is good for nobody, and who has an open stream by it 
   CHECK(f.tokens->admit(*shown, {"shop", "cart", "one"}).code() == absl::StatusCode::kUnauthenticated);
   CHECK(f.refused(Refusal::kRevoked) == 2);
   CHECK(f.tokens->list()[0].state == "revoked");
+}
+
+TEST_CASE("a token that has been good for nothing for long is forgotten, on the disk too") {
+  const std::string path = std::string(std::getenv("TEST_TMPDIR")) + "/forgotten.db";
+  std::string used;
+  std::string shown;
+  {
+    Fixture f(path);
+    used = f.issue();
+    REQUIRE(f.join(used, "one").ok());
+    const std::string revoked = f.issue();
+    REQUIRE(f.join(revoked, "one").ok());
+    f.clock.advance_ms(kHourMs);
+    REQUIRE(f.tokens->revoke(f.id_of(revoked)).ok());
+    const std::string unused = f.issue();
+    shown = *f.tokens->authenticate("Bearer " + unused);
+    f.clock.advance_ms(Tokens::kRememberedMs + kHourMs / 2);
+    // The certificates that came of it have all ended by now.
+    f.issue();
+    CHECK_FALSE(f.tokens->is_revoked(f.id_of(revoked)));
+    CHECK(f.join(revoked, "one").code() == absl::StatusCode::kUnauthenticated);
+    CHECK(f.tokens->list().size() == 3);
+    f.clock.advance_ms(kHourMs);
+    const std::string newest = f.issue();
+    CHECK(f.tokens->list().size() == 3);
+    CHECK(f.tokens->admit(shown, {"shop", "cart", "two"}).code() == absl::StatusCode::kUnauthenticated);
+    // A mesh outlives the time to live of its tokens.
+    CHECK(f.join(used, "one").ok());
+    CHECK(f.join(newest, "two").ok());
+  }
+  auto store = TokenStore::open(path);
+  REQUIRE(store.ok());
+  CHECK((*store)->load_tokens()->size() == 3);
+  CHECK((*store)->load_nodes()->size() == 2);
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("what is asked of a token must make sense") {

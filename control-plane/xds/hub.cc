@@ -77,7 +77,7 @@ absl::Status Hub::begin(SessionId id, Session& session, const envoy::config::cor
   // Long in Envoy's, and of no use here.
   session.node.clear_extensions();
   session.view = *view;
-  session.stream = std::make_unique<Stream>(session.form, *session.view, clock_);
+  session.stream = std::make_unique<Stream>(session.form, *session.view, clock_, !session.only.has_value());
   session.stream->catch_up(rollouts_.epoch());
   session.progress = std::make_unique<Progress>(id, node.id(), rollouts_);
   by_node_[node.id()].push_back(id);

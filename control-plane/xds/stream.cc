@@ -15,6 +15,10 @@ namespace {
 constexpr std::array<Type, snapshot::kTypeCount> kRemovalOrder = {Type::kListener, Type::kRoute, Type::kSecret,
                                                                   Type::kCluster, Type::kEndpoint};
 
+// Who comes back asks for all that it has at once. Who has not by then asks for clusters alone, and is told of those
+// that are gone with whatever happens next.
+constexpr int64_t kMaxComingBackMs = 15'000;
+
 // The same for the same resources, whatever their order.
 std::string version_of(const std::vector<ResourcePointer>& resources) {
   uint64_t sum = 0;
@@ -28,10 +32,12 @@ std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::s
 
 }  // namespace
 
-Stream::Stream(Form form, const View& view, base::Clock& clock)
+Stream::Stream(Form form, const View& view, base::Clock& clock, bool is_aggregated)
     : form_(form),
       view_(view),
       clock_(clock),
+      is_aggregated_(is_aggregated),
+      began_ms_(clock.monotonic_ms()),
       subscriptions_{{{Type::kCluster, form},
                       {Type::kEndpoint, form},
                       {Type::kSecret, form},
@@ -83,6 +89,7 @@ void Stream::on_request(const envoy::service::discovery::v3::DeltaDiscoveryReque
     for (const auto& [name, version] : request.initial_resource_versions()) {
       change.initial.emplace_back(name, snapshot::parse_version(version));
     }
+    if (*type == Type::kCluster) came_back_ = is_aggregated_ && !change.initial.empty();
   }
   at(*type).change_names(std::move(change), view_);
 }
@@ -109,6 +116,19 @@ bool Stream::must_wait(Type type) const {
   return clusters.in_flight() || (endpoints.in_flight() && endpoints.owes_first(view_));
 }
 
+// Called when of listeners and routes nothing is to be sent, and nothing unanswered.
+bool Stream::must_keep_clusters() const {
+  if (!came_back_ || clock_.monotonic_ms() - began_ms_ >= kMaxComingBackMs) return false;
+  if (!subscription(Type::kListener).begun()) return true;
+  if (subscription(Type::kRoute).begun()) return false;
+  bool has_routes = false;
+  subscription(Type::kListener).for_each_held([&](const std::string&, const snapshot::Resource& listener) {
+    has_routes = has_routes || std::any_of(listener.references.begin(), listener.references.end(),
+                                           [](const auto& reference) { return reference.type == Type::kRoute; });
+  });
+  return has_routes;
+}
+
 std::optional<Response> Stream::next() {
   catch_up();
   for (const Type type : snapshot::kTypes) {
@@ -119,7 +139,9 @@ std::optional<Response> Stream::next() {
   for (const Type type : {Type::kCluster, Type::kListener, Type::kRoute}) {
     if (subscription(type).in_flight()) return std::nullopt;
   }
+  came_back_ = must_keep_clusters();
   for (const Type type : kRemovalOrder) {
+    if (came_back_ && (type == Type::kCluster || type == Type::kEndpoint)) continue;
     std::optional<std::vector<Change>> changes = at(type).collect(view_, true);
     if (changes.has_value()) return respond(type, *std::move(changes));
   }

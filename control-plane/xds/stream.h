@@ -5,7 +5,9 @@
 //
 // Responses come in the order in which a client must learn of things: clusters, endpoints, secrets, listeners, routes,
 // and last what is gone, in the opposite order. A client that takes all clusters gets listeners and routes only when it
-// has answered to the clusters and has been sent the endpoints it then asked for.
+// has answered to the clusters and has been sent the endpoints it then asked for. A client that comes back with what it
+// holds keeps its clusters until it has asked for its routes and runs the newest: of what it held one may lead to a
+// cluster that is gone.
 
 #include <array>
 #include <cstdint>
@@ -47,8 +49,8 @@ struct Counts {
 
 class Stream {
  public:
-  // Both outlive the stream.
-  Stream(Form form, const View& view, base::Clock& clock);
+  // Both outlive the stream. `is_aggregated`: it may ask for all types, not for one alone.
+  Stream(Form form, const View& view, base::Clock& clock, bool is_aggregated = true);
 
   // A type that we do not serve is left unanswered, as the protocol wants it.
   void on_request(const envoy::service::discovery::v3::DiscoveryRequest& request);
@@ -86,11 +88,16 @@ class Stream {
   void answer(Type type, std::string_view nonce, const std::string* error);
   bool catch_up();
   bool must_wait(Type type) const;
+  bool must_keep_clusters() const;
   Response respond(Type type, std::vector<Change> changes);
 
   const Form form_;
   const View& view_;
   base::Clock& clock_;
+  const bool is_aggregated_;
+  const int64_t began_ms_;
+  // It held clusters when it came, and what it runs of listeners and routes is not known yet.
+  bool came_back_ = false;
   std::array<Subscription, snapshot::kTypeCount> subscriptions_;
   std::array<Counts, snapshot::kTypeCount> counts_;
   View::Generation seen_generation_;

@@ -312,6 +312,37 @@ TEST_CASE("after a reconnection only what is different is sent") {
   const Response additions = f.sent(Type::kCluster);
   CHECK(names_of(additions.resources) == Names{"changed", "new"});
   f.answer_delta(additions);
+  f.ask_delta(Type::kListener, {"*"});
+  f.answer_delta(f.sent(Type::kListener));
+  CHECK(f.sent(Type::kCluster).removed == Names{"gone"});
+}
+
+TEST_CASE("who comes back keeps a cluster that is gone until it runs the newest routes") {
+  Fixture f(Form::kDelta);
+  f.set(Type::kCluster, "new");
+  f.set(Type::kRoute, "r", 1, {{Type::kCluster, "new"}});
+  f.set(Type::kListener, "l", 0, {{Type::kRoute, "r"}});
+  const auto version = [](Type type, const std::string& name, std::vector<snapshot::Reference> references = {}) {
+    return snapshot::version_text(resource(type, name, 0, std::move(references))->version);
+  };
+  f.ask_delta(Type::kCluster, {"*"}, {}, {{"gone", version(Type::kCluster, "gone")}});
+  f.answer_delta(f.sent(Type::kCluster));
+  CHECK(f.is_silent());
+  f.ask_delta(Type::kListener, {"*"}, {}, {{"l", version(Type::kListener, "l")}});
+  CHECK(f.is_silent());
+  // Its route, of which it then says that it has an older one, may still lead there.
+  f.ask_delta(Type::kRoute, {"r"}, {}, {{"r", version(Type::kRoute, "r")}});
+  const Response route = f.sent(Type::kRoute);
+  CHECK(f.is_silent());
+  f.answer_delta(route);
+  CHECK(f.sent(Type::kCluster).removed == Names{"gone"});
+}
+
+TEST_CASE("who comes back for clusters alone is told in the end which are gone") {
+  Fixture f(Form::kDelta);
+  f.ask_delta(Type::kCluster, {"*"}, {}, {{"gone", "of another server"}});
+  CHECK(f.is_silent());
+  f.clock.advance_ms(15'000);
   CHECK(f.sent(Type::kCluster).removed == Names{"gone"});
 }
 

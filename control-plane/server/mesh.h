@@ -42,6 +42,10 @@ class Mesh : public xds::Views {
   std::optional<int64_t> due_ms() const;
   // Brings the views to where they are due by now. Nothing if none may have changed; else by which commits.
   std::optional<xds::Brought> advance(int64_t now_ms);
+  // What has changed of this service's endpoints has not gone out to the views.
+  bool owes_endpoints_of(const registry::ServiceName& name) const {
+    return pending_endpoints_.contains(name) || pending_.services.contains(name);
+  }
   // The views that have changed since it was last asked, each once.
   std::vector<const snapshot::View*> take_changed();
 

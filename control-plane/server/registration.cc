@@ -40,6 +40,7 @@ void Registration::release(const snapshot::View& view) {
     workloads_.disconnected(name->second, clock_.monotonic_ms());
     names_.erase(name);
   }
+  drains_.forget(view);
   views_.release(view);
 }
 
@@ -52,6 +53,9 @@ void Registration::heard(const snapshot::View& view, snapshot::Type type, const 
 
 void Registration::reported(const snapshot::View& view, const v1::ReportRequest& report) {
   const auto name = names_.find(&view);
+  if (report.process().draining()) {
+    drains_.begin(view, name == names_.end() ? std::nullopt : std::optional(name->second));
+  }
   if (name == names_.end()) return;
   if (report.process().draining()) workloads_.set_draining(name->second);
   if (report.workload().health() == v1::WorkloadReport::UNKNOWN) return;

@@ -9,6 +9,7 @@
 #include "control-plane/base/clock.h"
 #include "control-plane/compile/node.h"
 #include "control-plane/registry/workloads.h"
+#include "control-plane/server/drains.h"
 #include "control-plane/xds/hub.h"
 
 namespace weft::control::server {
@@ -16,8 +17,8 @@ namespace weft::control::server {
 class Registration : public xds::Views {
  public:
   // All outlive it.
-  Registration(xds::Views& views, registry::Workloads& workloads, base::Clock& clock)
-      : views_(views), workloads_(workloads), clock_(clock) {}
+  Registration(xds::Views& views, registry::Workloads& workloads, Drains& drains, base::Clock& clock)
+      : views_(views), workloads_(workloads), drains_(drains), clock_(clock) {}
 
   absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
   void release(const snapshot::View& view) override;
@@ -28,6 +29,7 @@ class Registration : public xds::Views {
  private:
   xds::Views& views_;
   registry::Workloads& workloads_;
+  Drains& drains_;
   base::Clock& clock_;
   // By the view that is a node's own.
   absl::flat_hash_map<const snapshot::View*, registry::WorkloadName> names_;

@@ -57,7 +57,7 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
       workloads_(workload_grace_ms),
       workload_store_(store),
       workload_keeper_(store),
-      registration_(mesh_, workloads_, clock),
+      registration_(mesh_, workloads_, drains_, clock),
       security_(std::move(security)),
       secrets_(registration_, mesh_, security_.has_value() ? security_->authority : nullptr, clock),
       hub_(secrets_, clock),
@@ -111,6 +111,15 @@ void XdsServer::push(int64_t now_ms) {
   if (brought.has_value() || !changed.empty()) hub_.push(brought.value_or(xds::Brought()), &changed);
 }
 
+void XdsServer::on_kept(const std::vector<registry::WorkloadChange>& changes) {
+  std::vector<registry::WorkloadName> draining;
+  for (const registry::WorkloadChange& change : changes) {
+    if (change.workload.has_value() && change.workload->draining) draining.push_back(change.name);
+  }
+  // After the model, which was posted first.
+  if (!draining.empty()) loop_.post([this, draining = std::move(draining)] { drains_.on_model(draining); });
+}
+
 void XdsServer::ask(const std::function<void(xds::Hub& hub)>& task) {
   std::promise<void> done;
   loop_.post([&] {
@@ -135,7 +144,10 @@ absl::Status XdsServer::start(const Addresses& addresses) {
   builder.RegisterAsyncGenericService(&service_.generic());
   set_limits(builder);
   queue_ = builder.AddCompletionQueue();
-  workload_keeper_.start(std::move(on_workloads_));
+  workload_keeper_.start([this](const std::vector<registry::WorkloadChange>& changes) {
+    if (on_workloads_) on_workloads_(changes);
+    on_kept(changes);
+  });
   server_ = builder.BuildAndStart();
   // The loop runs in any case: it serves whoever asks until stop(), and empties the queue.
   thread_ = std::thread([this, serves = server_ != nullptr] {
@@ -147,6 +159,7 @@ absl::Status XdsServer::start(const Addresses& addresses) {
           workload_keeper_.put(workloads_.take_changes());
           secrets_.advance();
           push(now_ms);
+          for (const snapshot::View* view : drains_.take_over(mesh_, hub_.rollouts())) hub_.tell_drained(*view);
           hub_.rollouts().tell();
           const int64_t wall_ms = clock_.wall_ms();
           std::optional<int64_t> ends_ms = service_.end_streams_by(wall_ms);

@@ -14,6 +14,7 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/server/admin.h"
 #include "control-plane/server/admission.h"
+#include "control-plane/server/drains.h"
 #include "control-plane/server/identity_service.h"
 #include "control-plane/server/loop.h"
 #include "control-plane/server/mesh.h"
@@ -81,6 +82,8 @@ class XdsServer {
 
  private:
   void push(int64_t now_ms);
+  // What became of workloads has been handed on, and is in the model if it changed anything.
+  void on_kept(const std::vector<registry::WorkloadChange>& changes);
 
   base::Clock& clock_;
   Loop loop_;
@@ -90,6 +93,7 @@ class XdsServer {
   WorkloadStore& workload_store_;
   OnWorkloads on_workloads_;
   WorkloadKeeper workload_keeper_;
+  Drains drains_;
   Registration registration_;
   std::function<std::string()> more_metrics_;
   const std::optional<Security> security_;

@@ -233,13 +233,14 @@ class GrpcService::Conversation : public Call::Talk, public Sink, public Admitte
   const Hub::SessionId id_;
 };
 
-class GrpcService::ReportStream : public Call::Talk, public Admitted {
+class GrpcService::ReportStream : public Call::Talk, public ReportSink, public Admitted {
  public:
   ReportStream(GrpcService& service, Call& call, Credential credential)
-      : Admitted(service, std::move(credential)), hub_(service.hub_), call_(call), id_(hub_.open_report()) {}
+      : Admitted(service, std::move(credential)), hub_(service.hub_), call_(call), id_(hub_.open_report(this)) {}
   ~ReportStream() override { hub_.close_report(id_); }
 
   void on_message(grpc::ByteBuffer& bytes) override {
+    is_reading_ = false;
     v1::ReportRequest request;
     if (!grpc::SerializationTraits<v1::ReportRequest>::Deserialize(&bytes, &request).ok()) {
       return end(absl::InvalidArgumentError("this is no weft.v1.ReportRequest"));
@@ -247,22 +248,35 @@ class GrpcService::ReportStream : public Call::Talk, public Admitted {
     if (const absl::Status admitted = admit(request.node()); !admitted.ok()) return end(admitted);
     const absl::StatusOr<uint64_t> taken = hub_.on_report(id_, request);
     if (!taken.ok()) return end(taken.status());
+    sequence_ = *taken;
+    write(false);
+  }
+
+  // Only now the next report: who does not read answers is not read either.
+  void on_written() override {
+    if (!std::exchange(is_reading_, true)) call_.read();
+  }
+  void drained() override { write(true); }
+  void end(const absl::Status& status) override { call_.finish(to_grpc(status)); }
+
+ private:
+  void write(bool drained) {
     v1::ReportResponse response;
-    response.set_sequence(*taken);
+    response.set_sequence(sequence_);
+    response.set_drained(drained);
     grpc::ByteBuffer answer;
     bool own_buffer = false;
     static_cast<void>(grpc::SerializationTraits<v1::ReportResponse>::Serialize(response, &answer, &own_buffer));
     call_.write(std::move(answer));
   }
 
-  // Only now the next report: who does not read answers is not read either.
-  void on_written() override { call_.read(); }
-  void end(const absl::Status& status) override { call_.finish(to_grpc(status)); }
-
- private:
   Hub& hub_;
   Call& call_;
   const Hub::ReportId id_;
+  // Of the newest report that was taken.
+  uint64_t sequence_ = 0;
+  // As from the beginning, until a message comes.
+  bool is_reading_ = true;
 };
 
 // A stream of metrics (envoy.service.metrics.v3), to which nothing is answered.

@@ -178,9 +178,18 @@ void Hub::flush(Session& session) {
   }
 }
 
-Hub::ReportId Hub::open_report() {
-  reports_.try_emplace(++last_report_);
+Hub::ReportId Hub::open_report(ReportSink* sink) {
+  reports_[++last_report_].sink = sink;
   return last_report_;
+}
+
+void Hub::tell_drained(const View& view) {
+  const auto sessions = sessions_of_view_.find(&view);
+  if (sessions == sessions_of_view_.end()) return;
+  for (const SessionId id : sessions->second) {
+    const auto report = reports_.find(sessions_.at(id).report);
+    if (report != reports_.end() && report->second.sink != nullptr) report->second.sink->drained();
+  }
 }
 
 void Hub::close_report(ReportId id) {

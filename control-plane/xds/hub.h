@@ -44,6 +44,14 @@ class Sink {
   virtual void end(const absl::Status& status) = 0;
 };
 
+// The transport's end of a report stream.
+class ReportSink {
+ public:
+  virtual ~ReportSink() = default;
+  // Whoever called the node's workload knows that it drains.
+  virtual void drained() = 0;
+};
+
 // What a node was sent, holds and refused, of one type.
 struct TypeStatus {
   Type type = Type::kCluster;
@@ -94,6 +102,7 @@ class Hub {
   };
   // What a node says of itself on its report stream.
   struct Report {
+    ReportSink* sink = nullptr;
     std::string node_id;
     uint64_t sequence = 0;
     v1::ProcessReport process;
@@ -111,11 +120,15 @@ class Hub {
   void on_request(SessionId id, envoy::service::discovery::v3::DiscoveryRequest request);
   void on_request(SessionId id, envoy::service::discovery::v3::DeltaDiscoveryRequest request);
 
-  // A report stream (api/weft/v1/report.proto) of a node with a discovery stream.
-  ReportId open_report();
+  // A report stream (api/weft/v1/report.proto) of a node with a discovery stream. `sink`, which may be null, lives
+  // until close_report().
+  ReportId open_report(ReportSink* sink = nullptr);
   void close_report(ReportId id);
   // The sequence number to answer with. An error ends the stream.
   absl::StatusOr<uint64_t> on_report(ReportId id, const v1::ReportRequest& request);
+
+  // Tells the nodes of this view, as far as they report.
+  void tell_drained(const View& view);
 
   // To be called when views have changed by these commits: sends what may be sent. It costs what it touches where
   // `changed` says which; null: any may have.

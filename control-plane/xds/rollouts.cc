@@ -39,7 +39,13 @@ Epoch Rollouts::begin_push(const Brought& brought) {
   return epoch_;
 }
 
+void Rollouts::settle(Epoch epoch) {
+  const auto owed = owed_.find(epoch);
+  if (owed != owed_.end() && --owed->second == 0) owed_.erase(owed);
+}
+
 void Rollouts::concern(Epoch epoch, SessionId session, bool is_late) {
+  ++owed_[epoch];
   const auto push = pushes_.find(epoch);
   if (push == pushes_.end()) return;
   if (!push->second.pending.try_emplace(session, Member{.is_late = is_late}).second) return;
@@ -58,6 +64,7 @@ void Rollouts::acknowledged(Epoch epoch, SessionId session, int64_t now_ms) {
 }
 
 void Rollouts::ended(Epoch epoch, Verdict verdict, int64_t now_ms) {
+  settle(epoch);
   const auto found = pushes_.find(epoch);
   if (found == pushes_.end()) return;
   Push& push = found->second;
@@ -76,6 +83,7 @@ void Rollouts::ended(Epoch epoch, Verdict verdict, int64_t now_ms) {
 }
 
 void Rollouts::gone(Epoch epoch, SessionId session) {
+  settle(epoch);
   const auto push = pushes_.find(epoch);
   if (push == pushes_.end()) return;
   const auto member = push->second.pending.find(session);

@@ -69,14 +69,16 @@ class Rollouts {
   Epoch begin_push(const Brought& brought);
   Epoch epoch() const { return epoch_; }
 
-  // The session is sent something of this push, which it then acknowledges, and applies or refuses. `is_late`: it came
-  // only after the push, so its time says nothing of it.
+  // The session is sent something of this push, which it then acknowledges, and applies or refuses; each ends by
+  // ended() or gone(), once. `is_late`: it came only after the push, so its time says nothing of it.
   void concern(Epoch epoch, SessionId session, bool is_late);
   void acknowledged(Epoch epoch, SessionId session, int64_t now_ms);
   void ended(Epoch epoch, Verdict verdict, int64_t now_ms);
   void gone(Epoch epoch, SessionId session);
   // The oldest commit that a push brings; 0 if it brings none.
   Revision oldest_of(Epoch epoch) const;
+  // No session owes anything any more of the pushes up to this one, be they of commits or not.
+  bool is_over(Epoch epoch) const { return owed_.empty() || owed_.begin()->first > epoch; }
   // Of all that has been pushed whole, the newest.
   Revision newest_pushed() const { return newest_pushed_; }
 
@@ -121,6 +123,7 @@ class Rollouts {
     std::function<void()> told;
   };
 
+  void settle(Epoch epoch);
   void changed(const Push& push);
   void forget_old();
 
@@ -129,6 +132,8 @@ class Rollouts {
   std::map<Revision, Commit> commits_;
   // Those that bring a commit that is known.
   std::map<Epoch, Push> pushes_;
+  // Of every push, how many sessions it still concerns.
+  std::map<Epoch, size_t> owed_;
   std::map<uint64_t, Watch> watches_;
   uint64_t last_watch_ = 0;
   absl::flat_hash_set<Revision> changed_;

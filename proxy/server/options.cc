@@ -88,7 +88,7 @@ Options parse_options(int argc, char** argv, int* exit_code) {
       ->check(CLI::Range(0, 86400));
   app.add_option(
          "--drain-announce-ms", options.drain_announce_ms,
-         "Milliseconds to serve on after SIGTERM once the control plane is told, until others send nothing more")
+         "Milliseconds to serve on after SIGTERM, at most, until the control plane says that others send nothing more")
       ->type_name("MS")
       ->check(CLI::Range(0, 600'000));
   app.add_option(

@@ -28,8 +28,8 @@ struct Options {
   std::string keep_config_dir;  // Empty: nothing is kept.
   bool keep_private_keys = false;
   int64_t drain_time_s = 30;  // After SIGTERM, for what is open.
-  // Before that, from when the control plane is told that this proxy ends, until others send it nothing more.
-  int64_t drain_announce_ms = 1'000;
+  // Before that, from when the control plane is told that this proxy ends, until it says that others know: at most.
+  int64_t drain_announce_ms = 5'000;
   // Where /stats/prometheus alone is; empty: nowhere but at the admin's.
   std::string metrics_address;
   // How often the mesh's control plane is told the metrics of hops; 0: never.

@@ -82,7 +82,7 @@ Server::Server(Options options)
       random_(base::system_seed()),
       ready_timer_(loop_.timers(), base::bind<&Server::on_discovery_over>(this)),
       house_timer_(loop_.timers(), base::bind<&Server::keep_house>(this)),
-      announce_timer_(loop_.timers(), base::bind<&Server::drain_inbound>(this)),
+      announce_timer_(loop_.timers(), base::bind<&Server::on_announced>(this)),
       inbound_timer_(loop_.timers(), base::bind<&Server::check_inbound_drained>(this)),
       drain_timer_(loop_.timers(), base::bind<&Server::check_drained>(this)) {}
 
@@ -289,13 +289,20 @@ void Server::shut_down() {
   if (drain_deadline_ms_ != 0) return;
   if (state_ == State::kStarting) return loop_.stop();
   state_ = State::kDraining;
-  live_->reporter().set_draining();
+  live_->reporter().set_draining(base::bind<&Server::on_announced>(this));
   int64_t announce_ms = live_->reporter().connected() ? options_.drain_announce_ms : 0;
   drain_deadline_ms_ = loop_.now_ms() + announce_ms + options_.drain_time_s * 1000 + 1;
-  if (announce_ms == 0) return drain_inbound();
+  is_announcing_ = true;
+  if (announce_ms == 0) return on_announced();
   base::log_info(
-      absl::StrCat("the control plane is told; serving on for ", announce_ms, " ms, until others send nothing more"));
+      absl::StrCat("the control plane is told; serving on until others know, for at most ", announce_ms, " ms"));
   announce_timer_.arm(announce_ms);
+}
+
+void Server::on_announced() {
+  if (!std::exchange(is_announcing_, false)) return;
+  announce_timer_.disarm();
+  drain_inbound();
 }
 
 void Server::drain_inbound() {

@@ -64,6 +64,8 @@ class Server {
   void on_discovery_over();
   void start_workers();
   void on_signal(int number);
+  // Others send nothing more, or had the time to learn that they should not.
+  void on_announced();
   // Inbound listeners first, if there are any; the rest when nothing of these is open any more.
   void drain_inbound();
   void check_inbound_drained();
@@ -92,6 +94,7 @@ class Server {
   event::Timer inbound_timer_;
   event::Timer drain_timer_;
   int64_t drain_deadline_ms_ = 0;
+  bool is_announcing_ = false;
   int64_t started_ms_ = 0;
   int64_t start_wall_s_ = 0;
   State state_ = State::kStarting;

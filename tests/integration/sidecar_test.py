@@ -139,6 +139,27 @@ class Mesh(Case):
         self.assertEqual([], load.failed)
         self.assertIn("the control plane is told", first.output.text())
 
+    def test_one_that_ends_serves_on_until_the_slowest_caller_knows(self):
+        self.control.apply(service("cart"), service("front"), service("quick"))
+        front, quick = self.sidecar("front", self.app("front")), self.sidecar("quick", self.app("quick"))
+        cart = self.sidecar("cart", self.app("one"), "--drain-announce-ms", "600000")
+        self.sidecar("cart", self.app("two"))
+        for caller in (front, quick):
+            for text in ("one", "two"):
+                self.await_answer(caller, "cart", (200, text))
+        front.process.send_signal(signal.SIGSTOP)
+        try:
+            cart.process.send_signal(signal.SIGTERM)
+            # This one knows, so that the other has been told as well.
+            self.assertTrue(eventually(lambda: {quick.get("cart") for _ in range(20)} == {(200, "two")}))
+            self.assertIsNone(cart.process.poll())
+            self.assertNotIn("draining:", cart.output.text())
+        finally:
+            front.process.send_signal(signal.SIGCONT)
+        # Without a second signal, which would end it at once.
+        self.assertEqual(0, cart.process.wait(30))
+        self.assertEqual({(200, "two")}, {front.get("cart") for _ in range(20)})
+
     def test_an_application_that_fails_its_check_gets_no_calls_until_it_is_well(self):
         self.control.apply(service("cart"), service("front"))
         front, well = self.sidecar("front", self.app("front")), self.sidecar("cart", self.app("well"))

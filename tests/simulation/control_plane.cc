@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "control-plane/registry/registry.h"
 #include "control-plane/registry/workloads.h"
+#include "control-plane/server/drains.h"
 #include "control-plane/server/registration.h"
 #include "control-plane/source/sqlite/sqlite_store.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
@@ -37,6 +38,7 @@ struct ControlPlane::Running {
   std::unique_ptr<control::server::Control> control;
   std::unique_ptr<control::server::Mesh> mesh;
   registry::Workloads workloads{kWorkloadGraceMs};
+  control::server::Drains drains;
   std::unique_ptr<control::server::Registration> registration;
   std::unique_ptr<xds::Hub> hub;
   // In the order in which they came.
@@ -205,8 +207,8 @@ void ControlPlane::start() {
   // As XdsServer: the first model is in force before any stream is there.
   running_->mesh =
       std::make_unique<control::server::Mesh>(std::make_shared<registry::Model>(), control::server::Mesh::Limits());
-  running_->registration =
-      std::make_unique<control::server::Registration>(*running_->mesh, running_->workloads, world_.control_clock());
+  running_->registration = std::make_unique<control::server::Registration>(*running_->mesh, running_->workloads,
+                                                                           running_->drains, world_.control_clock());
   running_->hub = std::make_unique<xds::Hub>(*running_->registration, world_.control_clock());
   const auto known = workload_store_->load();
   if (!known.ok()) return world_.fail(absl::StrCat("the workloads cannot be read: ", known.status().message()));

@@ -71,6 +71,7 @@ absl::Status Conversation::receive(std::string_view message) {
         text::cat("an answer to report ", response.sequence(), ", where the newest is ", sent_));
   }
   answered_ = std::max(answered_, response.sequence());
+  drained_ = drained_ || (process_.draining && response.drained());
   return absl::OkStatus();
 }
 

@@ -44,6 +44,8 @@ class Conversation {
   void set_workload(v1::WorkloadReport::Health health, std::string reason);
   // A message of the control plane's. An error: it is none, and the stream is of no more use.
   absl::Status receive(std::string_view message);
+  // The process drains, and the control plane says that all whom it told of this workload know it.
+  bool drained() const { return drained_; }
   // What is to be sent now, in order; empty without a stream.
   std::vector<std::string> take();
 
@@ -64,6 +66,7 @@ class Conversation {
   bool complete_ = false;  // All that ran when the stream began was told.
   bool process_changed_ = false;
   bool workload_changed_ = false;
+  bool drained_ = false;
 };
 
 }  // namespace weft::config::report

@@ -53,8 +53,9 @@ void Reporter::on_resource_changed(const ResourceKey& key) {
   if (open_) send_soon();
 }
 
-void Reporter::set_draining() {
+void Reporter::set_draining(base::Callback<void()> on_drained) {
   conversation_.set_draining();
+  on_drained_ = on_drained;
   if (open_) send_soon();
 }
 
@@ -81,6 +82,7 @@ void Reporter::on_grpc_message(std::string_view message) {
   }
   backoff_.reset();
   send_soon();
+  if (conversation_.drained() && on_drained_) std::exchange(on_drained_, {})();
 }
 
 void Reporter::on_grpc_end(const call::GrpcEnd& end) {

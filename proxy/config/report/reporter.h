@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "proxy/base/callback.h"
 #include "proxy/config/report/conversation.h"
 #include "proxy/config/xds/grpc_source.h"
 
@@ -26,8 +27,9 @@ class Reporter final : public ResourceWatcher,
   void on_disconnected() override;
   // A control plane listens to what is told.
   bool connected() const { return open_; }
-  // The process is about to end.
-  void set_draining();
+  // The process is about to end. `on_drained` is called, at most once, when those who called this workload know it; not
+  // at all if the control plane does not tell.
+  void set_draining(base::Callback<void()> on_drained);
   // How the application beside the proxy is, where somebody checks it.
   void set_workload(v1::WorkloadReport::Health health, std::string reason);
 
@@ -49,6 +51,7 @@ class Reporter final : public ResourceWatcher,
   envoy::config::core::v3::Node node_;
   call::GrpcStream* stream_ = nullptr;
   bool open_ = false;
+  base::Callback<void()> on_drained_;
 };
 
 }  // namespace weft::config::report

@@ -51,7 +51,8 @@ struct Fixture {
   base::ManualClock clock;
   Mesh mesh{std::make_shared<registry::Model>(), {}};
   registry::Workloads workloads{kGraceMs};
-  Registration registration{mesh, workloads, clock};
+  Drains drains;
+  Registration registration{mesh, workloads, drains, clock};
   xds::Hub hub{registration, clock};
 };
 

@@ -25,9 +25,10 @@ struct ReporterFixture : call::GrpcFixture {
     }
     return result;
   }
-  std::string answer(uint64_t sequence) {
+  std::string answer(uint64_t sequence, bool drained = false) {
     v1::ReportResponse response;
     response.set_sequence(sequence);
+    response.set_drained(drained);
     return call::grpc_frame(response.SerializeAsString());
   }
 
@@ -85,6 +86,29 @@ TEST_CASE("a report that was ended begins again after a while, unless the server
   // Another connection may be to a newer one.
   f.connect("weft-control");
   CHECK(f.reports(0, 5).size() == 1);
+}
+
+TEST_CASE("who drains is told once when others know") {
+  struct Server {
+    void on_drained() { ++times; }
+    int times = 0;
+  } server;
+  ReporterFixture f;
+  f.connect("weft-control");
+  f.serve(0);
+  f.arrive(0, call::grpc_head(1) + call::data(1, f.answer(1, true)));
+  f.reporter->set_draining(base::bind<&Server::on_drained>(&server));
+  f.loop.turn();
+  REQUIRE(f.reports(0).size() == 2);
+  CHECK(f.reports(0)[1].process().draining());
+  // What was said before is of nothing that it told.
+  CHECK(server.times == 0);
+  f.arrive(0, call::data(1, f.answer(2)));
+  CHECK(server.times == 0);
+  f.arrive(0, call::data(1, f.answer(2, true)));
+  CHECK(server.times == 1);
+  f.arrive(0, call::data(1, f.answer(2, true)));
+  CHECK(server.times == 1);
 }
 
 TEST_CASE("the report ends with the discovery stream") {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kShutdownMs = 1000;
 constexpr int kMaxRequestBytes = 64 << 20;
+constexpr int kWindowBytes = 1 << 20;
 
 }  // namespace
 
@@ -29,6 +30,10 @@ absl::StatusOr<std::unique_ptr<ControlSocket>> ControlSocket::serve(const std::s
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + path, grpc::InsecureServerCredentials());
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  // What is near needs no ping after each request to find out how large the window should be.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<ControlSocket> socket(new ControlSocket());
   // No call comes by it. That there is one tells gRPC that polling is seen to, and its own threads only wait for calls.

@@ -30,6 +30,13 @@ std::vector<std::string> strings(const google::protobuf::RepeatedPtrField<std::s
   return {field.begin(), field.end()};
 }
 
+// The same for the same names, whatever their order; never 0.
+uint64_t fingerprint_of(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  uint64_t sum = 0;
+  for (const std::string& name : names) sum += weft::base::xxhash64(name);
+  return std::max<uint64_t>(1, sum);
+}
+
 }  // namespace
 
 Stream::Stream(Form form, const View& view, base::Clock& clock, bool is_aggregated)
@@ -73,6 +80,9 @@ void Stream::on_request(const envoy::service::discovery::v3::DiscoveryRequest& r
   if (!request.response_nonce().empty()) {
     answer(*type, request.response_nonce(), request.has_error_detail() ? &request.error_detail().message() : nullptr);
   }
+  // Each acknowledgement has the whole list again.
+  const uint64_t list = fingerprint_of(request.resource_names());
+  if (std::exchange(lists_[static_cast<size_t>(*type)], list) == list) return;
   at(*type).set_names(strings(request.resource_names()), view_);
 }
 

@@ -100,6 +100,8 @@ class Stream {
   bool came_back_ = false;
   std::array<Subscription, snapshot::kTypeCount> subscriptions_;
   std::array<Counts, snapshot::kTypeCount> counts_;
+  // Of the last list of a state-of-the-world request, by type; 0: none came.
+  std::array<uint64_t, snapshot::kTypeCount> lists_{};
   View::Generation seen_generation_;
   uint64_t last_nonce_ = 0;
   uint64_t epoch_ = 0;

@@ -116,6 +116,23 @@ TEST_CASE("endpoints are sent by name, only those that changed") {
   CHECK(names_of(f.sent(Type::kEndpoint).resources) == Names{"c"});
 }
 
+TEST_CASE("the same names in another order ask for nothing, and a name in another's place asks for it") {
+  Fixture f(Form::kStateOfTheWorld);
+  for (const char* name : {"a", "b", "c"}) f.set(Type::kEndpoint, name);
+  f.ask(Type::kEndpoint, {"a", "b"});
+  Response response = f.sent(Type::kEndpoint);
+  f.ask(Type::kEndpoint, {"b", "a"}, response.nonce);
+  CHECK(f.is_silent());
+  f.ask(Type::kEndpoint, {"a", "a"});
+  f.set(Type::kEndpoint, "b", 1);
+  CHECK(f.is_silent());
+  f.ask(Type::kEndpoint, {"c", "a"});
+  response = f.sent(Type::kEndpoint);
+  CHECK(names_of(response.resources) == Names{"c"});
+  f.ask(Type::kEndpoint, {"a", "b"}, response.nonce);
+  CHECK(names_of(f.sent(Type::kEndpoint).resources) == Names{"b"});
+}
+
 TEST_CASE("clusters, endpoints, listeners, routes, and removals last") {
   Fixture f(Form::kDelta);
   f.set(Type::kCluster, "old");

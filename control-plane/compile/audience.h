@@ -55,6 +55,8 @@ struct Audience {
   // Where it listens, on loopback, for connections that are not HTTP, and to which service those go.
   std::map<uint16_t, TcpTarget> outbound_tcp;
   Capture capture;
+  // It answers its application's questions of DNS, and is told the names of services.
+  bool resolves_names = false;
 
   auto operator<=>(const Audience&) const = default;
 };

@@ -10,6 +10,7 @@ void Cache::forget(const registry::ChangeSet& changed) {
     if (entry == entries_.end()) continue;
     entry->second.endpoints.reset();
     entry->second.captured = {};
+    entry->second.names = {};
     // Those that callers resolve stand in the clusters.
     entry->second.clusters = {};
   }

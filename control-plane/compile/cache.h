@@ -41,6 +41,8 @@ class Cache {
     std::array<std::optional<Resources>, 4> captured;
     // For proxies of its own namespace, and of others that have no routes of their own to it.
     std::array<std::optional<std::vector<Host>>, 2> hosts;
+    // For proxies of its own namespace, and of others; with IPv6, and without.
+    std::array<std::optional<Resources>, 4> names;
   };
 
   Entry& of(const registry::ServiceName& name) { return entries_[name]; }

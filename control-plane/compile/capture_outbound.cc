@@ -176,10 +176,6 @@ Resources captured_endpoint(const registry::Model& model, const Service& service
   return {std::move(cluster), finish(audience, std::move(listener), std::move(references))};
 }
 
-bool takes_calls(const Endpoint& endpoint, const Service& service) {
-  return endpoint.ready || endpoint.draining || service.publish_not_ready;
-}
-
 void add_unknown(const Audience& audience, Listener& listener, std::vector<Reference>& references) {
   FilterChain* rest = listener.mutable_default_filter_chain();
   rest->set_name("unknown destination");
@@ -248,6 +244,10 @@ Resources captured_host_port(const registry::Model& model, const Audience& audie
 }
 
 }  // namespace
+
+bool takes_calls(const Endpoint& endpoint, const Service& service) {
+  return endpoint.ready || endpoint.draining || service.publish_not_ready;
+}
 
 Resources captured_service(const registry::Model& model, const Service& service, const Audience& audience) {
   Resources resources;

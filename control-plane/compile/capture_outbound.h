@@ -22,6 +22,9 @@
 
 namespace weft::control::compile {
 
+// Whether a caller who chooses among a service's endpoints may choose this one.
+bool takes_calls(const registry::Endpoint& endpoint, const registry::Service& service);
+
 // Of one service that the audience reaches: listeners, the routes that they name, and clusters of single endpoints.
 Resources captured_service(const registry::Model& model, const registry::Service& service, const Audience& audience);
 // The same, compiled once for all who see the same.

@@ -9,6 +9,7 @@
 #include "control-plane/compile/capture_outbound.h"
 #include "control-plane/compile/cluster.h"
 #include "control-plane/compile/listener.h"
+#include "control-plane/compile/name_table.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/policy.h"
 #include "control-plane/compile/reach.h"
@@ -90,6 +91,18 @@ Resources listeners_of(const registry::Model& model, const registry::Service& se
     resources.insert(resources.end(), std::make_move_iterator(of_port.begin()), std::make_move_iterator(of_port.end()));
   }
   return resources;
+}
+
+Resources names_of(const registry::Model& model, const registry::Service& service, const Audience& audience,
+                   Cache& cache) {
+  if (!audience.resolves_names) return {};
+  const bool is_own = service.name.namespace_name == audience.namespace_name;
+  std::optional<Resources>& known = cache.of(service.name).names[(is_own ? 1 : 0) + (audience.capture.ipv6 ? 2 : 0)];
+  if (known.has_value()) return *known;
+  known.emplace();
+  ResourcePointer names = compile_names(service, model.endpoints.find(service.name).get(), audience);
+  if (names != nullptr) known->push_back(cache.interner().intern(std::move(names)));
+  return *known;
 }
 
 // Of all that the audience reaches, not of one service.
@@ -180,6 +193,7 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, Cac
     changes.set(clusters_of(model, *service, audience, cache));
     changes.set(assignments_of(model, *service, audience, cache));
     changes.set(listeners_of(model, *service, audience));
+    changes.set(names_of(model, *service, audience, cache));
   }
   if (audience.capture.port != 0) {
     for (const auto& service : services) changes.set(captured_service(model, *service, audience, cache));
@@ -241,6 +255,16 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
   }
   const Reach reach_before(before.model, audience);
   const Reach reach_after(after.model, audience);
+  if (audience.resolves_names) {
+    std::set<registry::ServiceName> of_names = changed.services;
+    insert(changed.endpoints, of_names);
+    for (const registry::ServiceName& name : of_names) {
+      if (reach_before.find(name) != nullptr) changes.remove(Type::kName, full_name(name));
+      if (const auto service = reach_after.find(name); service != nullptr) {
+        changes.set(names_of(after.model, *service, audience, cache));
+      }
+    }
+  }
   for (const registry::ServiceName& name : of_routes) {
     if (!audience.is_grpc_client) break;
     if (const auto service = reach_before.find(name); service != nullptr) {

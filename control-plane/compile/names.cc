@@ -4,8 +4,12 @@
 
 namespace weft::control::compile {
 
+std::string full_name(const registry::ServiceName& service) {
+  return absl::StrCat(service.external ? "external/" : "", service.namespace_name, "/", service.name);
+}
+
 std::string port_name(const registry::ServiceName& service, uint16_t port) {
-  return absl::StrCat(service.external ? "external/" : "", service.namespace_name, "/", service.name, ":", port);
+  return absl::StrCat(full_name(service), ":", port);
 }
 
 std::string captured_name(std::string_view of) { return absl::StrCat(std::string(kCaptured), "/", std::string(of)); }

@@ -12,6 +12,8 @@
 
 namespace weft::control::compile {
 
+// "shop/cart", "external/shop/web": its names.
+std::string full_name(const registry::ServiceName& service);
 // "shop/cart:80": the cluster of a service's port, its endpoints and its route.
 std::string port_name(const registry::ServiceName& service, uint16_t port);
 

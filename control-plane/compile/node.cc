@@ -396,6 +396,7 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
       reader.fail("outbound_tcp", absl::StrCat("has ", outbound_port, ", which is outbound_port; expected another"));
     }
     claims.mtls = reader.flag("mtls");
+    claims.audience.resolves_names = reader.flag("dns");
     if (const auto interception = read_interception(reader)) {
       claims.audience.capture = {interception->outbound_port, interception->ipv6};
       claims.inbound = read_intercepted(reader, *interception, claims.audience, claims.service);
@@ -404,6 +405,9 @@ absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node) 
                     absl::StrCat(outbound_port, " is one of interception's, too; expected another port, or 0"));
       }
     } else {
+      if (claims.audience.resolves_names) {
+        reader.fail("dns", "is of no use without interception, which takes what is sent to virtual addresses");
+      }
       claims.inbound = read_inbound(reader, claims.audience, claims.service);
     }
     const bool has_application = claims.inbound.has_value() && claims.inbound->app_port != 0;

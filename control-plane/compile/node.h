@@ -79,8 +79,8 @@ struct NodeClaims {
 // port on loopback to "host:port" of a service, as {"15432": "db.shop:5432"}), inbound_address with inbound_port and
 // app_port; health: a struct with one of `http` (a path), `tcp` (true) and `grpc` (a service), and `interval_ms`;
 // scope: a list of "service", "namespace/service" and "namespace/*"; interception: a struct with outbound_port and
-// inbound_port, and if they are not so mode ("REDIRECT", or "TPROXY") and ipv6 (true); mtls: a bool. Of gRPC's own
-// clients only the namespace counts.
+// inbound_port, and if they are not so mode ("REDIRECT", or "TPROXY") and ipv6 (true); mtls and dns: bools. Of gRPC's
+// own clients only the namespace counts.
 absl::StatusOr<NodeClaims> read_node(const envoy::config::core::v3::Node& node);
 
 }  // namespace weft::control::compile

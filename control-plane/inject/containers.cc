@@ -70,6 +70,7 @@ Tree sidecar_arguments(const Settings& settings) {
   Tree out = Tree::array({"sidecar", "--control", settings.control_address, "--namespace", "$(POD_NAMESPACE)",
                           "--node-id", "$(POD_NAMESPACE)/$(POD_NAME)", "--inbound-address", "$(POD_IP)",
                           "--interception", "--metrics-address", cat("0.0.0.0:", kMetricsPort)});
+  if (settings.dns) out.push_back("--dns");
   if (settings.app_port != 0) {
     add_option(&out, "--service", settings.service);
     add_option(&out, "--app-port", std::to_string(settings.app_port));
@@ -92,6 +93,7 @@ Tree init_container(const Settings& settings) {
   Tree arguments = Tree::array({"intercept", "--outbound-port", std::to_string(kOutboundPort), "--inbound-port",
                                 std::to_string(kInboundPort), "--uid", std::to_string(kProxyUid), "--gid",
                                 std::to_string(kProxyUid)});
+  if (settings.dns) arguments.push_back("--redirect-dns");
   add_option(&arguments, "--include-inbound-ports", settings.include_inbound_ports);
   add_option(&arguments, "--include-outbound-ports", settings.include_outbound_ports);
   add_option(&arguments, "--exclude-inbound-ports", settings.exclude_inbound_ports);

@@ -175,6 +175,7 @@ constexpr Setting kOfPods[] = {
     {"hold-application",
      [](const std::string& value, Settings& out) { return take_bool(value, &out.hold_application); }},
     {"rewrite-probes", [](const std::string& value, Settings& out) { return take_bool(value, &out.rewrite_probes); }},
+    {"dns", [](const std::string& value, Settings& out) { return take_bool(value, &out.dns); }},
     {"include-inbound-ports", take_list<&Settings::include_inbound_ports, is_port>},
     {"include-outbound-ports", take_list<&Settings::include_outbound_ports, is_port>},
     {"exclude-inbound-ports", take_list<&Settings::exclude_inbound_ports, is_port>},
@@ -232,6 +233,7 @@ std::vector<std::pair<std::string_view, std::pair<std::string, std::string>>> gi
   add("sidecar-form", "form", config.form());
   if (config.has_hold_application()) add("hold-application", "holdApplication", word(config.hold_application()));
   if (config.has_rewrite_probes()) add("rewrite-probes", "rewriteProbes", word(config.rewrite_probes()));
+  if (config.has_dns()) add("dns", "dns", word(config.dns()));
   add("log-level", "logLevel", config.log_level());
   add("proxy-cpu", "resources.cpu", config.resources().cpu());
   add("proxy-memory", "resources.memory", config.resources().memory());

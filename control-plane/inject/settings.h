@@ -26,6 +26,8 @@ struct Settings {
   bool native = true;
   bool hold_application = true;
   bool rewrite_probes = true;
+  // Off, as in Istio: in a cluster most names are known without it, and pods go on asking whom they asked before.
+  bool dns = false;
   std::string log_level;
   // Kubernetes' quantities; empty limits are none.
   std::string cpu, memory, cpu_limit, memory_limit;

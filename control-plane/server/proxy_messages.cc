@@ -151,7 +151,7 @@ absl::StatusOr<v1::ProxyConfigResponse> proxy_config(const xds::Hub& hub, const 
                                  [&](Type each) { return snapshot::type_name(each) == request.type(); });
   if (type == snapshot::kTypes.end()) {
     return absl::InvalidArgumentError(absl::StrCat("there is no type \"", request.type(),
-                                                   "\", expected cluster, endpoint, secret, listener or route"));
+                                                   "\", expected cluster, endpoint, secret, listener, route or name"));
   }
   const std::vector<const xds::Hub::Session*> sessions = hub.sessions_of(request.proxy());
   if (sessions.empty()) {

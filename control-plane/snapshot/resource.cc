@@ -26,6 +26,7 @@ constexpr std::array<TypeNames, kTypeCount> kTypeNames = {{
     {"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "secret"},
     {"type.googleapis.com/envoy.config.listener.v3.Listener", "listener"},
     {"type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "route"},
+    {"type.googleapis.com/weft.v1.NameTable", "name"},
 }};
 
 // Fields of google.protobuf.Any and of envoy.service.discovery.v3.Resource, all length-delimited.

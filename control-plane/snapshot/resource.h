@@ -21,10 +21,10 @@ class Message;
 namespace weft::control::snapshot {
 
 // In the order in which a node must learn of them.
-enum class Type : uint8_t { kCluster, kEndpoint, kSecret, kListener, kRoute };
-inline constexpr size_t kTypeCount = 5;
-inline constexpr std::array<Type, kTypeCount> kTypes = {Type::kCluster, Type::kEndpoint, Type::kSecret, Type::kListener,
-                                                        Type::kRoute};
+enum class Type : uint8_t { kCluster, kEndpoint, kSecret, kListener, kRoute, kName };
+inline constexpr size_t kTypeCount = 6;
+inline constexpr std::array<Type, kTypeCount> kTypes = {Type::kCluster,  Type::kEndpoint, Type::kSecret,
+                                                        Type::kListener, Type::kRoute,    Type::kName};
 
 // "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 std::string_view type_url(Type type);

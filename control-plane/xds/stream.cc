@@ -12,8 +12,8 @@ namespace weft::control::xds {
 namespace {
 
 // What names another goes before it.
-constexpr std::array<Type, snapshot::kTypeCount> kRemovalOrder = {Type::kListener, Type::kRoute, Type::kSecret,
-                                                                  Type::kCluster, Type::kEndpoint};
+constexpr std::array<Type, snapshot::kTypeCount> kRemovalOrder = {Type::kName,   Type::kListener, Type::kRoute,
+                                                                  Type::kSecret, Type::kCluster,  Type::kEndpoint};
 
 // Who comes back asks for all that it has at once. Who has not by then asks for clusters alone, and is told of those
 // that are gone with whatever happens next.
@@ -49,7 +49,8 @@ Stream::Stream(Form form, const View& view, base::Clock& clock, bool is_aggregat
                       {Type::kEndpoint, form},
                       {Type::kSecret, form},
                       {Type::kListener, form},
-                      {Type::kRoute, form}}},
+                      {Type::kRoute, form},
+                      {Type::kName, form}}},
       seen_generation_(view.generation()) {}
 
 void Stream::answer(Type type, std::string_view nonce, const std::string* error) {

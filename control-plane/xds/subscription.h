@@ -96,11 +96,12 @@ class Subscription {
     std::vector<Change> changes;
   };
 
-  // Clusters and listeners: a state-of-the-world response is the whole state, and what is not in it is removed.
-  bool is_whole() const {
-    return form_ == Form::kStateOfTheWorld && (type_ == Type::kCluster || type_ == Type::kListener);
+  // A state-of-the-world response is the whole state, and what is not in it is removed.
+  bool is_whole() const { return form_ == Form::kStateOfTheWorld && has_legacy_wildcard(); }
+  // Of which who names nothing wants all.
+  bool has_legacy_wildcard() const {
+    return type_ == Type::kCluster || type_ == Type::kListener || type_ == Type::kName;
   }
-  bool has_legacy_wildcard() const { return type_ == Type::kCluster || type_ == Type::kListener; }
   void forget(const std::string& name);
   void drop_unwanted();
   std::vector<Change> changes_of(const std::vector<std::string>& names, const View& view, bool removals);

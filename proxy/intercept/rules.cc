@@ -1,7 +1,6 @@
 #include "proxy/intercept/rules.h"
 
 #include <charconv>
-#include <sstream>
 
 #include "api/text/cat.h"
 
@@ -40,19 +39,6 @@ absl::StatusOr<Cidr> parse_cidr(const std::string& text) {
   auto [at, error] = std::from_chars(text.data() + slash + 1, end, result.bits);
   if (error != std::errc() || at != end || result.bits > most) return wrong("its length is no number of bits");
   if (has_host_bits(result.network, result.bits)) return wrong("has bits behind its length");
-  return result;
-}
-
-std::vector<Address> nameservers_of(const std::string& resolv_conf) {
-  std::vector<Address> result;
-  std::istringstream lines(resolv_conf);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string key, value;
-    if (!(words >> key >> value) || key != "nameserver") continue;
-    Address address = Address::parse_ip(value, kDnsPort);
-    if (address.family != Address::Family::kNone) result.push_back(std::move(address));
-  }
   return result;
 }
 

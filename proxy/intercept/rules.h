@@ -62,7 +62,4 @@ struct Rules {
   std::vector<transport::Address> dns_servers;  // Whose questions are taken; empty: everybody's.
 };
 
-// The nameservers of a resolv.conf.
-std::vector<transport::Address> nameservers_of(const std::string& resolv_conf);
-
 }  // namespace weft::intercept

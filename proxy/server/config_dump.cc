@@ -184,6 +184,22 @@ json routes_json(const LiveConfig& live, const envoy::config::bootstrap::v3::Boo
           {"dynamic_route_configs", dynamic}};
 }
 
+// There is no type of Envoy's for it.
+json names_json(const LiveConfig& live, const std::string& source) {
+  json dynamic = json::array();
+  for (const auto& [name, entry] : live.names().entries()) {
+    json each = held_json(entry.held, "name_table");
+    mark_restored(each, live, source, config::xds::Type::kName, name);
+    dynamic.push_back(std::move(each));
+  }
+  for (const auto& [name, refused] : live.names().ledger().refused()) {
+    dynamic.push_back({{"name", name}, {"error_state", refused_json(refused)}});
+  }
+  return {{"@type", "type.googleapis.com/weft.v1.NamesConfigDump"},
+          {"version_info", live.names().ledger().updates().version()},
+          {"dynamic_names", dynamic}};
+}
+
 }  // namespace
 
 json config_dump(Server& server, const AdminRequest& request) {
@@ -197,6 +213,7 @@ json config_dump(Server& server, const AdminRequest& request) {
       routes_json(live, bootstrap),
       secrets_json(live, bootstrap),
   };
+  if (live.names().wanted()) configs.push_back(names_json(live, server.config().clusters_source));
   if (request.parameter("include_eds") != nullptr) configs.push_back(endpoints_json(live));
   return {{"configs", configs}};
 }

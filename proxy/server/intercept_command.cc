@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "api/text/cat.h"
+#include "proxy/dns/resolv_conf.h"
 
 namespace weft::server {
 namespace {
@@ -105,8 +106,8 @@ CLI::App* add_intercept_command(CLI::App& app, InterceptCommand& command) {
       ->capture_default_str();
   add_selection(*intercept, rules);
   intercept->add_flag("--redirect-dns", command.redirect_dns,
-                      "Questions to the nameservers of /etc/resolv.conf go to --dns-port of loopback, where something "
-                      "must answer them that runs as --uid");
+                      "Questions to the nameservers of /etc/resolv.conf go to --dns-port of loopback, where "
+                      "weft-proxy sidecar --dns answers them");
   add_port(*intercept, "--dns-port", command.dns_port, "For --redirect-dns");
   intercept->add_flag("--dns-all", command.dns_all, "With --redirect-dns: questions to any nameserver");
   intercept->add_flag("--no-ipv6", command.no_ipv6, "Leaves IPv6 out of account; by default if there is none here");
@@ -136,7 +137,7 @@ int run_intercept(InterceptCommand command) {
   if (command.redirect_dns) {
     rules.dns_port = command.dns_port;
     if (!command.dns_all) {
-      rules.dns_servers = intercept::nameservers_of(read_file(kResolvConf));
+      rules.dns_servers = dns::parse_resolv_conf(read_file(kResolvConf)).servers;
       if (rules.dns_servers.empty()) {
         return fail(cat("--redirect-dns: ", kResolvConf, " names no nameserver; --dns-all takes questions to any"));
       }

@@ -73,6 +73,7 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       listeners_(*config.parts, loop, {&routes_, &secrets_}, *this,
                  {static_cast<uint32_t>(workers.size()), options.drain_time_ms,
                   std::make_shared<listener::ConnectionLimit>(config.max_connections)}),
+      names_(*config.parts, loop, options.names),
       say_(std::move(options.say)),
       known_access_logs_(config.parts->access_logs.size()) {
   if (identity_ != nullptr) secrets_.make_own(config.parts->options.own_secret);
@@ -82,6 +83,7 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
   listeners_.watch(&reporter_);
   routes_.watch(&reporter_);
   secrets_.watch(&reporter_);
+  names_.watch(&reporter_);
 }
 
 LiveConfig::~LiveConfig() {
@@ -89,6 +91,7 @@ LiveConfig::~LiveConfig() {
   listeners_.watch(nullptr);
   routes_.watch(nullptr);
   secrets_.watch(nullptr);
+  names_.watch(nullptr);
   watchers_.on_disconnected();
   sinks_.reset();
   sources_.stop();
@@ -172,13 +175,18 @@ void LiveConfig::start_listeners() {
     listeners_.await(config_.listeners_source);
     sources_.want_all(config_.listeners_source, Type::kListener);
   }
-  listeners_.start(std::move(on_ready_));
+  if (names_.wanted()) sources_.want_all(config_.clusters_source, Type::kName);
+  listeners_.start([this] {
+    listeners_settled_ = true;
+    names_.await(std::move(on_ready_));
+  });
 }
 
 std::string LiveConfig::awaited() const {
   if (workers_started_) return {};
   if (!begun_) return "the workload's certificate";
   if (!listeners_begun_) return "clusters";
+  if (listeners_settled_) return names_.settled() ? "" : "the names that the DNS responder answers";
   std::vector<std::string> names = listeners_.awaited();
   if (names.empty()) return "listeners";
   return absl::StrCat("what these listeners need: ", absl::StrJoin(names, ", "));
@@ -187,6 +195,7 @@ std::string LiveConfig::awaited() const {
 std::vector<const config::UpdateCount*> LiveConfig::update_counts() const {
   std::vector<const config::UpdateCount*> all = {&clusters_.ledger().updates(), &listeners_.ledger().updates()};
   for (const auto& [key, entry] : routes_.entries()) all.push_back(&entry.updates);
+  if (names_.wanted()) all.push_back(&names_.ledger().updates());
   return all;
 }
 
@@ -195,7 +204,8 @@ std::vector<const observe::FamilyBase*> LiveConfig::families() const {
   if (kept_) all.insert(&kept_->family());
   if (identity_ != nullptr) all.insert(&identity_->family());
   if (config_.parts->hop_metrics != nullptr) all.insert(&config_.parts->hop_metrics->family());
-  for (const auto& some : {clusters_.families(), listeners_.families(), routes_.families(), secrets_.families()}) {
+  for (const auto& some :
+       {clusters_.families(), listeners_.families(), routes_.families(), secrets_.families(), names_.families()}) {
     all.insert(some.begin(), some.end());
   }
   return {all.begin(), all.end()};
@@ -214,6 +224,8 @@ std::vector<config::xds::Refusal> LiveConfig::on_update(const std::string& sourc
       return routes_.on_update(source, update);
     case Type::kSecret:
       return secrets_.on_update(source, update);
+    case Type::kName:
+      return names_.on_update(update);
     default:
       return {};  // Of no other is anything wanted.
   }
@@ -225,6 +237,7 @@ void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const st
   if (type == Type::kListener) listeners_.on_fetch_timeout(source);
   if (type == Type::kRoutes) routes_.on_fetch_timeout(source, names);
   if (type == Type::kSecret) secrets_.on_fetch_timeout(source, names);
+  if (type == Type::kName) names_.on_fetch_timeout();
 }
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
@@ -246,11 +259,12 @@ void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<
 }
 
 std::vector<Type> LiveConfig::types() const {
-  return {Type::kCluster, Type::kEndpoints, Type::kListener, Type::kRoutes, Type::kSecret};
+  return {Type::kCluster, Type::kEndpoints, Type::kListener, Type::kRoutes, Type::kSecret, Type::kName};
 }
 
 config::ResourceState LiveConfig::state(const config::ResourceKey& key) const {
   if (key.type == Type::kSecret) return secrets_.state(key);
+  if (key.type == Type::kName) return names_.state(key);
   if (key.type == Type::kListener) return listeners_.state(key);
   return key.type == Type::kRoutes ? routes_.state(key) : clusters_.state(key);
 }
@@ -260,6 +274,7 @@ void LiveConfig::visit(const std::function<void(const config::ResourceKey& key)>
   listeners_.visit(each);
   routes_.visit(each);
   secrets_.visit(each);
+  names_.visit(each);
 }
 
 void LiveConfig::listen(std::shared_ptr<const listener::SharedListener> listener,

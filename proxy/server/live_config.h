@@ -10,6 +10,7 @@
 #include "proxy/config/compile/compile.h"
 #include "proxy/config/dynamic/clusters.h"
 #include "proxy/config/dynamic/listeners.h"
+#include "proxy/config/dynamic/names.h"
 #include "proxy/config/dynamic/routes.h"
 #include "proxy/config/files/file_watch.h"
 #include "proxy/config/identity/identity_client.h"
@@ -40,6 +41,7 @@ class LiveConfig final : private config::Intake,
     std::optional<config::KeptConfig::Options> kept;   // Where configuration is kept on disk, if it is.
     // Of the process's own certificate (CompileOptions::own_secret), where it changes; may be nullptr.
     std::function<absl::StatusOr<std::string>()> read_token;
+    config::NamePublisher* names = nullptr;  // Of a DNS responder, if there is one; outlives it.
   };
   // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
@@ -67,6 +69,7 @@ class LiveConfig final : private config::Intake,
   const config::Clusters& clusters() const { return clusters_; }
   const config::Routes& routes() const { return routes_; }
   const config::Secrets& secrets() const { return secrets_; }
+  const config::Names& names() const { return names_; }
   // nullptr: nothing is kept.
   const config::KeptConfig* kept() const { return kept_ ? &*kept_ : nullptr; }
   const config::Listeners& listeners() const { return listeners_; }
@@ -137,11 +140,13 @@ class LiveConfig final : private config::Intake,
   AppHealth app_health_{clusters_, reporter_};
   config::Routes routes_;
   config::Listeners listeners_;
+  config::Names names_;
   std::optional<config::telemetry::Sinks> sinks_;  // Once clusters are there.
   std::function<void(const std::string& line)> say_;
   std::function<void()> on_ready_;
   bool begun_ = false;
   bool listeners_begun_ = false;
+  bool listeners_settled_ = false;
   bool workers_started_ = false;
   size_t known_access_logs_ = 0;
   std::set<std::string> said_;  // Lines; what listens on as before is not said again.

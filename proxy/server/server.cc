@@ -141,10 +141,11 @@ int Server::run() {
   if (options_.sidecar && !options_.sidecar->token_file.empty()) {
     read_token = [file = options_.sidecar->token_file] { return read_token_file(file); };
   }
+  dns_ = make_dns();
   live_ = std::make_unique<LiveConfig>(
       loop_, random_, config_, workers_,
       LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, options_.metrics_interval_ms,
-                          std::move(kept), std::move(read_token)});
+                          std::move(kept), std::move(read_token), dns_.get()});
   if (!start()) return 1;
   loop_.run();
 
@@ -157,6 +158,7 @@ int Server::run() {
   for (auto& worker : workers_) worker->stop();
   for (auto& worker : workers_) worker->join();
   live_.reset();
+  dns_.reset();
   if (config_.parts->log_writer != nullptr) config_.parts->log_writer->flush(kLogFlushMs);
   return 0;
 }
@@ -177,6 +179,12 @@ bool Server::start() {
   }
   if (absl::Status status = start_metrics(); !status.ok()) return fail(status) == 0;
   if (absl::Status health = start_health_port(); !health.ok()) return fail(health) == 0;
+  if (dns_ != nullptr) {
+    if (absl::Status dns = dns_->start(); !dns.ok()) return fail(dns) == 0;
+    for (const transport::Address& address : dns_->addresses()) {
+      say(absl::StrCat("DNS listening on ", address.to_string()));
+    }
+  }
   signals_ = std::make_unique<Signals>(*this);
   start_after_interception();
   return true;
@@ -193,6 +201,16 @@ absl::Status Server::start_metrics() {
   if (!address.ok()) return absl::InternalError(absl::StrCat("--metrics-address: ", address.status().message()));
   metrics_address_ = *address;
   return absl::OkStatus();
+}
+
+std::unique_ptr<DnsThread> Server::make_dns() const {
+  if (!options_.sidecar || !options_.sidecar->options.interception.dns) return nullptr;
+  DnsThread::Options dns;
+  dns.addresses.push_back(transport::Address::parse_ip("127.0.0.1", options_.sidecar->dns_port));
+  if (options_.sidecar->options.interception.ipv6) {
+    dns.addresses.push_back(transport::Address::parse_ip("::1", options_.sidecar->dns_port));
+  }
+  return std::make_unique<DnsThread>(base::system_clock(), base::system_seed(), std::move(dns));
 }
 
 absl::Status Server::start_health_port() {

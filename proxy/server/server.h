@@ -10,6 +10,7 @@
 #include "proxy/intercept/self_test.h"
 #include "proxy/server/admin_server.h"
 #include "proxy/server/app_probes.h"
+#include "proxy/server/dns_thread.h"
 #include "proxy/server/health_port.h"
 #include "proxy/server/live_config.h"
 #include "proxy/server/options.h"
@@ -55,6 +56,8 @@ class Server {
   bool start();
   absl::Status start_metrics();
   absl::Status start_health_port();
+  // nullptr where nobody is to ask.
+  std::unique_ptr<DnsThread> make_dns() const;
   // Calls start_discovery(), with interception once that is proven to be in force.
   void start_after_interception();
   // False if nobody listens.
@@ -84,6 +87,7 @@ class Server {
   std::unique_ptr<intercept::SelfTest> self_test_;
   std::unique_ptr<Signals> signals_;
   base::Random random_;
+  std::unique_ptr<DnsThread> dns_;
   std::unique_ptr<LiveConfig> live_;
   bool ready_ = false;  // All that the start waits for was found.
   event::Timer ready_timer_;

@@ -188,6 +188,17 @@ CLI::App* add_sidecar_command(CLI::App& app, SidecarCommand& command, const char
       ->default_str("redirect")
       ->check(CLI::IsMember({"redirect", "tproxy"}))
       ->needs(interception);
+  auto* dns = sidecar->add_flag(
+      "--dns", options.interception.dns,
+      "Answers the application's questions of DNS: those for the mesh's services and external services, with addresses "
+      "that interception brings to the proxy, by itself, and all others as the servers of /etc/resolv.conf do; for "
+      "weft-proxy intercept --redirect-dns");
+  dns->needs(interception);
+  sidecar->add_option("--dns-port", command.dns_port, "On loopback, UDP and TCP, where --dns answers")
+      ->type_name("PORT")
+      ->capture_default_str()
+      ->check(CLI::Range(1, kMaxPort))
+      ->needs(dns);
   sidecar
       ->add_option("--scope", options.scope,
                    "Whom the application calls: service, namespace/service or namespace/*, with commas between; by "

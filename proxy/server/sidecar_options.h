@@ -24,6 +24,7 @@ struct SidecarCommand {
   bool print_bootstrap = false;  // Instead of running it.
   // Where its platform asks whether it is ready; 0: nowhere. By default with interception alone.
   std::optional<uint16_t> health_port;
+  uint16_t dns_port = 15053;  // On loopback, with options.interception.dns.
   // By complete():
   bool completed = false;
   std::string app_probes;  // $WEFT_APP_PROBES

@@ -119,9 +119,9 @@ bool set_option(int fd, int level, int name, int value) {
 
 bool is_ip(Address::Family family) { return family == Address::Family::kIpv4 || family == Address::Family::kIpv6; }
 
-int open_socket(Address::Family family) {
+int open_socket(Address::Family family, int type = SOCK_STREAM) {
   int domain = family == Address::Family::kIpv4 ? AF_INET : family == Address::Family::kIpv6 ? AF_INET6 : AF_UNIX;
-  return socket(domain, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
 bool set_transparent(int fd, Address::Family family) {
@@ -268,6 +268,51 @@ Descriptor start_connect(const Address& to, const SocketOptions& options, int* e
   if (ok && (connect(fd.get(), &system.any, system.size) == 0 || errno == EINPROGRESS)) return fd;
   *error = errno;
   return Descriptor();
+}
+
+absl::StatusOr<Descriptor> bind_datagrams(const Address& address) {
+  SystemAddress system;
+  if (!is_ip(address.family) || !to_system(address, &system)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot listen on '", address.to_string(), "' for datagrams: it is no IP address"));
+  }
+  Descriptor fd(open_socket(address.family, SOCK_DGRAM));
+  if (!fd.open()) return listen_error(address, "socket");
+  if (address.family == Address::Family::kIpv6 && !set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
+    return listen_error(address, "IPV6_V6ONLY");
+  }
+  if (bind(fd.get(), &system.any, system.size) != 0) return listen_error(address, "bind");
+  return fd;
+}
+
+Descriptor connect_datagrams(const Address& to, int* error) {
+  SystemAddress system;
+  if (!is_ip(to.family) || !to_system(to, &system)) {
+    *error = EAFNOSUPPORT;
+    return Descriptor();
+  }
+  Descriptor fd(open_socket(to.family, SOCK_DGRAM));
+  if (fd.open() && connect(fd.get(), &system.any, system.size) == 0) return fd;
+  *error = errno;
+  return Descriptor();
+}
+
+ssize_t receive_datagram(int fd, std::span<char> room, Address* from) {
+  SystemAddress system;
+  system.any.sa_family = AF_UNSPEC;
+  system.size = sizeof(system.storage);
+  ssize_t size = recvfrom(fd, room.data(), room.size(), MSG_TRUNC, &system.any, &system.size);
+  if (size >= 0 && from != nullptr) *from = from_system(system);
+  return size;
+}
+
+ssize_t send_datagram(int fd, std::string_view bytes, const Address& to) {
+  SystemAddress system;
+  if (!to_system(to, &system)) {
+    errno = EAFNOSUPPORT;
+    return -1;
+  }
+  return sendto(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL, &system.any, system.size);
 }
 
 Address local_address(int fd) {

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -65,6 +66,17 @@ Descriptor accept_connection(int listener, Address* peer, int* error);
 // Starts a client connection, which is made or refused when the descriptor becomes writable. On immediate failure the
 // descriptor is not open and *error is errno.
 Descriptor start_connect(const Address& to, const SocketOptions& options, int* error);
+
+// Datagrams (UDP). Bound to an address; errors name it.
+absl::StatusOr<Descriptor> bind_datagrams(const Address& address);
+// Sends to this peer and receives from no other, on a port that the kernel chooses at random. On failure the descriptor
+// is not open and *error is errno.
+Descriptor connect_datagrams(const Address& to, int* error);
+// The next datagram into `room`, and in *from, unless it is nullptr, whose it is. Its size, which is more than there is
+// room for if it was cut; -1 and errno.
+ssize_t receive_datagram(int fd, std::span<char> room, Address* from);
+// -1 and errno.
+ssize_t send_datagram(int fd, std::string_view bytes, const Address& to);
 
 Address local_address(int fd);
 // The address from which this host reaches another, by the kernel's routes; port 0. Nothing is sent, but a name is

@@ -27,7 +27,7 @@ PROXY_LAYERS = [
     ["event", "lifecycle"],
     ["http", "observe"],
     ["transport"],
-    ["codec", "intercept"],
+    ["codec", "dns", "intercept"],
     ["route"],
     ["rbac"],
     ["filter"],

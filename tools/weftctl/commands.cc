@@ -318,7 +318,7 @@ class CommandLine {
     });
     command->add_option("TYPE", options_->proxy_types, "What of it")
         ->required()
-        ->check(CLI::IsMember({"listeners", "routes", "clusters", "endpoints", "secrets"}));
+        ->check(CLI::IsMember({"listeners", "routes", "clusters", "endpoints", "secrets", "names"}));
     command->add_option("PROXY", options_->proxy, "Its id, as proxy-status shows it")->required();
     add_output(command);
   }

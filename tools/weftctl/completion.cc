@@ -23,7 +23,7 @@ _weftctl() {
       delete|history) COMPREPLY=($(compgen -W "$kinds" -- "$word")) ;;
       token) COMPREPLY=($(compgen -W "create list revoke" -- "$word")) ;;
       ca) COMPREPLY=($(compgen -W "status rotate issued" -- "$word")) ;;
-      proxy-config) COMPREPLY=($(compgen -W "listeners routes clusters endpoints secrets" -- "$word")) ;;
+      proxy-config) COMPREPLY=($(compgen -W "listeners routes clusters endpoints secrets names" -- "$word")) ;;
       proxy-status) COMPREPLY=($(compgen -W "$(_weftctl_proxies)" -- "$word")) ;;
       completion) COMPREPLY=($(compgen -W "bash zsh" -- "$word")) ;;
       apply) COMPREPLY=($(compgen -W "-f --dry-run --wait --timeout" -- "$word")) ;;

@@ -6,12 +6,14 @@
 #include <map>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
 #include "envoy/extensions/transport_sockets/tls/v3/secret.pb.h"
 #include "tools/weftctl/text.h"
+#include "weft/v1/name_table.pb.h"
 
 namespace weft::weftctl {
 
@@ -141,6 +143,15 @@ void add_secret(const v1::ProxyResource& resource, const std::string& state, Row
   rows->push_back({resource.name(), resource.has_content() ? kind : kNone, or_none(resource.applied_version()), state});
 }
 
+void add_names(const v1::ProxyResource& resource, const std::string& state, Rows* rows) {
+  v1::NameTable names;
+  resource.content().UnpackTo(&names);
+  const std::string addresses = or_none(absl::StrJoin(names.addresses(), ","));
+  const std::string version = or_none(resource.applied_version());
+  for (const std::string& host : names.hosts()) rows->push_back({resource.name(), host, addresses, version, state});
+  if (names.hosts().empty()) rows->push_back({resource.name(), kNone, addresses, version, state});
+}
+
 struct Columns {
   std::vector<std::string> heading;
   void (*add)(const v1::ProxyResource& resource, const std::string& state, Rows* rows);
@@ -153,6 +164,7 @@ const Columns& columns_of(const std::string& type) {
       {"cluster", {{"NAME", "TYPE", "BALANCER", "VERSION", "STATE"}, add_cluster}},
       {"endpoint", {{"CLUSTER", "ADDRESS", "PORT", "HEALTH", "WEIGHT", "VERSION", "STATE"}, add_endpoint}},
       {"secret", {{"NAME", "KIND", "VERSION", "STATE"}, add_secret}},
+      {"name", {{"NAME", "HOST", "ADDRESSES", "VERSION", "STATE"}, add_names}},
   };
   return kColumns->at(type);
 }
@@ -165,7 +177,7 @@ std::string proxies(uint64_t count) { return std::to_string(count) + (count == 1
 std::string status_table(const v1::ProxyStatusResponse& response) {
   if (response.proxies().empty()) return "no proxy is connected\n";
   Rows rows = {{"PROXY", "NAMESPACE", "SERVICE", "CONNECTED SINCE", "CLUSTERS", "ENDPOINTS", "LISTENERS", "ROUTES",
-                "SECRETS", "REVISION"}};
+                "SECRETS", "NAMES", "REVISION"}};
   std::string refusals;
   for (const v1::ProxyState& proxy : response.proxies()) {
     std::map<std::string, std::string> states;
@@ -176,7 +188,8 @@ std::string status_table(const v1::ProxyStatusResponse& response) {
     if (proxy.has_last_refusal()) revision += " (but for what it refused)";
     rows.push_back({proxy.id(), or_none(proxy.namespace_()), or_none(proxy.service()),
                     TimeUtil::ToString(proxy.connected()), or_none(states["cluster"]), or_none(states["endpoint"]),
-                    or_none(states["listener"]), or_none(states["route"]), or_none(states["secret"]), revision});
+                    or_none(states["listener"]), or_none(states["route"]), or_none(states["secret"]),
+                    or_none(states["name"]), revision});
     if (proxy.has_last_refusal()) refusals += proxy.id() + ": " + refusal_line(proxy.last_refusal());
   }
   return table(rows) + refusals;

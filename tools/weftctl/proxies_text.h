@@ -14,8 +14,8 @@ namespace weft::weftctl {
 // A row for each proxy, and below it what was refused and why.
 std::string status_table(const v1::ProxyStatusResponse& response);
 
-// What a person looks for first in resources of this type ("cluster", "endpoint", "secret", "listener", "route"), and
-// below it what was refused and why.
+// What a person looks for first in resources of this type ("cluster", "endpoint", "secret", "listener", "route",
+// "name"), and below it what was refused and why.
 std::string config_table(const std::string& type, const v1::ProxyConfigResponse& response);
 
 // "3 of 5 proxies have applied revision 7"

@@ -82,6 +82,7 @@ void set_node(const SidecarOptions& options, core_v3::Node& node) {
   if (has_identity(options)) fields["mtls"].set_bool_value(true);
   const bool intercepts = options.interception.on;
   if (intercepts) fields["interception"] = interception_value(options);
+  if (options.interception.dns) fields["dns"].set_bool_value(true);
   if (options.outbound_port != 0 && !intercepts) fields["outbound_port"] = number_value(options.outbound_port);
   if (options.app_port != 0) {
     fields["app_port"] = number_value(options.app_port);

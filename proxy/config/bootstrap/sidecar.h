@@ -48,6 +48,7 @@ struct SidecarOptions {
     bool on = false;
     bool tproxy = false;  // Of inbound ones; else by REDIRECT, as outbound ones.
     bool ipv6 = true;     // This host has IPv6.
+    bool dns = false;     // And the application's questions of DNS, which the proxy answers.
   } interception;
   std::vector<std::string> scope;  // "service" or "namespace/service"; empty: all that it may see.
   HealthProbe health;

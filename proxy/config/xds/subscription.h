@@ -13,8 +13,8 @@
 
 namespace weft::config::xds {
 
-enum class Type : uint8_t { kCluster, kEndpoints, kListener, kRoutes, kSecret };
-inline constexpr int kTypes = 5;
+enum class Type : uint8_t { kCluster, kEndpoints, kListener, kRoutes, kSecret, kName };
+inline constexpr int kTypes = 6;
 // "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 std::string_view type_url(Type type);
 

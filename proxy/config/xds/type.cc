@@ -20,6 +20,7 @@ constexpr TypeInfo kInfos[kTypes] = {
     {"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret", "secret",
      "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets",
      "/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets", false},
+    {"type.googleapis.com/weft.v1.NameTable", "name", "", "", true},
 };
 
 }  // namespace

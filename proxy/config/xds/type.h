@@ -12,7 +12,7 @@ namespace weft::config::xds {
 struct TypeInfo {
   std::string_view url;
   std::string_view noun;        // "cluster"
-  std::string_view sotw_path;   // Of its own service, when it is not aggregated.
+  std::string_view sotw_path;   // Of its own service, when it is not aggregated; empty if it always is.
   std::string_view delta_path;  //
   bool whole;                   // SotW answers hold all that there is; no names mean all (xDS protocol, "wildcard").
 };

@@ -15,8 +15,8 @@ namespace weft::control {
 
 class MeshFixture {
  public:
-  // Each call is one revision, a minute after the one before.
-  void put(const std::string& text) {
+  // Each call is one revision, a minute after the one before. What it changed.
+  registry::ChangeSet put(const std::string& text) {
     const auto drafts = source::read_documents(text, "test.yaml");
     INFO(drafts.status().message());
     REQUIRE(drafts.ok());
@@ -30,7 +30,7 @@ class MeshFixture {
       metadata->mutable_creation_timestamp()->set_seconds(static_cast<int64_t>(revision_) * 60);
       changes.push_back({draft.key, revision_, draft.content});
     }
-    registry.apply(revision_, changes, static_cast<int64_t>(revision_) * 60'000);
+    return registry.apply(revision_, changes, static_cast<int64_t>(revision_) * 60'000);
   }
 
   const registry::Model& model() const { return *registry.model(); }

@@ -67,6 +67,22 @@ TEST_CASE("ports of loopback for connections that are not HTTP lead to services 
   CHECK(read_node(node)->audience.outbound_tcp.empty());
 }
 
+TEST_CASE("who answers questions of DNS has interception, which takes what is sent to the answers") {
+  Node node = sidecar();
+  fields(node)["dns"].set_bool_value(true);
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.dns: is of no use without interception"));
+  fields(node).erase("outbound_port");
+  fields(node).erase("inbound_port");
+  auto& interception = *fields(node)["interception"].mutable_struct_value()->mutable_fields();
+  interception["outbound_port"].set_number_value(15001);
+  interception["inbound_port"].set_number_value(15006);
+  CHECK(read_node(node)->audience.resolves_names);
+  fields(node)["dns"].set_bool_value(false);
+  CHECK_FALSE(read_node(node)->audience.resolves_names);
+  fields(node)["dns"].set_string_value("yes");
+  CHECK_THAT(mistake(node), Catch::Contains("metadata.dns: \"yes\"; expected true or false"));
+}
+
 TEST_CASE("a node without metadata belongs to the namespace default and has no listener") {
   const auto claims = read_node(Node());
   REQUIRE(claims.ok());

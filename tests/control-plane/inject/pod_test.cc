@@ -95,6 +95,20 @@ TEST_CASE("a proxy has no privilege, and the init container only what rules take
   CHECK(init["privileged"] == false);
 }
 
+TEST_CASE("a proxy answers questions of DNS where a pod wants it to, and rules bring them there") {
+  const auto says = [](const Tree& container, const char* option) {
+    const Tree& words = container["args"];
+    return std::find(words.begin(), words.end(), option) != words.end();
+  };
+  for (const bool wanted : {false, true}) {
+    Tree made = pod(kOne, wanted ? R"({"annotations": {"weft.mesh/dns": "true"}})" : "{}");
+    inject(&made);
+    CHECK(says(named(made["spec"]["initContainers"], "weft-init"), "--redirect-dns") == wanted);
+    CHECK(says(named(made["spec"]["initContainers"], "weft-proxy"), "--dns") == wanted);
+  }
+  CHECK(refusal(pod(kOne, R"({"annotations": {"weft.mesh/dns": "yes"}})")).find("weft.mesh/dns") != std::string::npos);
+}
+
 TEST_CASE("a pod that says no, or cannot have one, is left as it is") {
   CHECK(skipped(pod(kOne, R"({"annotations": {"weft.mesh/inject": "false"}})")) == "weft.mesh/inject is \"false\"");
   CHECK(skipped(pod(kOne, R"({"labels": {"weft.mesh/inject": "false"}})")) == "weft.mesh/inject is \"false\"");

@@ -25,6 +25,7 @@ class Maker {
     out.native = chance(50);
     out.hold_application = chance(50);
     out.rewrite_probes = chance(80);
+    out.dns = chance(30);
     if (chance(50)) {
       out.ca = "-----BEGIN CERTIFICATE-----";
       out.ca_config_map.clear();

@@ -14,6 +14,7 @@ TEST_CASE("a configuration goes over what holds when nothing is set") {
   const absl::StatusOr<Settings> settings = read_settings(
       "image: registry.example/weft-proxy:1\nimagePullPolicy: Always\ncontrolAddress: \"[fd00::1]:15010\"\n"
       "caConfigMap: mesh-ca\ntokenSecret: join\nform: classic\nholdApplication: false\nrewriteProbes: false\n"
+      "dns: true\n"
       "logLevel: debug\nresources: {cpu: 200m, memoryLimit: 1Gi}\n"
       "interception: {excludeInboundPorts: [22, 9100], includeOutboundCidrs: [10.0.0.0/8]}\n",
       "i.yaml");
@@ -27,6 +28,7 @@ TEST_CASE("a configuration goes over what holds when nothing is set") {
   CHECK(!settings->native);
   CHECK(!settings->hold_application);
   CHECK(!settings->rewrite_probes);
+  CHECK(settings->dns);
   CHECK(settings->log_level == "debug");
   CHECK(settings->cpu == "200m");
   CHECK(settings->memory == "64Mi");

@@ -26,13 +26,15 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// Takes all clusters and listeners, and routes and endpoints by the names that it meets there. Refuses bad content.
+// Takes all clusters, listeners and names, and routes and endpoints by the names that it meets there. Refuses bad
+// content.
 class Client {
  public:
   Client(Form form, const View& view, base::Clock& clock, Random& random)
       : form_(form), random_(random), stream_(form, view, clock) {
     request(Type::kCluster, {}, "", false);
     request(Type::kListener, {}, "", false);
+    request(Type::kName, {}, "", false);
     for (int i = 0; i < 6; ++i) {
       request(Type::kEndpoint, {"n" + std::to_string(i)}, "", false);
       request(Type::kRoute, {"n" + std::to_string(i)}, "", false);
@@ -65,6 +67,8 @@ class Client {
   const std::map<std::string, ResourcePointer>& held(Type type) const { return held_.at(static_cast<size_t>(type)); }
   const Stream& stream() const { return stream_; }
 
+  // A state of the world says of these what is gone.
+  static bool is_whole(Type type) { return type == Type::kCluster || type == Type::kListener || type == Type::kName; }
   static bool is_bad(const snapshot::Resource& resource) { return resource.any.find("bad") != std::string::npos; }
 
  private:
@@ -77,8 +81,7 @@ class Client {
   void take(const Response& response) {
     if (is_bad(response)) return;
     auto& held = held_.at(static_cast<size_t>(response.type));
-    const bool whole =
-        form_ == Form::kStateOfTheWorld && (response.type == Type::kCluster || response.type == Type::kListener);
+    const bool whole = form_ == Form::kStateOfTheWorld && is_whole(response.type);
     if (whole) held.clear();
     for (const ResourcePointer& resource : response.resources) held[resource->name] = resource;
     for (const std::string& name : response.removed) held.erase(name);
@@ -169,7 +172,7 @@ void run(uint64_t seed, Form form, bool with_bad) {
   CHECK(client.stream().is_settled());
   for (const Type type : snapshot::kTypes) {
     if (type == Type::kSecret) continue;
-    const bool has_removals = form == Form::kDelta || type == Type::kCluster || type == Type::kListener;
+    const bool has_removals = form == Form::kDelta || Client::is_whole(type);
     for (const snapshot::ResourcePointer& resource : view.own(type)) {
       const std::string& each = resource->name;
       INFO(snapshot::type_name(type) << " " << each);

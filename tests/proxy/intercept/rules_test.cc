@@ -24,14 +24,5 @@ TEST_CASE("what is no CIDR is refused") {
   }
 }
 
-TEST_CASE("nameservers are read from a resolv.conf") {
-  auto found = nameservers_of(
-      "# nameserver 1.1.1.1\nsearch shop.svc.cluster.local\nnameserver 10.96.0.10\n\tnameserver  fd00::a # x\n"
-      "nameserver cart\nnameserver\noptions ndots:5\n");
-  REQUIRE(found.size() == 2);
-  CHECK(found[0].ip_text() == "10.96.0.10");
-  CHECK(found[1].ip_text() == "fd00::a");
-}
-
 }  // namespace
 }  // namespace weft::intercept

@@ -5,6 +5,7 @@
 #include "envoy/config/cluster/v3/cluster.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/route/v3/route.pb.h"
+#include "weft/v1/name_table.pb.h"
 
 namespace weft::weftctl {
 namespace {
@@ -49,10 +50,11 @@ TEST_CASE("the status table says of each type how it stands, and below it what w
   envoy->set_id("envoy-1");
   envoy->set_applied_revision(7);
   CHECK(status_table(response) ==
-        "PROXY    NAMESPACE  SERVICE  CONNECTED SINCE       CLUSTERS  ENDPOINTS  LISTENERS  ROUTES  SECRETS  REVISION\n"
-        "cart-1   shop       cart     1970-01-01T00:00:00Z  REFUSED   -          -          -       -        6 "
+        "PROXY    NAMESPACE  SERVICE  CONNECTED SINCE       CLUSTERS  ENDPOINTS  LISTENERS  ROUTES  SECRETS  NAMES  "
+        "REVISION\n"
+        "cart-1   shop       cart     1970-01-01T00:00:00Z  REFUSED   -          -          -       -        -      6 "
         "(but for what it refused)\n"
-        "envoy-1  -          -        1970-01-01T00:00:00Z  -         -          -          -       -        7 "
+        "envoy-1  -          -        1970-01-01T00:00:00Z  -         -          -          -       -        -      7 "
         "(acknowledged)\n"
         "cart-1: cluster \"shop/pay:80\" version 0b was refused at 1970-01-01T00:00:00Z: no such field\n");
 }
@@ -71,6 +73,20 @@ TEST_CASE("tables of what a proxy has show what a person looks for first") {
         "CLUSTER       ADDRESS   PORT  HEALTH   WEIGHT  VERSION           STATE\n"
         "shop/cart:80  10.0.0.1  8080  UNKNOWN  3       00000000000000aa  SYNCED\n"
         "shop/gone:80  -         -     -        -       00000000000000aa  MISSING\n");
+}
+
+TEST_CASE("a name is a row for each host, with the addresses that are answered") {
+  v1::NameTable names;
+  names.add_hosts("cart");
+  names.add_hosts("cart.shop");
+  names.add_addresses("10.1.0.1");
+  names.add_addresses("fd00::1");
+  v1::ProxyConfigResponse response;
+  *response.add_resources() = resource("shop/cart", v1::SYNCED, &names);
+  CHECK(config_table("name", response) ==
+        "NAME       HOST       ADDRESSES         VERSION           STATE\n"
+        "shop/cart  cart       10.1.0.1,fd00::1  00000000000000aa  SYNCED\n"
+        "shop/cart  cart.shop  10.1.0.1,fd00::1  00000000000000aa  SYNCED\n");
 }
 
 TEST_CASE("a route is a row for each match, with where it leads") {

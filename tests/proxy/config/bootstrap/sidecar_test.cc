@@ -90,6 +90,9 @@ TEST_CASE("a sidecar to which connections are brought says by which ports, and l
   node = made_of(options).node();
   CHECK(node.metadata().fields().at("interception").struct_value().fields().at("mode").string_value() == "TPROXY");
   CHECK_FALSE(node.metadata().fields().at("interception").struct_value().fields().at("ipv6").bool_value());
+  CHECK_FALSE(node.metadata().fields().contains("dns"));
+  options.interception.dns = true;
+  CHECK(made_of(options).node().metadata().fields().at("dns").bool_value());
 }
 
 TEST_CASE("who only calls others says nothing of an application") {

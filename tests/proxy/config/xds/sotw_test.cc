@@ -26,6 +26,7 @@ struct Sotw : ConversationFixture {
 
 TEST_CASE("a SotW stream begins with one request for each type, in the protocol's order, the first with the node") {
   Sotw xds;
+  xds.subscribe(Type::kName);
   xds.subscribe(Type::kSecret, {"s"});
   xds.subscribe(Type::kRoutes, {"r"});
   xds.subscribe(Type::kListener);

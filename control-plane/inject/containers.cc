@@ -134,6 +134,10 @@ Tree proxy_container(const Settings& settings, const Tree& probes) {
                             {"capabilities", {{"drop", {"ALL"}}}}};
   // With a startup probe Kubernetes starts the containers after a native sidecar once it has succeeded.
   if (settings.native && settings.hold_application) out["startupProbe"] = ready_probe(1, 600);
+  // Kubernetes starts the containers after it once this hook is over.
+  if (!settings.native && settings.hold_application) {
+    out["lifecycle"] = {{"postStart", {{"exec", {{"command", Tree::array({kProgram, "wait"})}}}}}};
+  }
   out["readinessProbe"] = ready_probe(15, 4);
   out["terminationMessagePolicy"] = "FallbackToLogsOnError";
   out["volumeMounts"] = Tree::array({mount(kTokenVolume, kTokenFolder)});

@@ -117,6 +117,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   CLI::App* run_app = add_run_command(app, sidecar, run);
   InterceptCommand intercept;
   CLI::App* intercept_app = add_intercept_command(app, intercept);
+  WaitCommand wait;
+  CLI::App* wait_app = add_wait_command(app, wait);
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", version_text());
   // Before the library sees it, which would take the application's options for ours.
@@ -134,7 +136,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
     std::cerr << "--log-level: \"" << level << "\" is none of trace, debug, info, warning, error, critical, off\n";
     *exit_code = 1;
   } else if ((options.config_path.empty() ? 0 : 1) + app.get_subcommands().size() != 1) {
-    std::cerr << "weft-proxy: expected either -c FILE (an Envoy v3 bootstrap), sidecar, run or intercept; see --help\n";
+    std::cerr
+        << "weft-proxy: expected either -c FILE (an Envoy v3 bootstrap), sidecar, run, intercept or wait; see --help\n";
     *exit_code = 1;
   } else if (run_app->parsed() == run.application.empty()) {
     std::cerr << (run_app->parsed() ? "weft-proxy run: expected the application's command line: weft-proxy run OPTIONS "
@@ -149,6 +152,7 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   if (sidecar_app->parsed() || run_app->parsed()) options.sidecar = std::move(sidecar);
   if (run_app->parsed()) options.run = std::move(run);
   if (intercept_app->parsed()) options.intercept = std::move(intercept);
+  if (wait_app->parsed()) options.wait = wait;
   options.validate = mode == "validate";
   return options;
 }

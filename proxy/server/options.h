@@ -10,6 +10,7 @@
 #include "proxy/server/intercept_command.h"
 #include "proxy/server/run_command.h"
 #include "proxy/server/sidecar_options.h"
+#include "proxy/server/wait_command.h"
 
 // weft-proxy's command line. Main thread.
 
@@ -20,6 +21,7 @@ struct Options {
   std::string config_path;
   std::optional<SidecarCommand> sidecar;
   std::optional<InterceptCommand> intercept;  // Runs no proxy.
+  std::optional<WaitCommand> wait;            // Nor does this.
   std::optional<RunCommand> run;              // Beside `sidecar`: with its application.
   bool validate = false;                      // --mode validate
   bool allow_unsupported = false;

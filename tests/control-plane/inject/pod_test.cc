@@ -66,7 +66,7 @@ TEST_CASE("the native form is an init container that stays, before all others") 
   CHECK(made["spec"]["containers"].size() == 1);
 }
 
-TEST_CASE("the classic form writes rules after all init containers, and holds the application by order") {
+TEST_CASE("the classic form writes rules after all init containers, and holds the application by order and a hook") {
   PodContext classic = context();
   classic.settings.native = false;
   Tree made = pod(R"({"initContainers": [{"name": "first"}], "containers": [{"name": "app"}]})");
@@ -74,11 +74,14 @@ TEST_CASE("the classic form writes rules after all init containers, and holds th
   CHECK(made["spec"]["initContainers"][1]["name"] == "weft-init");
   CHECK(made["spec"]["containers"][0]["name"] == "weft-proxy");
   CHECK(!made["spec"]["containers"][0].contains("restartPolicy"));
+  CHECK(made["spec"]["containers"][0]["lifecycle"]["postStart"]["exec"]["command"].dump() ==
+        R"(["weft-proxy","wait"])");
   CHECK(made["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"] == "app");
   classic.settings.hold_application = false;
   Tree loose = pod(kOne);
   inject(&loose, classic);
   CHECK(loose["spec"]["containers"][1]["name"] == "weft-proxy");
+  CHECK(!loose["spec"]["containers"][1].contains("lifecycle"));
 }
 
 TEST_CASE("a proxy has no privilege, and the init container only what rules take") {

@@ -77,6 +77,7 @@ class AresResolver final : public DnsResolver {
     DnsFamily family;
     std::function<void(absl::StatusOr<DnsAnswer>)> done;
     bool second_family = false;
+    int first_failure = ARES_SUCCESS;  // Why the first family could not be asked for.
   };
   struct Socket final : event::IoEvents {
     void on_io(bool readable, bool writable) override {
@@ -105,14 +106,17 @@ class AresResolver final : public DnsResolver {
     if (result != nullptr) ares_freeaddrinfo(result);
     AresResolver& self = *query->resolver;
     if (self.closing_) return;
-    bool none = status == ARES_ENODATA || status == ARES_ENOTFOUND;
+    auto is_answer = [](int code) { return code == ARES_SUCCESS || code == ARES_ENODATA || code == ARES_ENOTFOUND; };
     bool has_other_family = query->family == DnsFamily::kAuto || query->family == DnsFamily::kV4Preferred;
-    if (answer.addresses.empty() && none && has_other_family && !query->second_family) {
+    if (answer.addresses.empty() && has_other_family && !query->second_family) {
       query->second_family = true;
+      if (!is_answer(status)) query->first_failure = status;
       int other = query->family == DnsFamily::kAuto ? AF_INET : AF_INET6;
       return self.ask(query.release(), other);
     }
-    if (status == ARES_SUCCESS || none) return query->done(std::move(answer));
+    // That it has none of the one family does not say that it has none.
+    if (answer.addresses.empty() && query->first_failure != ARES_SUCCESS) status = query->first_failure;
+    if (is_answer(status)) return query->done(std::move(answer));
     query->done(absl::UnavailableError(absl::StrCat(query->name, ": ", ares_strerror(status))));
   }
 

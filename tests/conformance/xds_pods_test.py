@@ -4,6 +4,8 @@ with its identity by SDS, it calls and is called by weft-proxy over mutual TLS, 
 import contextlib
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,31 +13,38 @@ import unittest
 
 from tests.conformance.xds_server_test import envoy_bootstrap
 from tests.integration.authorization_test import DENIED, policy
-from tests.integration.harness import intercepted
+from tests.integration.harness import certificates, intercepted
 from tests.integration.harness.control_plane import ControlPlane
 from tests.integration.harness.live import eventually
 from tests.integration.harness.namespaces import Network, needs_root
 from tests.integration.harness.proxy import Output, envoy_binary
 from tests.integration.interception_test import Clients, service
-from tests.integration.jwt_authn_test import ISSUER, Keys
+from tests.integration.jwt_authn_test import ISSUER, OTHER, Keys
 from tests.integration.mtls_test import authentication
-from tests.integration.request_authentication_test import tokens
+from tests.integration.request_authentication_test import MISSING_KEYS, tokens
 from tools.demos.wire import Wire
 
 FRONT, CART = "10.96.0.1", "10.96.0.2"
+KEYS_PORT = 8443
 SECRET = "4111-1111-1111-1111"
-# Answers its name, and who it was told calls.
-APPLICATION = """
-import http.server, sys
+# Answers everybody with a text, in which CALLER is whom it was told of; behind TLS, if it is given a certificate.
+SERVER = """
+import http.server, ssl, sys
+port, text, *certificate = sys.argv[1:]
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = f"{sys.argv[1]} {self.headers.get('x-forwarded-client-cert')}".encode()
+        body = text.replace("CALLER", str(self.headers.get("x-forwarded-client-cert"))).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
     def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+server = http.server.ThreadingHTTPServer(("0.0.0.0", int(port)), Handler)
+if certificate:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
 """
 
 
@@ -56,12 +65,29 @@ class EnvoyInAPod(Clients, unittest.TestCase):
             cls.control.apply(service("front", [("http", 80, 8080)], clusterIP=FRONT), service("cart", [("http", 80, 8080)], clusterIP=CART),
                               authentication("STRICT"))
             token = cls.control.token("-n", "shop")
+            cls.start_key_server(stack)
             for pod, name in ((cls.client, "front"), (cls.cart, "cart")):
-                pod.popen(sys.executable, "-c", APPLICATION, name, stderr=subprocess.DEVNULL)
+                pod.popen(sys.executable, "-c", SERVER, 8080, f"{name} CALLER", stderr=subprocess.DEVNULL)
                 intercepted.intercept(pod)
             cls.weft = stack.enter_context(intercepted.Sidecar(cls.client, cls.control.xds, token, "front", 8080, ["--health-tcp"]))
             cls.start_envoy(stack, token)
             cls.addClassCleanup(stack.pop_all().close)
+
+    @classmethod
+    def start_key_server(cls, stack):
+        """In the pod of the stranger: https://keys.example, whose authority is the only one that both pods trust."""
+        cls.keys = Keys()
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        authority = certificates.Authority(folder)
+        certificate = authority.leaf("keys", ["DNS:keys.example"])
+        roots = folder / "roots"
+        roots.mkdir()
+        shutil.copy(authority.certificate, roots / "ca-certificates.crt")
+        subprocess.run(["openssl", "rehash", str(roots)], check=True, capture_output=True)
+        cls.stranger.popen(sys.executable, "-c", SERVER, KEYS_PORT, cls.keys.jwks(), *certificate, stderr=subprocess.DEVNULL)
+        for pod in (cls.client, cls.cart):
+            pod.hosts.write_text(f"127.0.0.1 localhost\n{cls.stranger.ipv4} keys.example\n{cls.stranger.ipv4} other.example\n")
+            pod.run("mount", "--bind", roots, "/etc/ssl/certs")
 
     @classmethod
     def start_envoy(cls, stack, token):
@@ -108,7 +134,7 @@ class EnvoyInAPod(Clients, unittest.TestCase):
             self.assertEqual(0, self.get(f"http://{pod.ipv4}:8080/", self.stranger)[0])
 
     def test_envoy_asks_who_calls_and_with_what_token(self):
-        keys = Keys()
+        keys = self.keys
         self.control.apply(tokens({"issuer": ISSUER, "jwks": keys.jwks()}), policy("callers", {
             "targetRefs": [{"kind": "Service", "name": "cart"}],
             "rules": [{"from": [{"source": {"principals": ["cluster.local/ns/shop/sa/front"]}}], "to": [{"operation": {"paths": ["/"]}}]},
@@ -125,6 +151,17 @@ class EnvoyInAPod(Clients, unittest.TestCase):
         self.assertEqual((401, "Jwt is expired"), ask("/", keys.token(exp=1)))
         for kind, name in (("requestauthentication", "tokens"), ("authorizationpolicy", "callers")):
             self.control.weftctl("delete", kind, name, "-n", "shop", "--wait")
+
+    def test_both_fetch_keys_from_who_shows_a_good_certificate_and_from_nobody_else(self):
+        self.control.apply(tokens({"issuer": ISSUER, "jwksUri": f"https://keys.example:{KEYS_PORT}/jwks"},
+                                  {"issuer": OTHER, "jwksUri": f"https://other.example:{KEYS_PORT}/jwks"}, targets=[]), wait=True)
+        for pod, address in ((self.client, CART), (self.cart, FRONT)):
+            ask = lambda token: self.get(f"http://{address}/", pod, {"Authorization": f"Bearer {token}"})
+            self.assertTrue(eventually(lambda: ask(self.keys.token(exp=1)) == (401, "Jwt is expired")))
+            self.assertEqual(200, ask(self.keys.token("ES384"))[0])
+            self.assertEqual((401, "Jwt verification fails"), ask(self.keys.token(key=self.keys.stranger)))
+            self.assertEqual((401, MISSING_KEYS), ask(self.keys.token(iss=OTHER)))
+        self.control.weftctl("delete", "requestauthentication", "tokens", "-n", "shop", "--wait")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,24 @@ TEST_CASE("a server that fails is an error that names what was asked") {
   CHECK(std::string(answer.status().message()).find("service.test") != std::string::npos);
 }
 
+TEST_CASE("a name of which one family cannot be asked for has the addresses of the other, or is an error") {
+  for (bool has_other : {true, false}) {
+    Fixture fixture([&](const DnsQuestion& question) {
+      DnsReply reply;
+      if (question.type == kAaaa) {
+        reply.code = DnsReply::kServerFailure;
+      } else if (has_other) {
+        reply.records = {a("10.0.0.1", 60)};
+      }
+      return reply;
+    });
+    auto answer = fixture.resolve("service.test", DnsFamily::kAuto);
+    CHECK(answer.ok() == has_other);
+    if (has_other) CHECK(answer->addresses.size() == 1);
+    CHECK(fixture.asked(kA));
+  }
+}
+
 TEST_CASE("the family asked for decides which addresses come, and which are a second choice") {
   Fixture both([](const DnsQuestion& question) {
     return question.type == kA ? DnsReply{{a("10.0.0.1", 60)}} : DnsReply{{aaaa("fd00::1", 60)}};

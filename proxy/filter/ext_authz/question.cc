@@ -82,11 +82,11 @@ std::string first_bytes(const base::Buffer& data, size_t most) {
   return bytes;
 }
 
-void add_body(const base::Buffer& held, const AuthzBody& settings, bool over_http, Question& question) {
+void add_body(const base::Buffer& held, const AuthzBody& settings, bool as_bytes, Question& question) {
   if (held.empty()) return;
   std::string bytes = first_bytes(held, settings.max_bytes);
   question.headers.emplace_back(kPartialBody, bytes.size() < held.size() ? "true" : "false");
-  question.body_as_bytes = over_http || settings.as_bytes;
+  question.body_as_bytes = as_bytes;
   question.body = question.body_as_bytes ? std::move(bytes) : utf8_text(bytes);
 }
 
@@ -172,7 +172,11 @@ Question make_question(FilterStream& stream, const AuthzFacts& facts, bool over_
   if (head.accepts_trailers) headers.add("te", "trailers");
   for (const http::Header& each : head.headers) headers.add(each.name, each.value);
   question.raw_headers = facts.raw_headers;
-  if (body != nullptr) add_body(stream.held_body(), *body, over_http, question);
+  if (body != nullptr) {
+    // What the filter says of it holds for routes with settings of their own, as in Envoy.
+    bool as_bytes = over_http || body->as_bytes || (facts.body && facts.body->as_bytes);
+    add_body(stream.held_body(), *body, as_bytes, question);
+  }
 
   add_peers(stream, facts, question);
   question.own_labels = &facts.own_labels;

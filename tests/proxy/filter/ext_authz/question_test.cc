@@ -118,6 +118,10 @@ TEST_CASE("the body that came goes with the question as far as it may") {
   CHECK(question.headers.back() == std::pair<std::string, std::string>("x-envoy-auth-partial-body", "false"));
   CHECK(asked.ask(true, &body).body == "ab\xff");
   CHECK(asked.ask(false, nullptr).body.empty());
+  asked.facts.body = AuthzBody{9, true, true};
+  CHECK(asked.ask(false, &body).body == "ab\xff");
+  CHECK(asked.ask(false, &body).body_as_bytes);
+  asked.facts.body.reset();
   asked.stream.held.append("cdef");
   question = asked.ask(false, &body);
   CHECK(question.body == "ab!c");

@@ -30,9 +30,10 @@ struct Forwarding {
   }
   uint16_t id(size_t i) const { return id_of(upstream.asked[i].message); }
 
+  // Before the loop, which ends what it was to delete later.
+  FakeUpstream upstream;
   base::ManualClock clock;
   event::ManualLoop loop{clock};
-  FakeUpstream upstream;
   observe::DnsStats stats;
   Forwarder forwarder{loop, upstream, stats};
   std::optional<std::string> answered;

@@ -33,9 +33,10 @@ struct Responding {
     loop.turn();
   }
 
+  // Before the loop, which ends what it was to delete later.
+  FakeUpstream upstream;
   base::ManualClock clock;
   event::ManualLoop loop{clock};
-  FakeUpstream upstream;
   base::Random random{1};
   observe::DnsStats stats;
   Responder responder{loop, upstream, random, stats};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "proxy/base/weighted.h"
 #include "proxy/forward/caller.h"
 #include "proxy/observe/hop_reporter.h"
 #include "proxy/route/rewrite.h"
@@ -236,12 +237,8 @@ pool::WorkerCluster* Exchange::choose_cluster(const route::ClusterAction& action
     *name = named->value;
     return upstreams.find(named->value);
   }
-  uint64_t pick = action.clusters.size() > 1 ? worker_.context().random.below(action.total_weight) : 0;
-  for (const route::WeightedCluster& each : action.clusters) {
-    destination_ = &each;
-    if (pick < each.weight) break;
-    pick -= each.weight;
-  }
+  uint64_t draw = action.clusters.size() > 1 ? worker_.context().random.below(action.total_weight) : 0;
+  destination_ = &base::by_weight(action.clusters, draw);
   *name = destination_->name;
   return upstreams.find(*destination_->slot);
 }

@@ -2,17 +2,15 @@
 
 #include <utility>
 
+#include "proxy/base/weighted.h"
+
 namespace weft::tcp {
 
 const cluster::ClusterSlot* choose_cluster(const snapshot::TcpProxy& config, base::Random& random) {
   if (config.destinations.empty()) return nullptr;
   if (config.destinations.size() == 1) return config.destinations[0].slot.get();
   uint64_t draw = config.total_weight == 0 ? 0 : random.below(config.total_weight);
-  for (const auto& destination : config.destinations) {
-    if (draw < destination.weight) return destination.slot.get();
-    draw -= destination.weight;
-  }
-  return config.destinations.back().slot.get();
+  return base::by_weight(config.destinations, draw).slot.get();
 }
 
 pool::BalanceContext balance_context(const transport::ConnectionInfo& info) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/base/weighted.h"
 #include "proxy/filter/ext_authz/check.h"
 #include "proxy/pool/worker_context.h"
 
@@ -198,12 +199,8 @@ class AuthzFilter final : public Filter, private Check::Events {
       const http::Header* named = stream_.request_head().headers.find(action.cluster_header);
       if (named != nullptr) cluster = upstreams.find(named->value);
     } else if (!action.clusters.empty()) {
-      uint64_t pick = action.clusters.size() > 1 ? stream_.random().below(action.total_weight) : 0;
-      size_t at = 0;
-      for (; at + 1 < action.clusters.size() && pick >= action.clusters[at].weight; ++at) {
-        pick -= action.clusters[at].weight;
-      }
-      cluster = upstreams.find(*action.clusters[at].slot);
+      uint64_t draw = action.clusters.size() > 1 ? stream_.random().below(action.total_weight) : 0;
+      cluster = upstreams.find(*base::by_weight(action.clusters, draw).slot);
     }
     if (cluster != nullptr) observe::count_answer(cluster->stats(), status);
   }

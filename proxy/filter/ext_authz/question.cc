@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_replace.h"
+#include "api/text/utf8.h"
 #include "proxy/filter/ext_authz/changes.h"
 
 namespace weft::filter {
@@ -17,24 +18,6 @@ constexpr std::string_view kPartialBody = "x-envoy-auth-partial-body";
 constexpr std::string_view kDownstreamService = "x-envoy-downstream-service-cluster";
 // What goes with every question over HTTP, whatever is allowed.
 constexpr std::string_view kAlwaysOverHttp[] = {"authorization", ":method", ":path", ":authority"};
-
-// The length of the UTF-8 sequence (RFC 3629) that the text begins with; 0: it begins with none.
-size_t sequence_size(std::string_view text) {
-  auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  auto follows = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
-  unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    unsigned least = first == 0xe0 ? 0xa0 : 0x80, most = first == 0xed ? 0x9f : 0xbf;
-    return byte(1) >= least && byte(1) <= most && follows(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    unsigned least = first == 0xf0 ? 0x90 : 0x80, most = first == 0xf4 ? 0x8f : 0xbf;
-    return byte(1) >= least && byte(1) <= most && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 class HeaderCollector {
  public:
@@ -131,7 +114,7 @@ std::string utf8_text(std::string_view text) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
-    size_t size = sequence_size(text);
+    size_t size = text::utf8_sequence(text);
     if (size == 0) {
       result += '!';
     } else {

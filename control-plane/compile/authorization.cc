@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/authorization_rule.h"
+#include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/rbac/v3/rbac.pb.h"
@@ -63,14 +64,10 @@ bool add_stage(const Stage& stage, const AuthorizationTarget& target, bool is_ht
 }  // namespace
 
 void add_authorization(const AuthorizationTarget& target, HttpConnectionManager* manager) {
-  auto* filters = manager->mutable_http_filters();
   for (const Stage& stage : kStages) {
     HttpRbac rbac;
     if (!add_stage(stage, target, true, &rbac)) continue;
-    auto* filter = filters->Add();
-    filter->set_name(stage.filter);
-    filter->mutable_typed_config()->PackFrom(rbac);
-    filters->SwapElements(filters->size() - 2, filters->size() - 1);
+    add_http_filter(stage.filter, rbac, manager);
   }
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/authorization.h"
 #include "control-plane/compile/path_pattern.h"
+#include "control-plane/compile/request_authentication.h"
 #include "control-plane/compile/string_pattern.h"
 #include "control-plane/registry/authorization_key.h"
 #include "weft/v1/authorization_policy.pb.h"
@@ -26,8 +27,6 @@ using registry::AuthorizationKey;
 using Values = google::protobuf::RepeatedPtrField<std::string>;
 
 constexpr std::string_view kSpiffe = "spiffe://";
-constexpr char kTokens[] = "envoy.filters.http.jwt_authn";
-constexpr char kPayload[] = "payload";
 
 // The two messages are built alike; their fields have other names.
 void both(std::vector<Permission> parts, Permission* out) {
@@ -99,8 +98,8 @@ void set_namespace(const std::string& value, Principal* out) {
 
 void set_claim(const std::vector<std::string>& names, const StringMatcher& matcher, Principal* out) {
   MetadataMatcher* claim = out->mutable_metadata();
-  claim->set_filter(kTokens);
-  claim->add_path()->set_key(kPayload);
+  claim->set_filter(kTokenFilter);
+  claim->add_path()->set_key(kTokenPayload);
   for (const std::string& name : names) claim->add_path()->set_key(name);
   // One that has several values is a list.
   auto* either = claim->mutable_value()->mutable_or_match();

@@ -200,6 +200,14 @@ HttpConnectionManager connection_manager(const std::string& route_name) {
   return manager;
 }
 
+void add_http_filter(const char* name, const google::protobuf::Message& config, HttpConnectionManager* manager) {
+  auto* filters = manager->mutable_http_filters();
+  auto* filter = filters->Add();
+  filter->set_name(name);
+  filter->mutable_typed_config()->PackFrom(config);
+  filters->SwapElements(filters->size() - 2, filters->size() - 1);
+}
+
 bool is_http(registry::AppProtocol protocol) {
   return protocol != registry::AppProtocol::kTls && protocol != registry::AppProtocol::kTcp;
 }

@@ -12,6 +12,10 @@
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
+namespace google::protobuf {
+class Message;
+}  // namespace google::protobuf
+
 namespace envoy::config::route::v3 {
 class VirtualHost;
 }  // namespace envoy::config::route::v3
@@ -49,5 +53,9 @@ bool is_http(registry::AppProtocol protocol);
 // Takes its routes from the stream on which it came.
 envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager connection_manager(
     const std::string& route_name);
+
+// In front of the last filter, the router, which must be there.
+void add_http_filter(const char* name, const google::protobuf::Message& config,
+                     envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager* manager);
 
 }  // namespace weft::control::compile

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/duration.h"
+#include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/registry/format.h"
 #include "envoy/config/cluster/v3/cluster.pb.h"
@@ -30,9 +31,6 @@ using envoy::extensions::filters::http::jwt_authn::v3::JwtRequirement;
 using registry::WebAddress;
 namespace tls_v3 = envoy::extensions::transport_sockets::tls::v3;
 
-// Where AuthorizationPolicies look for claims.
-constexpr char kPayload[] = "payload";
-constexpr char kFilter[] = "envoy.filters.http.jwt_authn";
 // Claims that are a list, written as words (RFC 8693, 4.2).
 constexpr const char* kWordClaims[] = {"scope", "permission"};
 constexpr std::string_view kDefaultTimeout = "5s";
@@ -93,7 +91,7 @@ JwtProvider compile_provider(const v1::JwtRule& rule) {
     claim->set_header_name(each.header());
     claim->set_claim_name(each.claim());
   }
-  out.set_payload_in_metadata(kPayload);
+  out.set_payload_in_metadata(kTokenPayload);
   for (const char* name : kWordClaims) out.mutable_normalize_payload_in_metadata()->add_space_delimited_claims(name);
   return out;
 }
@@ -209,11 +207,7 @@ void add_request_authentication(
     any->add_requirements()->mutable_allow_missing();
   }
   config.set_bypass_cors_preflight(true);
-  auto* filters = manager->mutable_http_filters();
-  auto* filter = filters->Add();
-  filter->set_name(kFilter);
-  filter->mutable_typed_config()->PackFrom(config);
-  filters->SwapElements(filters->size() - 2, filters->size() - 1);
+  add_http_filter(kTokenFilter, config, manager);
 }
 
 std::vector<snapshot::ResourcePointer> key_clusters(const registry::RequestAuthentications& tokens, bool is_weft) {

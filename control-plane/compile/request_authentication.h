@@ -16,6 +16,10 @@ class HttpConnectionManager;
 
 namespace weft::control::compile {
 
+// The filter's name, which is that of the metadata with a good token's claims, too, and their key in it.
+inline constexpr char kTokenFilter[] = "envoy.filters.http.jwt_authn";
+inline constexpr char kTokenPayload[] = "payload";
+
 // Puts the filter in front of the last one, which must be there. Nothing if there are no tokens to check.
 void add_request_authentication(
     const registry::RequestAuthentications& tokens,

@@ -196,6 +196,11 @@ absl::Status fill(DataSource* source) {
   return bytes.status();
 }
 
+void wipe(DataSource* source) {
+  OPENSSL_cleanse(source->bytes.data(), source->bytes.size());
+  source->bytes.clear();
+}
+
 absl::StatusOr<std::vector<bssl::UniquePtr<X509>>> load_certificates(const DataSource& source) {
   absl::StatusOr<std::string> pem = read_data_source(source);
   if (!pem.ok()) return pem.status();

@@ -26,6 +26,8 @@ std::string data_source_name(const DataSource& source);
 absl::StatusOr<std::string> read_data_source(const DataSource& source);
 // Has a file's bytes beside its path.
 absl::Status fill(DataSource* source);
+// Takes the bytes out of memory.
+void wipe(DataSource* source);
 
 // A SHA-256 of all of them, in their order; 32 bytes.
 std::string content_digest(std::initializer_list<std::string_view> parts);

@@ -505,6 +505,10 @@ absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(C
   absl::StatusOr<std::shared_ptr<const Entry>> entry = shared_entry(&config);
   if (!entry.ok()) return entry.status();
   self->entry_ = *std::move(entry);
+  for (DataSource* secret :
+       {&config.certificate.private_key, &config.certificate.pkcs12, &config.certificate.password}) {
+    wipe(secret);
+  }
   config.certificate = TlsCertificateConfig();
   absl::StatusOr<std::unique_ptr<PeerVerifier>> verifier = PeerVerifier::make(std::move(config.validation), true);
   if (!verifier.ok()) return verifier.status();

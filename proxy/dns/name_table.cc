@@ -51,6 +51,8 @@ const ServiceNames* NameTable::find_wildcard(std::string_view name) const {
 }
 
 NameTable::Found NameTable::find(std::string_view name) const {
+  // A label with a dot in it is of no host, and could not be written as a canonical name.
+  if (name.find('\\') != std::string_view::npos) return {};
   if (const ServiceNames* names = find_exact(name)) return {names, {}};
   std::string_view whole;
   if (!search_.empty() && name.size() > search_.size() + 1 && name.ends_with(search_) &&

@@ -42,7 +42,8 @@ class NameTable {
     const ServiceNames* names = nullptr;  // nullptr: the mesh does not know the name. Good until the next change.
     std::string_view canonical;           // Not empty: it was found with the search domain behind it, and is this one.
   };
-  // `name` in lower case, without the last dot. Exact hosts before wildcards, of which the longest one counts.
+  // `name` in lower case, without the last dot, with "\." for a dot within a label. Exact hosts before wildcards, of
+  // which the longest one counts.
   Found find(std::string_view name) const;
   // Of services.
   size_t size() const { return services_.size(); }

@@ -67,6 +67,15 @@ TEST_CASE("with the search domain behind it a name is the one without it") {
   CHECK(look(table, "web.example.svc.cluster.local") == "");
 }
 
+TEST_CASE("a name of which a label has a dot in it is below no wildcard") {
+  NameTable table;
+  table.set_search("shop.svc.cluster.local");
+  table.apply({"external/shop/web", names({"*.cdn.example"}, "10.0.0.2", true)});
+  CHECK(look(table, "a.cdn.example.shop.svc.cluster.local") == "10.0.0.2");
+  CHECK(look(table, R"(a\..cdn.example.shop.svc.cluster.local)") == "");
+  CHECK(look(table, R"(a\.b.cdn.example)") == "");
+}
+
 TEST_CASE("of two who have a host a service of the mesh comes first, and then the first name") {
   NameTable table;
   table.apply({"external/evil/web", names({"cart.shop.svc"}, "10.6.6.6", true)});

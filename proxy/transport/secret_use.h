@@ -35,7 +35,8 @@ class SecretUse {
   // Makes a context of the secrets, in the order of secret_names(), which commit() puts in force. An error says what of
   // them does not fit; nothing has changed then.
   virtual absl::Status prepare(const std::vector<const SecretText*>& secrets) = 0;
-  // New handshakes, of all workers, use what was prepared; connections that are there go on.
+  // New handshakes, of all workers, use what was prepared; connections that are there go on. Once after each prepare()
+  // that is to count.
   virtual void commit() = 0;
   // A context is in force.
   virtual bool has_context() const = 0;

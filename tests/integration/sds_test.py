@@ -236,6 +236,15 @@ class Case:
             self.control.serve("3", secrets=[certificate_secret("server", self.leaves[1])], **everything)
             self.assertTrue(eventually(lambda: self.shown("come") == "n1.example"))
             self.assertEqual(200, self.get(established).status)
+            # A version of the listener that has the filter chain of the one before, which drains for long.
+            chain = everything["listeners"][0]["filter_chains"][0]
+            everything["listeners"] = [{**everything["listeners"][0], "filter_chains": [chain, {**chain, "filter_chain_match": {"server_names": ["more.example"]}}]}]
+            self.control.serve("4", secrets=[certificate_secret("server", self.leaves[1])], **everything)
+            self.assertTrue(eventually(lambda: self.proxy.counter("listener_manager.listener_in_place_updated") == 1))
+            for i, name in ((5, "n2.example"), (6, "n3.example")):
+                self.control.serve(str(i), secrets=[certificate_secret("server", self.leaves[i - 3])], **everything)
+                self.assertTrue(eventually(lambda: self.shown("come") == name), name)
+            self.assertEqual(200, self.get(established).status)
         self.assertEqual([], warming())
         opened = [e["type"].rsplit(".", 1)[-1] for e in self.control.events() if "open" in e]
         if not self.aggregated:

@@ -242,21 +242,24 @@ std::string Secrets::apply(Entry& entry, transport::SecretText text) {
   absl::Status checked = check_secret_resource(parts_, name, text);
   if (!checked.ok()) return std::string(checked.message());
   std::set<Need*> needs(entry.needs_.begin(), entry.needs_.end());
-  std::vector<std::pair<Need*, transport::SecretUse*>> prepared;
+  // A filter chain that a listener's versions share is in the need of each of them, and is made anew once.
+  std::set<transport::SecretUse*> prepared;
+  std::vector<Need*> told;
   for (Need* need : needs) {
     for (const auto& use : need->uses_) {
       const auto& names = use->secret_names();
       if (std::find(names.begin(), names.end(), entry.name_) == names.end()) continue;
       std::vector<const transport::SecretText*> texts = need->texts(*use, &entry, &text);
       if (texts.empty()) continue;
+      told.push_back(need);
+      if (!prepared.insert(use.get()).second) continue;
       absl::Status status = use->prepare(texts);
       if (!status.ok()) return absl::StrCat("it does not fit ", need->who_, ": ", status.message());
-      prepared.emplace_back(need, use.get());
     }
   }
   entry.text_ = std::move(text);
-  for (auto& [need, use] : prepared) use->commit();
-  for (auto& [need, use] : prepared) {
+  for (transport::SecretUse* use : prepared) use->commit();
+  for (Need* need : told) {
     // One that was told may have let others go.
     if (needs_.contains(need) && need->changed_ != nullptr) std::function<void()>(need->changed_)();
   }

@@ -25,7 +25,7 @@ struct FakeUse final : transport::SecretUse {
   }
   void commit() override {
     ++commits;
-    in_force = prepared;
+    in_force = std::exchange(prepared, {});
   }
   bool has_context() const override { return commits != 0; }
 
@@ -136,6 +136,22 @@ TEST_CASE("who needs a secret that is there already has it at once") {
   CHECK(later->settled());
   CHECK(second.commits == 1);
   CHECK(f.settled == 1);
+}
+
+TEST_CASE("a context that two needs share is made anew once, and both are told") {
+  SecretsFixture f;
+  FakeUse shared({{"sds", "x"}}), own({{"sds", "x"}});
+  auto before = f.need({&shared}, "listener \"l\"");
+  f.update({f.secret("x", f.a, f.a)});
+  auto after = f.need({&own, &shared}, "listener \"l\"");
+  f.changed = 0;
+  int so_far = shared.commits;
+  CHECK(f.update({f.secret("x", f.b, f.b)}).empty());
+  CHECK(shared.commits == so_far + 1);
+  REQUIRE(shared.in_force.size() == 1);
+  CHECK(shared.in_force[0].secret == f.secret("x", f.b, f.b).body.value());
+  CHECK(own.in_force.size() == 1);
+  CHECK(f.changed == 3);
 }
 
 TEST_CASE("a bad secret is refused by its field, without its key's text, and the last good one stays") {

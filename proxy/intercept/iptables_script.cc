@@ -68,6 +68,7 @@ class Tables {
     table_->rules.push_back(cat(from, " ", match, "-j ", chain_));
   }
   bool mine(bool is_ipv6) const { return is_ipv6 == ipv6_; }
+  std::string pass_address() const { return ipv6_ ? cat(kPassIpv6, "/128") : cat(kPassIpv4, "/32"); }
 
   void inbound_ports() {
     rule(cat("-p tcp --dport ", kSelfTestPort, " -j WEFT_TO_INBOUND"));
@@ -95,9 +96,12 @@ class Tables {
   }
 
   void output_passes() {
-    std::string pass = ipv6_ ? cat(kPassIpv6, "/128") : cat(kPassIpv4, "/32");
+    const std::string pass = pass_address();
     if (rules_.mode == Rules::Mode::kTproxy) rule(cat("-m mark --mark ", kTproxyMark, " -j RETURN"));
     rule(cat("-d ", pass, " -p tcp --dport ", kSelfTestPort, " -j WEFT_TO_OUTBOUND"));
+    if (rules_.dns_port != 0) {
+      rule(cat("-d ", pass, " -p udp --dport ", kSelfTestPort, " -j REDIRECT --to-ports ", rules_.dns_port));
+    }
     rule(cat("-s ", pass, " -o lo -j RETURN"));
     for (std::string own : {cat("--uid-owner ", rules_.uid), cat("--gid-owner ", rules_.gid)}) {
       if (rules_.inbound) {
@@ -150,8 +154,12 @@ class Tables {
   void dns_zone() {
     std::string zone = cat("-j CT --zone ", kDnsZone);
     open("raw", "WEFT_DNS_ZONE");
-    rule(cat("-p udp --sport ", rules_.dns_port, " ", zone));
-    rule(cat("-p udp --sport ", rules_.dns_port, " -j RETURN"));
+    const std::string of_responder = cat("-p udp --sport ", rules_.dns_port, " ");
+    const std::string of_self_test = cat("-d ", pass_address(), " -p udp --dport ", kSelfTestPort, " ");
+    for (const std::string& match : {of_responder, of_self_test}) {
+      rule(match + zone);
+      rule(match + "-j RETURN");
+    }
     rule(cat("-m owner --uid-owner ", rules_.uid, " -j RETURN"));
     rule(cat("-m owner --gid-owner ", rules_.gid, " -j RETURN"));
     for (uint32_t uid : rules_.exclude_uids) rule(cat("-m owner --uid-owner ", uid, " -j RETURN"));

@@ -71,6 +71,8 @@ class Script {
     if (rules_.mode == Rules::Mode::kTproxy) rule(cat("meta mark ", kTproxyMark, " return"));
     for (std::string family : {cat("ip daddr ", kPassIpv4), cat("ip6 daddr ", kPassIpv6)}) {
       rule(cat(family, " tcp dport ", kSelfTestPort, " redirect to :", rules_.outbound_port));
+      if (rules_.dns_port == 0) continue;
+      rule(cat(family, " udp dport ", kSelfTestPort, " redirect to :", rules_.dns_port));
     }
     rule(cat("oifname \"lo\" ip saddr ", kPassIpv4, " return"));
     rule(cat("oifname \"lo\" ip6 saddr ", kPassIpv6, " return"));
@@ -129,6 +131,8 @@ class Script {
     std::string zone = cat("ct zone set ", kDnsZone);
     open("dns_zone", "filter hook output priority -300");
     rule(cat("udp sport ", rules_.dns_port, " ", zone, " return"));
+    rule(cat("ip daddr ", kPassIpv4, " udp dport ", kSelfTestPort, " ", zone, " return"));
+    rule(cat("ip6 daddr ", kPassIpv6, " udp dport ", kSelfTestPort, " ", zone, " return"));
     rule(cat("meta skuid ", rules_.uid, " return"));
     rule(cat("meta skgid ", rules_.gid, " return"));
     if (!rules_.exclude_uids.empty()) rule(cat("meta skuid ", set_of(rules_.exclude_uids), " return"));

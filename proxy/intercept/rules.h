@@ -15,7 +15,8 @@ namespace weft::intercept {
 // Of the sidecar, and never taken on their way in: administration, merged metrics, health, metrics.
 inline constexpr uint16_t kOwnPorts[] = {15000, 15020, 15021, 15090};
 // Whoever connects to this port of kPassAddress or of an own address, the proxy included, is taken, outbound and
-// inbound: so that it can prove from inside that the rules are in force.
+// inbound: so that it can prove from inside that the rules are in force. Datagrams to kPassAddress go to the DNS
+// responder, if questions do.
 inline constexpr uint16_t kSelfTestPort = 15002;
 // What the proxy sends over lo from these is not taken again: its connections to the application's own address.
 inline constexpr char kPassIpv4[] = "127.0.0.6";

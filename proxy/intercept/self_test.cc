@@ -3,8 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstring>
 #include <sstream>
+#include <string_view>
 
 #include "api/text/cat.h"
 #include "proxy/base/log.h"
@@ -20,6 +23,16 @@ using transport::Descriptor;
 constexpr int64_t kArrivalMs = 1'000;
 constexpr int64_t kPauseMs = 500;
 constexpr int kAcceptedAtOnce = 64;
+
+// A DNS message that every server answers at once and no other asks: a status query (RFC 1035, 4.1.1), with no more
+// than a header. The answer has the same id and says that it is one.
+constexpr std::string_view kQuestion("\x57\x45\x10\0\0\0\0\0\0\0\0\0", 12);
+constexpr size_t kMostAnswerBytes = 512;
+
+bool is_answer(std::string_view message) {
+  return message.size() >= kQuestion.size() && message.substr(0, 2) == kQuestion.substr(0, 2) &&
+         (static_cast<uint8_t>(message[2]) & 0x80) != 0;
+}
 
 }  // namespace
 
@@ -44,6 +57,32 @@ struct SelfTest::Listener final : event::IoEvents {
   event::IoWatch watch;
 };
 
+struct SelfTest::Question final : event::IoEvents {
+  Question(SelfTest& test, const Address& to) : test(test), to(to), fd(transport::connect_datagrams(to, &error)) {
+    if (!fd.open()) return;
+    watch.start_level(test.loop_, fd.get(), *this, true, false);
+    if (transport::send_datagram(fd.get(), kQuestion, to) < 0) error = errno;
+  }
+  void on_io(bool, bool) override {
+    std::array<char, kMostAnswerBytes> room;
+    const ssize_t size = transport::receive_datagram(fd.get(), room, nullptr);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size < 0) {
+      error = errno;
+    } else if (static_cast<size_t>(size) <= room.size()) {
+      answered = is_answer({room.data(), static_cast<size_t>(size)});
+    }
+    if (answered || size < 0) watch.stop();
+    test.judge_if_over();
+  }
+  SelfTest& test;
+  const Address to;
+  int error = 0;
+  Descriptor fd;
+  bool answered = false;
+  event::IoWatch watch;
+};
+
 SelfTest::SelfTest(event::LibeventLoop& loop, Options options, std::function<void()> on_passed)
     : loop_(loop),
       options_(std::move(options)),
@@ -57,6 +96,7 @@ void SelfTest::start() { attempt_timer_.arm(0); }
 
 void SelfTest::attempt() {
   probes_.clear();
+  questions_.clear();
   for (const Address& own : options_.own) {
     bool ipv6 = own.family == Address::Family::kIpv6;
     probes_.push_back({Address::parse_ip(ipv6 ? kPassIpv6 : kPassIpv4, kSelfTestPort), false, false, {}, 0});
@@ -66,6 +106,7 @@ void SelfTest::attempt() {
   }
   if (absl::Status status = listen(); status.ok()) {
     connect();
+    ask();
   } else {
     lacks_ = cat("the rules of interception cannot be tested: ", status.message());
   }
@@ -98,33 +139,61 @@ void SelfTest::accepted(const Descriptor& connection, const Listener& listener) 
   for (Probe& probe : probes_) {
     if (probe.inbound == listener.inbound && probe.to == destination) probe.arrived = true;
   }
-  bool all = std::all_of(probes_.begin(), probes_.end(), [](const Probe& probe) { return probe.arrived; });
-  // Not from within the listener, which goes.
+  judge_if_over();
+}
+
+void SelfTest::ask() {
+  if (options_.dns_port == 0) return;
+  for (const Address& own : options_.own) {
+    bool ipv6 = own.family == Address::Family::kIpv6;
+    Address to = Address::parse_ip(ipv6 ? kPassIpv6 : kPassIpv4, kSelfTestPort);
+    questions_.push_back(std::make_unique<Question>(*this, to));
+  }
+}
+
+void SelfTest::judge_if_over() {
+  bool all = std::ranges::all_of(probes_, &Probe::arrived) &&
+             std::ranges::all_of(questions_, [](const auto& question) { return question->answered; });
+  // Not from within a listener or a question, which go.
   if (all) judge_timer_.arm(0);
+}
+
+std::string SelfTest::missing_connection(const Probe& probe) const {
+  int error = probe.client.open() ? transport::take_socket_error(probe.client.get()) : probe.error;
+  return cat("connections of this network namespace are not taken: a test of ", probe.inbound ? "inbound" : "outbound",
+             " ones, to ", probe.to.to_string(), ", did not arrive at port ",
+             probe.inbound ? options_.inbound_port : options_.outbound_port,
+             probe.inbound ? cat(", for user ", geteuid()) : "",
+             error == 0 ? "" : cat(" (", transport::socket_error_text(error), ")"),
+             "; `weft-proxy intercept` writes the rules");
+}
+
+std::string SelfTest::missing_answer(const Question& question) const {
+  return cat("questions of DNS of this network namespace are not taken: a test, by UDP to ", question.to.to_string(),
+             ", was not answered from port ", options_.dns_port,
+             question.error == 0 ? "" : cat(" (", transport::socket_error_text(question.error), ")"),
+             "; `weft-proxy intercept --redirect-dns` writes the rules");
 }
 
 void SelfTest::judge() {
   bool tested = !listeners_.empty();
   listeners_.clear();
-  auto missing = std::find_if(probes_.begin(), probes_.end(), [](const Probe& probe) { return !probe.arrived; });
-  if (tested && missing == probes_.end()) {
-    probes_.clear();
-    lacks_.clear();
-    base::log_info("interception: connections of this network namespace are taken");
-    return on_passed_();
-  }
+  auto missing = std::ranges::find(probes_, false, &Probe::arrived);
+  auto unanswered = std::ranges::find_if(questions_, [](const auto& question) { return !question->answered; });
   if (tested) {
-    int error = missing->client.open() ? transport::take_socket_error(missing->client.get()) : missing->error;
-    lacks_ = cat("connections of this network namespace are not taken: a test of ",
-                 missing->inbound ? "inbound" : "outbound", " ones, to ", missing->to.to_string(),
-                 ", did not arrive at port ", missing->inbound ? options_.inbound_port : options_.outbound_port,
-                 missing->inbound ? cat(", for user ", geteuid()) : "",
-                 error == 0 ? "" : cat(" (", transport::socket_error_text(error), ")"),
-                 "; `weft-proxy intercept` writes the rules");
+    lacks_ = missing != probes_.end()         ? missing_connection(*missing)
+             : unanswered != questions_.end() ? missing_answer(**unanswered)
+                                              : "";
+  }
+  probes_.clear();
+  questions_.clear();
+  if (lacks_.empty()) {
+    base::log_info(cat("interception: connections ", options_.dns_port == 0 ? "" : "and questions of DNS ",
+                       "of this network namespace are taken"));
+    return on_passed_();
   }
   if (!told_) base::log_warning(lacks_);
   told_ = true;
-  probes_.clear();
   attempt_timer_.arm(kPauseMs);
 }
 

@@ -12,7 +12,8 @@
 // Proves from inside that the rules are in force: connects to kSelfTestPort of the addresses that lead outbound and
 // inbound, and sees that each connection arrives at the port of the sidecar, with the destination that it had. Until
 // that is so, it tries again. It listens on those ports itself meanwhile, so it comes before the listeners that serve
-// there. Main thread.
+// there. What is to bring questions to the DNS responder, which must serve already, it asks one and awaits the answer.
+// Main thread.
 
 namespace weft::intercept {
 
@@ -21,6 +22,7 @@ class SelfTest {
   struct Options {
     uint16_t outbound_port = 15001;
     uint16_t inbound_port = 15006;  // 0: nothing inbound is taken.
+    uint16_t dns_port = 0;          // 0: no questions are taken.
     // This host's own, one of each family that it has; not of loopback. Only these families are tested.
     std::vector<transport::Address> own;
   };
@@ -35,6 +37,7 @@ class SelfTest {
 
  private:
   struct Listener;
+  struct Question;
   struct Probe {
     transport::Address to;
     bool inbound = false;
@@ -46,7 +49,11 @@ class SelfTest {
   void judge();
   absl::Status listen();
   void connect();
+  void ask();
   void accepted(const transport::Descriptor& connection, const Listener& listener);
+  void judge_if_over();
+  std::string missing_connection(const Probe& probe) const;
+  std::string missing_answer(const Question& question) const;
 
   event::LibeventLoop& loop_;
   const Options options_;
@@ -54,6 +61,7 @@ class SelfTest {
   std::string lacks_ = "the rules of interception were not tested yet";
   std::vector<Probe> probes_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<std::unique_ptr<Question>> questions_;
   event::Timer judge_timer_;
   event::Timer attempt_timer_;
   bool told_ = false;  // lacks_ stands in the log.

@@ -234,6 +234,7 @@ void Server::start_after_interception() {
   intercept::SelfTest::Options test;
   test.outbound_port = sidecar.options.outbound_port;
   test.inbound_port = sidecar.options.inbound_port;
+  if (sidecar.options.interception.dns) test.dns_port = sidecar.dns_port;
   test.own.push_back(transport::Address::parse_ip(sidecar.options.inbound_address, 0));
   for (const transport::Address& more : sidecar.own_addresses) {
     if (more.family != test.own.front().family) test.own.push_back(more);

@@ -3,7 +3,7 @@
 import tempfile
 import unittest
 
-from tests.integration.harness import http1
+from tests.integration.harness import dns, http1
 from tests.integration.harness.control_plane import ControlPlane
 from tests.integration.harness.live import eventually
 from tests.integration.harness.mesh import service
@@ -25,10 +25,10 @@ class FailsClosed(unittest.TestCase):
         self.control.apply(service("cart"))
         self.token = self.control.token("-n", "shop")
 
-    def sidecar(self, uid):
+    def sidecar(self, uid, *arguments):
         process = self.pod.popen("env", f"WEFT_TOKEN={self.token}", for_all_users(weft_binary()), "sidecar", "--interception", "--control",
                                  "%s:%d" % self.control.xds, "--namespace", "shop", "--service", "cart", "--app-port", "8080", "--concurrency", "1",
-                                 uid=uid, stdout=-1, stderr=-2)
+                                 *arguments, uid=uid, stdout=-1, stderr=-2)
         output = Output(process.stdout)
 
         def end():
@@ -75,6 +75,29 @@ class FailsClosed(unittest.TestCase):
         self.await_lack("a test of outbound ones, to [::6]:15002", output)
         self.intercept("--backend", "iptables")
         self.assertTrue(eventually(lambda: self.ready()[0] == 200), output.text())
+
+    def check_dns(self, backend):
+        self.pod.resolv_conf.write_text("nameserver 192.0.2.53\n")
+        self.intercept("--backend", backend)
+        output = self.sidecar(PROXY_UID, "--dns")
+        self.await_lack("questions of DNS of this network namespace are not taken: a test, by UDP to 127.0.0.6:15002, was not answered from "
+                        "port 15053 (connection refused); `weft-proxy intercept --redirect-dns` writes the rules", output)
+        # Nobody answers there.
+        self.intercept("--backend", backend, "--redirect-dns", "--dns-port", "15054")
+        self.await_lack("was not answered from port 15053", output)
+        self.assertEqual({}, self.control.workloads())
+        self.intercept("--backend", backend, "--redirect-dns")
+        self.assertTrue(eventually(lambda: self.ready() == (200, "ready\n")), output.text())
+        # As a question of the application's is.
+        for tcp in (False, True):
+            [address] = dns.ask(self.pod, "192.0.2.53", "cart", tcp=tcp).addresses
+            self.assertTrue(address.startswith("240.240."), address)
+
+    def test_questions_are_taken_by_nft(self):
+        self.check_dns("nft")
+
+    def test_questions_are_taken_by_iptables(self):
+        self.check_dns("iptables")
 
     def test_rules_for_another_port_or_user_are_not_enough(self):
         self.intercept("--outbound-port", "15101")

@@ -34,6 +34,8 @@ TEST_CASE("networks of each family meet only their own iptables") {
   CHECK(contains(ipv4, "-d 10.0.0.0/8 -j RETURN"));
   CHECK(contains(ipv4, "-d 10.96.0.10/32 -p udp --dport 53 -j REDIRECT --to-ports 15053"));
   CHECK(!contains(ipv4, "fd00"));
+  CHECK(contains(ipv4, "-d 127.0.0.6/32 -p udp --dport 15002 -j REDIRECT --to-ports 15053"));
+  CHECK(contains(ipv4, "-d 127.0.0.6/32 -p udp --dport 15002 -j CT --zone 1"));
   CHECK(contains(ipv6, "-d fd00::/8 -j RETURN"));
   CHECK(contains(ipv6, "-d fd00::a/128 -p udp --dport 53 -j REDIRECT --to-ports 15053"));
   CHECK(!contains(ipv6, "10."));

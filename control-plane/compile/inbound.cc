@@ -186,7 +186,8 @@ bool is_asked_for_tokens(const std::vector<InboundPort>& ports) {
 }
 
 bool takes_mtls(const Inbound& inbound, const InboundPort& port) {
-  return inbound.mtls || port.mtls == registry::MtlsMode::kStrict;
+  if (port.mtls == registry::MtlsMode::kPermissive) return inbound.mtls;
+  return port.mtls == registry::MtlsMode::kStrict;
 }
 
 void add_references(const InboundPort& port, std::vector<snapshot::Reference>& references) {

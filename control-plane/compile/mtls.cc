@@ -84,7 +84,7 @@ std::string spiffe_id(const std::string& trust_domain, const std::string& namesp
 
 void add_mesh_transport(const registry::Service& service, AppProtocol protocol, const std::string& trust_domain,
                         envoy::config::cluster::v3::Cluster& cluster) {
-  if (service.name.external || service.resolution == registry::Resolution::kDns) return;
+  if (service.name.external || service.resolution != registry::Resolution::kStatic) return;
   tls_v3::UpstreamTlsContext tls;
   auto& common = *tls.mutable_common_tls_context();
   tls_v3::CertificateValidationContext& validation = set_secrets(common);
@@ -132,8 +132,7 @@ std::vector<FilterChain> mtls_chains(const InboundMtls& mtls, const std::vector<
     add(plain.back(), "mtls", {kMeshTcp});
     add(plain.front(), "mtls", is_strict ? Protocols() : Protocols{kMeshHttp});
   } else {
-    // Callers who were told of another protocol are still of the mesh. Who is DISABLE takes them, too: they learn of it
-    // a little later than this proxy.
+    // Callers who were told of another protocol are still of the mesh.
     add(plain.front(), "mtls", is_strict ? Protocols() : Protocols{kMeshHttp, kMeshTcp});
   }
   // TLS of the application's own.

@@ -69,6 +69,17 @@ MtlsMode Model::mtls_mode(const std::string& namespace_name, const std::string& 
   return has_root ? *root->whole->mode : MtlsMode::kPermissive;
 }
 
+bool may_be_disabled(const NamespaceMtls& mtls) {
+  const auto is_disabled = [](const Mtls& each) {
+    return each.mode == MtlsMode::kDisable || std::any_of(each.ports.begin(), each.ports.end(), [](const auto& port) {
+             return port.second == MtlsMode::kDisable;
+           });
+  };
+  if (mtls.whole != nullptr && is_disabled(*mtls.whole)) return true;
+  return std::any_of(mtls.of_service.begin(), mtls.of_service.end(),
+                     [&](const auto& each) { return is_disabled(*each.second); });
+}
+
 bool Model::refuses_unknown(const std::string& namespace_name, const std::string& service) const {
   if (const ScopePointer scope = scope_for(namespace_name, service); scope != nullptr && scope->refuses_unknown) {
     return *scope->refuses_unknown;

@@ -272,6 +272,8 @@ struct NamespaceMtls {
   std::shared_ptr<const Mtls> whole;
   std::map<std::string, std::shared_ptr<const Mtls>> of_service;
 };
+// Whether any of them says DISABLE.
+bool may_be_disabled(const NamespaceMtls& mtls);
 
 class Model {
  public:

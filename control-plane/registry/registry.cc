@@ -377,13 +377,12 @@ void Registry::build_endpoints_of(const ServiceName& name, Model* model, ChangeS
       for (const Key& key : keys->second) slices.push_back(objects_.at(key));
     }
     const auto announced = workloads_.find(name);
-    std::map<std::string, Workload> workloads;
-    if (announced != workloads_.end()) workloads = announced->second;
-    for (auto& [node, workload] : workloads) {
-      const MtlsMode mode = model->mtls_mode(name.namespace_name, name.name, workload.app_port);
-      workload.mtls = workload.mtls && mode != MtlsMode::kDisable;
-    }
-    endpoints = build_endpoints(*service, *find_service(name), slices, workloads);
+    static const std::map<std::string, Workload> kNone;
+    endpoints = build_endpoints(*service, *find_service(name), slices,
+                                announced == workloads_.end() ? kNone : announced->second, [&](uint16_t app_port) {
+                                  const MtlsMode mode = model->mtls_mode(name.namespace_name, name.name, app_port);
+                                  return mode != MtlsMode::kDisable;
+                                });
     const auto before = model->endpoints.find(name);
     if (before != nullptr && same(*before, *endpoints)) return;
   }

@@ -141,7 +141,8 @@ class Announced {
 };
 
 // `platform`: what an EndpointSlice says of where it runs.
-void add_workload(const Workload& workload, const Endpoint& platform, const Service& service, Endpoints* out) {
+void add_workload(const Workload& workload, const Endpoint& platform, const Service& service,
+                  absl::FunctionRef<bool(uint16_t)> takes_mtls, Endpoints* out) {
   // Until its proxy listens it is no endpoint at all.
   if (!workload.listening) return;
   Endpoint endpoint = platform;
@@ -150,7 +151,7 @@ void add_workload(const Workload& workload, const Endpoint& platform, const Serv
   endpoint.ready = workload.ready();
   endpoint.draining = workload.draining;
   endpoint.workload = workload.name.node;
-  endpoint.mtls = workload.mtls;
+  endpoint.mtls = workload.mtls && takes_mtls(workload.app_port);
   endpoint.labels = workload.labels;
   const std::vector<uint16_t> own = service.ports_of_app(workload.app_port);
   for (size_t i = 0; i < service.ports.size(); ++i) {
@@ -160,6 +161,7 @@ void add_workload(const Workload& workload, const Endpoint& platform, const Serv
     } else if (workload.takes_all_ports && port.target_port != 0) {
       out->ports[i].endpoints.push_back(endpoint);
       out->ports[i].endpoints.back().port = port.target_port;
+      out->ports[i].endpoints.back().mtls = workload.mtls && takes_mtls(port.target_port);
     }
   }
 }
@@ -246,7 +248,8 @@ std::shared_ptr<Service> build_service(const Object& object) {
 
 std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const Object& object,
                                                  const std::vector<Object>& slices,
-                                                 const std::map<std::string, Workload>& workloads) {
+                                                 const std::map<std::string, Workload>& workloads,
+                                                 absl::FunctionRef<bool(uint16_t)> takes_mtls) {
   auto out = std::make_shared<Endpoints>();
   for (const ServicePort& port : service.ports) out->ports.push_back({port.port, {}});
   if (service.name.external) {
@@ -271,7 +274,9 @@ std::shared_ptr<const Endpoints> build_endpoints(const Service& service, const O
         return workload != nullptr;
       });
     }
-    for (const auto& [node, workload] : workloads) add_workload(workload, platform[&workload], service, out.get());
+    for (const auto& [node, workload] : workloads) {
+      add_workload(workload, platform[&workload], service, takes_mtls, out.get());
+    }
   }
   for (Endpoints::Port& port : out->ports) sort_once(&port.endpoints);
   return out;

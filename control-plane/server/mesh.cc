@@ -34,6 +34,7 @@ Mesh::Mesh(registry::ModelPointer model, Limits limits)
     : trust_domain_(std::move(limits.trust_domain)),
       applied_(model),
       newest_(std::move(model)),
+      mtls_steps_(limits.mtls_step_ms),
       debounce_(limits.all),
       endpoint_debounce_(limits.endpoints) {}
 
@@ -52,14 +53,16 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
     pending_.authorizations.insert(changed.authorizations.begin(), changed.authorizations.end());
     debounce_.note(now_ms);
     commit.has_rest = true;
-    // Endpoints that wait go along with their service.
-    const bool takes_along = std::any_of(changed.services.begin(), changed.services.end(),
-                                         [this](const auto& name) { return pending_endpoints_.contains(name); });
+    // Endpoints go along with how they are called.
+    if (!changed.mtls.empty()) pending_.endpoints.insert(changed.endpoints.begin(), changed.endpoints.end());
+    // Those that wait go along with their service.
+    const bool takes_along = std::any_of(pending_endpoints_.begin(), pending_endpoints_.end(),
+                                         [this](const auto& name) { return waits_with_rest(name); });
     for (Commit& each : commits_) each.has_rest = each.has_rest || (takes_along && each.has_endpoints);
   }
   for (const registry::ServiceName& name : changed.endpoints) {
     // A service that changes takes its endpoints along.
-    if (pending_.services.contains(name)) {
+    if (waits_with_rest(name)) {
       commit.has_rest = true;
       continue;
     }
@@ -81,11 +84,11 @@ xds::Brought Mesh::take_commits(bool all) {
 }
 
 std::optional<int64_t> Mesh::due_ms() const {
-  const std::optional<int64_t> all = debounce_.due_ms();
-  const std::optional<int64_t> endpoints = endpoint_debounce_.due_ms();
-  if (!all.has_value()) return endpoints;
-  if (!endpoints.has_value()) return all;
-  return std::min(*all, *endpoints);
+  std::optional<int64_t> due_ms = mtls_steps_.due_ms([this](const auto& name) { return owes_endpoints_of(name); });
+  for (const std::optional<int64_t> each : {debounce_.due_ms(), endpoint_debounce_.due_ms()}) {
+    if (each.has_value()) due_ms = std::min(due_ms.value_or(*each), *each);
+  }
+  return due_ms;
 }
 
 std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
@@ -97,7 +100,7 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
     debounce_.reset();
   }
   for (const registry::ServiceName& name : std::exchange(pending_endpoints_, {})) {
-    if (!pending_.services.contains(name)) changed.endpoints.insert(name);
+    if (!waits_with_rest(name)) changed.endpoints.insert(name);
   }
   endpoint_debounce_.reset();
   if (changed.empty()) return std::nullopt;
@@ -109,13 +112,74 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
     }
     after = std::move(with_endpoints);
   }
+  if (!changed.mtls.empty()) begin_mtls_steps(*after, changed, now_ms);
+  after = with_callers_held(std::move(after));
   apply(*after, changed);
   applied_ = std::move(after);
   if (!changed.scopes.empty()) apply_scopes(changed.scopes);
   std::set<std::string> asked_anew = changed.mtls;
   asked_anew.insert(changed.authorizations.begin(), changed.authorizations.end());
   if (!asked_anew.empty()) apply_caller_rules(asked_anew);
-  return take_commits(all);
+  xds::Brought brought = take_commits(all);
+  if (!changed.mtls.empty() && !mtls_steps_.empty()) {
+    commits_in_steps_.insert(commits_in_steps_.end(), brought.finished.begin(), brought.finished.end());
+    brought.finished.clear();
+  }
+  return brought;
+}
+
+void Mesh::begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms) {
+  std::set<registry::ServiceName> services = changed.services;
+  services.insert(changed.endpoints.begin(), changed.endpoints.end());
+  for (const registry::ServiceName& name : services) {
+    const auto was = applied_->endpoints.find(name);
+    const auto is = after.endpoints.find(name);
+    const bool is_known = was != nullptr && is != nullptr;
+    if (is_known && is_called_otherwise(*was, *is)) mtls_steps_.begin(name, applied_, now_ms);
+  }
+}
+
+registry::ModelPointer Mesh::with_callers_held(registry::ModelPointer after) const {
+  const std::vector<registry::ServiceName> services = mtls_steps_.holding();
+  if (services.empty()) return after;
+  auto held = std::make_shared<registry::Model>(*after);
+  for (const registry::ServiceName& name : services) {
+    const auto was = applied_->endpoints.find(name);
+    const auto is = after->endpoints.find(name);
+    if (was != nullptr && is != nullptr) held->endpoints.set(name, called_as_before(*was, *is));
+  }
+  return held;
+}
+
+std::optional<xds::Brought> Mesh::advance_mtls(int64_t now_ms, const xds::Rollouts& rollouts) {
+  if (mtls_steps_.take_returned(now_ms)) apply_caller_rules({std::string(registry::kRootNamespace)});
+  if (mtls_steps_.empty()) return std::nullopt;
+  const std::vector<MtlsSteps::Over> over =
+      mtls_steps_.take_over(now_ms, rollouts, [this](const auto& name) { return owes_endpoints_of(name); });
+  if (over.empty()) return std::nullopt;
+  registry::ChangeSet told;
+  auto after = std::make_shared<registry::Model>(*applied_);
+  for (const MtlsSteps::Over& each : over) {
+    if (each.is_done) {
+      apply_inbound_of(*applied_, each.service);
+    } else if (auto endpoints = newest_->endpoints.find(each.service)) {
+      after->endpoints.set(each.service, std::move(endpoints));
+      told.endpoints.insert(each.service);
+    }
+  }
+  apply(*after, told);
+  applied_ = std::move(after);
+  xds::Brought brought{.touched = commits_in_steps_, .finished = {}};
+  if (mtls_steps_.empty()) brought.finished = std::exchange(commits_in_steps_, {});
+  return brought;
+}
+
+void Mesh::await_returns(int64_t until_ms) {
+  bool has_disabled = false;
+  newest_->mtls.for_each([&](const auto&, const std::shared_ptr<const registry::NamespaceMtls>& of_namespace) {
+    has_disabled = has_disabled || registry::may_be_disabled(*of_namespace);
+  });
+  if (has_disabled) mtls_steps_.await_returns(until_ms);
 }
 
 void Mesh::apply(const registry::Model& after, const registry::ChangeSet& changed) {
@@ -140,13 +204,15 @@ void Mesh::apply(const registry::Model& after, const registry::ChangeSet& change
     apply(after, of_audience, audience);
     if (!(audience->second.view.generation() == before)) note_changed(audience->second);
   }
-  for (const registry::ServiceName& name : changed.services) {
-    const auto nodes = nodes_of_service_.find(name);
-    if (nodes == nodes_of_service_.end()) continue;
-    for (Node* node : nodes->second) {
-      apply_inbound(after, *node);
-      changed_.insert(&node->view);
-    }
+  for (const registry::ServiceName& name : changed.services) apply_inbound_of(after, name);
+}
+
+void Mesh::apply_inbound_of(const registry::Model& model, const registry::ServiceName& service) {
+  const auto nodes = nodes_of_service_.find(service);
+  if (nodes == nodes_of_service_.end()) return;
+  for (Node* node : nodes->second) {
+    apply_inbound(model, *node);
+    changed_.insert(&node->view);
   }
 }
 
@@ -230,9 +296,7 @@ void Mesh::apply_caller_rules(const std::set<std::string>& changed) {
 
 void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   if (!node.inbound.has_value()) return;
-  const auto mode_of = [&](uint16_t port) {
-    return model.mtls_mode(node.service.namespace_name, node.service.name, port);
-  };
+  const auto mode_of = [&](uint16_t port) { return mtls_steps_.mode_of(node.service, port, model); };
   std::vector<compile::InboundPort> ports = compile::inbound_ports(model, node.service, *node.inbound);
   for (compile::InboundPort& port : ports) port.mtls = mode_of(port.app_port);
   compile::Compiled compiled;

@@ -19,6 +19,7 @@
 #include "control-plane/compile/reach.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/server/interest.h"
+#include "control-plane/server/mtls_steps.h"
 #include "control-plane/xds/debounce.h"
 #include "control-plane/xds/hub.h"
 
@@ -31,6 +32,8 @@ class Mesh : public xds::Views {
     xds::Debounce::Limits endpoints{.quiet_ms = 10, .at_most_ms = 100};
     // Of the SPIFFE IDs in the mesh.
     std::string trust_domain = "cluster.local";
+    // How long a step of MtlsSteps may take; as long as a proxy announces its drain.
+    int64_t mtls_step_ms = 5'000;
   };
 
   Mesh(registry::ModelPointer model, Limits limits);
@@ -44,8 +47,17 @@ class Mesh : public xds::Views {
   std::optional<xds::Brought> advance(int64_t now_ms);
   // What has changed of this service's endpoints has not gone out to the views.
   bool owes_endpoints_of(const registry::ServiceName& name) const {
-    return pending_endpoints_.contains(name) || pending_.services.contains(name);
+    return pending_endpoints_.contains(name) || waits_with_rest(name);
   }
+
+  // Callers that are to change between mutual TLS and plain text do so step by step (mtls_steps.h). What is due by now;
+  // as advance().
+  std::optional<xds::Brought> advance_mtls(int64_t now_ms, const xds::Rollouts& rollouts);
+  // All that the views were brought to has gone out by this push.
+  void pushed(xds::Epoch epoch) { mtls_steps_.pushed(epoch); }
+  // The control plane was started anew, and its first model set. Proxies may come back until this time that were told
+  // of another.
+  void await_returns(int64_t until_ms);
   // The views that have changed since it was last asked, each once.
   std::vector<const snapshot::View*> take_changed();
 
@@ -91,7 +103,14 @@ class Mesh : public xds::Views {
     snapshot::ResourcePointer secret = nullptr;
   };
 
+  // Endpoints that go out with their service, or with how they are called.
+  bool waits_with_rest(const registry::ServiceName& name) const {
+    return pending_.services.contains(name) || pending_.endpoints.contains(name);
+  }
   xds::Brought take_commits(bool all);
+  void begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms);
+  registry::ModelPointer with_callers_held(registry::ModelPointer after) const;
+  void apply_inbound_of(const registry::Model& model, const registry::ServiceName& service);
   void apply(const registry::Model& after, const registry::ChangeSet& changed);
   void apply(const registry::Model& after, const registry::ChangeSet& changed, Audiences::iterator audience);
   void compile_anew(const registry::Model& model, Audiences::iterator audience);
@@ -129,6 +148,9 @@ class Mesh : public xds::Views {
     bool has_rest = false;
   };
   std::vector<Commit> commits_;
+  // Those that went out, but for steps of theirs that are not over.
+  std::vector<uint64_t> commits_in_steps_;
+  MtlsSteps mtls_steps_;
   // What is different between the two; endpoints alone are apart from the rest.
   registry::ChangeSet pending_;
   std::set<registry::ServiceName> pending_endpoints_;

@@ -54,6 +54,7 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
     : clock_(clock),
       loop_(clock),
       mesh_(std::make_shared<registry::Model>(), limits),
+      workload_grace_ms_(workload_grace_ms),
       workloads_(workload_grace_ms),
       workload_store_(store),
       workload_keeper_(store),
@@ -93,7 +94,9 @@ void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet chan
   loop_.post([this, model = std::move(model), changed = std::move(changed), committed_ms = loop_.now_ms()]() mutable {
     hub_.rollouts().on_commit(model->revision, committed_ms);
     mesh_.set(std::move(model), changed, loop_.now_ms());
-    if (!std::exchange(has_model_, true)) push(INT64_MAX);
+    if (std::exchange(has_model_, true)) return;
+    mesh_.await_returns(loop_.now_ms() + workload_grace_ms_);
+    push(INT64_MAX);
   });
 }
 
@@ -105,10 +108,18 @@ absl::StatusOr<std::vector<registry::WorkloadChange>> XdsServer::restore_workloa
 }
 
 void XdsServer::push(int64_t now_ms) {
-  const std::optional<xds::Brought> brought = mesh_.advance(now_ms);
-  const std::vector<const snapshot::View*> changed = mesh_.take_changed();
-  // Secrets are of no commit.
-  if (brought.has_value() || !changed.empty()) hub_.push(brought.value_or(xds::Brought()), &changed);
+  const auto go_out = [this](std::optional<xds::Brought> brought) {
+    const std::vector<const snapshot::View*> changed = mesh_.take_changed();
+    if (!brought.has_value() && changed.empty()) return false;
+    // Secrets are of no commit.
+    hub_.push(brought.value_or(xds::Brought()), &changed);
+    mesh_.pushed(hub_.rollouts().epoch());
+    return true;
+  };
+  go_out(mesh_.advance(now_ms));
+  // A step that concerns nobody is over at once.
+  while (go_out(mesh_.advance_mtls(loop_.now_ms(), hub_.rollouts()))) {
+  }
 }
 
 void XdsServer::on_kept(const std::vector<registry::WorkloadChange>& changes) {

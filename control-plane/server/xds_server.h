@@ -81,6 +81,7 @@ class XdsServer {
   void ask(const std::function<void(xds::Hub& hub)>& task);
 
  private:
+  // What is due by then.
   void push(int64_t now_ms);
   // What became of workloads has been handed on, and is in the model if it changed anything.
   void on_kept(const std::vector<registry::WorkloadChange>& changes);
@@ -89,6 +90,7 @@ class XdsServer {
   Loop loop_;
   Mesh mesh_;
   bool has_model_ = false;
+  const int64_t workload_grace_ms_;
   registry::Workloads workloads_;
   WorkloadStore& workload_store_;
   OnWorkloads on_workloads_;

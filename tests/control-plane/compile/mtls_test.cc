@@ -105,6 +105,10 @@ TEST_CASE("PERMISSIVE takes mutual TLS by its mark, and everything else as it wa
 TEST_CASE("who has no certificate is called as its application speaks") {
   CHECK(chains(inbound(MtlsMode::kPermissive, AppProtocol::kHttp, false)) == "http");
   CHECK(inbound(MtlsMode::kPermissive, AppProtocol::kHttp, false).listener_filters().empty());
+  // As with DISABLE.
+  for (const AppProtocol protocol : {AppProtocol::kHttp, AppProtocol::kTcp, AppProtocol::kDetect}) {
+    CHECK(chains(inbound(MtlsMode::kDisable, protocol)) == chains(inbound(MtlsMode::kPermissive, protocol, false)));
+  }
 }
 
 TEST_CASE("a caller by mutual TLS must be of the trust domain, and the application learns who it is") {

@@ -92,6 +92,22 @@ TEST_CASE("a workload with a certificate is called by mutual TLS, unless that is
   CHECK(endpoints()[0].mtls);
 }
 
+TEST_CASE("a port of a workload that takes all of its ports is called as its own mode says") {
+  Fed fed;
+  fed.put(
+      "{apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, spec: {ports: "
+      "[{name: a, port: 80, targetPort: 8080}, {name: b, port: 90, targetPort: 9090}]}}");
+  Workload workload = cart_workload("10.0.0.1");
+  workload.port = workload.app_port;
+  workload.takes_all_ports = true;
+  fed.announce(workload);
+  fed.put(
+      authentication("shop", "cart", "services: [cart], mtls: {mode: STRICT}, portLevelMtls: {9090: {mode: DISABLE}}"));
+  const auto endpoints = fed.model().endpoints.find({.namespace_name = "shop", .name = "cart"});
+  CHECK(endpoints->of(80).at(0).mtls);
+  CHECK_FALSE(endpoints->of(90).at(0).mtls);
+}
+
 TEST_CASE("of an address that an EndpointSlice has, too, the workload's own word counts, but for where it runs") {
   Fed fed;
   fed.put(kServices);

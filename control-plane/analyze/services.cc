@@ -72,7 +72,8 @@ void find_in_slice(const Input& input, const source::Object& object, Findings* o
 void find_in_services(const Input& input, Findings* out) {
   input.model.services.for_each([&](const registry::ServiceName& name, const auto& service) {
     const auto endpoints = input.model.endpoints.find(name);
-    if (endpoints != nullptr && !service->ports.empty()) find_without_endpoints(*service, *endpoints, out);
+    const bool has_none = service->ports.empty() || service->resolution == registry::Resolution::kNone;
+    if (endpoints != nullptr && !has_none) find_without_endpoints(*service, *endpoints, out);
   });
   for (const Judged& each : input.objects) {
     if (each.object.key.kind == source::Kind::kEndpointSlice) find_in_slice(input, each.object, out);

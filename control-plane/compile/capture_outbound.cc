@@ -318,7 +318,7 @@ Resources captured_rest(const Audience& audience) {
 
 bool is_known_by_host(const Service& service) {
   return !service.headless && service.addresses.empty() &&
-         (service.name.external || service.resolution == registry::Resolution::kDns);
+         (service.name.external || service.resolution != registry::Resolution::kStatic);
 }
 
 Resources captured_hosts(const registry::Model& model, const Audience& audience) {

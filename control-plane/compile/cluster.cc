@@ -35,6 +35,7 @@ void set_protocol(registry::AppProtocol protocol, const Audience& audience, Clus
 
 void set_breakers(const v1::TrafficPolicySpec& policy, Cluster& cluster) {
   if (!policy.has_circuit_breaker() && !policy.has_retry_budget()) return;
+  cluster.clear_circuit_breakers();
   auto* thresholds = cluster.mutable_circuit_breakers()->add_thresholds();
   const v1::CircuitBreaker& limits = policy.circuit_breaker();
   // The wire's own defaults are limits, too; ours is none.
@@ -165,8 +166,10 @@ snapshot::ResourcePointer finish(const registry::Service& service, const registr
     if (!spec.timeouts().connect().empty()) *cluster.mutable_connect_timeout() = duration(spec.timeouts().connect());
     set_breakers(spec, cluster);
     if (spec.has_outlier_detection()) set_outlier_detection(spec.outlier_detection(), cluster);
-    if (spec.has_health_check()) set_health_check(spec.health_check(), cluster);
-    if (spec.has_load_balancer()) set_balancing(spec.load_balancer(), audience, cluster);
+    // Where each connection says where it goes, nobody chooses, and there is nobody to be checked.
+    const bool is_chosen = service.resolution != registry::Resolution::kNone;
+    if (spec.has_health_check() && is_chosen) set_health_check(spec.health_check(), cluster);
+    if (spec.has_load_balancer() && is_chosen) set_balancing(spec.load_balancer(), audience, cluster);
   }
   return snapshot::make_resource(snapshot::Type::kCluster, cluster.name(), cluster, std::move(references));
 }
@@ -179,7 +182,7 @@ std::string first_zone(const registry::EffectivePolicy* policy, const Audience& 
 }
 
 bool is_resolved_by_caller(const registry::Service& service) {
-  return service.resolution == registry::Resolution::kDns;
+  return service.resolution != registry::Resolution::kStatic;
 }
 
 snapshot::ResourcePointer compile_cluster(const registry::Service& service, const registry::ServicePort& port,
@@ -189,7 +192,10 @@ snapshot::ResourcePointer compile_cluster(const registry::Service& service, cons
   Cluster cluster;
   name_cluster(service, cluster);
   std::vector<snapshot::Reference> references;
-  if (is_resolved_by_caller(service)) {
+  if (service.resolution == registry::Resolution::kNone) {
+    cluster.set_name(name);
+    set_original_destination(cluster);
+  } else if (is_resolved_by_caller(service)) {
     cluster.set_name(name);
     cluster.set_type(Cluster::STRICT_DNS);
     // Many names have an IPv6 address that the caller's network does not reach.

@@ -11,8 +11,8 @@
 
 namespace weft::control::compile {
 
-// Its endpoints are names that whoever calls them resolves: they stand in the cluster, and it has no endpoints
-// resource.
+// Whoever calls it finds its endpoints: by names that stand in the cluster, or by where each connection was going. It
+// has no endpoints resource.
 bool is_resolved_by_caller(const registry::Service& service);
 
 // The zone whose endpoints go before all others for this audience; empty if there is none. `policy` may be null.

@@ -236,7 +236,11 @@ std::vector<ResourcePointer> compile_client_listeners(const registry::Model& mod
 
 std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
                                                        Cache& cache) {
-  const Services services = Reach(model, audience).services();
+  Services services = Reach(model, audience).services();
+  // What comes by no rule of the kernel was made to the proxy, whatever it is for.
+  if (audience.capture.port == 0) {
+    std::erase_if(services, [](const auto& each) { return each->resolution == registry::Resolution::kNone; });
+  }
   const bool has_tls = std::any_of(services.begin(), services.end(), [](const auto& service) {
     return std::any_of(service->ports.begin(), service->ports.end(),
                        [](const auto& port) { return port.app_protocol == registry::AppProtocol::kTls; });

@@ -164,7 +164,7 @@ void add_port_chains(const Port& port, Listener& listener, std::set<std::string>
 std::shared_ptr<const Service> find_service(const registry::Model& model, const TcpTarget& target,
                                             const Audience& audience) {
   for (const std::shared_ptr<const Service>& service : Reach(model, audience).services()) {
-    if (service->port(target.port) == nullptr) continue;
+    if (service->port(target.port) == nullptr || service->resolution == registry::Resolution::kNone) continue;
     const std::vector<std::string> hosts = hosts_for(*service, audience);
     if (std::find(hosts.begin(), hosts.end(), target.host) != hosts.end()) return service;
   }

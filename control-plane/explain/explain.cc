@@ -49,6 +49,7 @@ class Explainer {
       cluster->set_port(port.port);
       if (policy != nullptr) add_sections(*policy, false, cluster->mutable_policies());
       if (endpoints != nullptr) add_endpoints(service, endpoints->of(port.port), cluster);
+      cluster->set_is_original_destination(service.resolution == registry::Resolution::kNone);
       add_authorizations(service.name, cluster);
 
       v1::ExplainedRule* straight = out_->add_rules();
@@ -182,6 +183,8 @@ absl::StatusOr<v1::ExplainResponse> explain(const registry::Model& model, const 
   compile::Audience audience;
   audience.namespace_name = request.namespace_().empty() ? kDefaultNamespace : request.namespace_();
   audience.outbound_port = kAnyPort;
+  // So that what needs interception is there, too.
+  audience.capture.port = kAnyPort;
   if (!request.service().empty() && model.services.find({audience.namespace_name, request.service()}) == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("the caller's service ", audience.namespace_name, "/", request.service(), " does not exist"));

@@ -70,6 +70,10 @@ bool is_dns_name(std::string_view text) {
 
 bool is_host_pattern(std::string_view text) { return is_dns_name(text.starts_with("*.") ? text.substr(2) : text); }
 
+std::string_view protocol_word(std::string_view app_protocol, std::string_view port_name) {
+  return app_protocol.empty() ? port_name.substr(0, port_name.find('-')) : app_protocol;
+}
+
 bool is_token(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [kMarks](char c) {

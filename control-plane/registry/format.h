@@ -18,6 +18,11 @@ bool is_dns_label(std::string_view text);
 bool is_dns_name(std::string_view text);
 // The same, or with "*." before.
 bool is_host_pattern(std::string_view text);
+
+// What says which protocol a port of a service speaks: appProtocol, or without it the first part of the port's name, as
+// of "http" or "grpc-api".
+std::string_view protocol_word(std::string_view app_protocol, std::string_view port_name);
+
 // RFC 9110's token: names of headers and methods.
 bool is_token(std::string_view text);
 

@@ -4,6 +4,10 @@
 
 namespace weft::control::registry {
 
+bool Service::has_wildcard_host() const {
+  return std::any_of(hosts.begin(), hosts.end(), [](const std::string& host) { return host.starts_with("*."); });
+}
+
 const ServicePort* Service::port(uint16_t number) const {
   for (const ServicePort& port : ports) {
     if (port.port == number) return &port;

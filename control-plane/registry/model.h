@@ -61,8 +61,9 @@ struct ServicePort {
   uint16_t target_port = 0;
 };
 
-// How a service's endpoints are found: kStatic by the addresses in Endpoints, kDns by looking up the names there.
-enum class Resolution : uint8_t { kStatic, kDns };
+// How a service's endpoints are found: kStatic by the addresses in Endpoints, kDns by looking up the names there;
+// kNone: it has none, and a connection goes to where its application made it.
+enum class Resolution : uint8_t { kStatic, kDns, kNone };
 
 struct Service {
   ServiceName name;
@@ -75,7 +76,8 @@ struct Service {
   // Virtual addresses that its object gives; empty for a headless service, whose callers connect to endpoints' own
   // addresses.
   std::vector<std::string> addresses;
-  // Those that it was given in their stead (virtual_addresses.h); a headless service has none.
+  // Those that it was given in their stead (virtual_addresses.h); a headless service has none, nor has one whose
+  // connections keep their destination, or that is known by a wildcard.
   std::vector<std::string> assigned;
   bool headless = false;
   // TCP ports by number. UDP ports are not the mesh's.
@@ -89,7 +91,9 @@ struct Service {
   // has none.
   std::vector<std::string> service_accounts;
 
-  // By which applications call it; empty for a headless service.
+  // It has hosts "*.example.com", which are many.
+  bool has_wildcard_host() const;
+  // By which applications call it; empty for a headless service, and where nobody could tell by it who was called.
   const std::vector<std::string>& virtual_addresses() const { return addresses.empty() ? assigned : addresses; }
   // Null if there is none.
   const ServicePort* port(uint16_t number) const;

@@ -356,7 +356,9 @@ void Registry::build_services(Model* model, const Dirty& dirty, ChangeSet* chang
     const Object* object = find_service(name);
     std::shared_ptr<Service> service;
     if (object != nullptr && !in_conflict(*object)) service = build_service(*object);
-    if (service != nullptr && service->addresses.empty() && !service->headless) {
+    const bool is_known_by_address = service != nullptr && !service->headless &&
+                                     service->resolution != Resolution::kNone && !service->has_wildcard_host();
+    if (is_known_by_address && service->addresses.empty()) {
       service->assigned = virtual_addresses_.assign(name);
     } else {
       virtual_addresses_.release(name);

@@ -23,9 +23,8 @@ using source::Object;
 constexpr char kClusterDomain[] = "cluster.local";
 constexpr char kHeadless[] = "None";
 
-// appProtocol decides; without it the port's name, by its first part, as "http" or "grpc-api".
 AppProtocol app_protocol_of(std::string_view app_protocol, std::string_view name) {
-  const std::string_view word = app_protocol.empty() ? name.substr(0, name.find('-')) : app_protocol;
+  const std::string_view word = protocol_word(app_protocol, name);
   if (word == "http" || word == "kubernetes.io/ws") return AppProtocol::kHttp;
   if (word == "http2" || word == "h2c" || word == "kubernetes.io/h2c") return AppProtocol::kHttp2;
   if (word == "grpc") return AppProtocol::kGrpc;
@@ -70,7 +69,9 @@ void fill(const v1::ExternalServiceSpec& spec, Service* out) {
     out->ports.push_back({port.name(), static_cast<uint16_t>(port.port()),
                           app_protocol_of(port.app_protocol(), port.name()), static_cast<uint16_t>(target)});
   }
-  out->resolution = spec.resolution() == "Static" ? Resolution::kStatic : Resolution::kDns;
+  out->resolution = spec.resolution() == "Static" ? Resolution::kStatic
+                    : spec.resolution() == "None" ? Resolution::kNone
+                                                  : Resolution::kDns;
 }
 
 // The number of the slice's port of this name; 0 if it has none.
@@ -179,7 +180,7 @@ void add_external(const v1::ExternalServiceSpec& spec, Endpoints* out) {
       endpoint.zone = from.zone();
       endpoints.push_back(std::move(endpoint));
     }
-    if (!spec.endpoints().empty()) continue;
+    if (!spec.endpoints().empty() || spec.resolution() == "None") continue;
     Endpoint endpoint;
     endpoint.address = spec.hosts(0);
     endpoint.port = number;

@@ -189,16 +189,42 @@ void check_endpoint_slice(const kubernetes::discovery::v1::EndpointSlice& slice,
   }
 }
 
-void check_external_service(const v1::ExternalService& service, Check* check) {
-  check_export(service.metadata(), check);
-  const auto& spec = service.spec();
+void check_hosts(const v1::ExternalServiceSpec& spec, Check* check) {
   if (spec.hosts().empty()) check->fail("spec.hosts", "expected at least one host name");
   std::set<std::string> hosts;
   for (int i = 0; i < spec.hosts_size(); ++i) {
-    check->dns_name(spec.hosts(i), at("spec", "hosts", i));
-    if (!hosts.insert(spec.hosts(i)).second) check->fail(at("spec", "hosts", i), "the host stands a second time");
+    const std::string& host = spec.hosts(i);
+    const std::string path = at("spec", "hosts", i);
+    check->expect(is_host_pattern(host), path, "a DNS name in lower case, or one with \"*.\" before it", host);
+    if (!hosts.insert(host).second) check->fail(path, "the host stands a second time");
+    const bool is_looked_up = spec.resolution().empty() || spec.resolution() == "DNS";
+    if (is_looked_up && host.starts_with("*.")) {
+      check->fail(path, cat("\"", host, "\" cannot be looked up by DNS; expected spec.resolution None, by which a ",
+                            "connection goes to where it was made, or Static"));
+    }
   }
-  check->one_of(spec.resolution(), "spec.resolution", {"", "DNS", "Static"});
+}
+
+// What is not told apart by a name must be by an address.
+void check_without_endpoints(const v1::ExternalServiceSpec& spec, Check* check) {
+  if (!spec.endpoints().empty()) check->fail("spec.endpoints", "expected none, as resolution is None");
+  for (int i = 0; i < spec.ports_size(); ++i) {
+    const auto& port = spec.ports(i);
+    const std::string path = at("spec", "ports", i);
+    if (port.target_port() != 0) check->fail(at(path, "targetPort"), "expected none, as resolution is None");
+    if (protocol_word(port.app_protocol(), port.name()) == "tcp" && spec.addresses().empty()) {
+      check->fail(at(path, "appProtocol"),
+                  "such connections name no host; expected http, https or the like, or spec.addresses to know them by");
+    }
+  }
+}
+
+void check_external_service(const v1::ExternalService& service, Check* check) {
+  check_export(service.metadata(), check);
+  const auto& spec = service.spec();
+  check_hosts(spec, check);
+  check->one_of(spec.resolution(), "spec.resolution", {"", "DNS", "Static", "None"});
+  if (spec.resolution() == "None") check_without_endpoints(spec, check);
   if (spec.ports().empty()) check->fail("spec.ports", "expected at least one port");
   PortNames names(spec.ports_size(), check);
   for (int i = 0; i < spec.ports_size(); ++i) {

@@ -70,7 +70,9 @@ void add_cluster(const v1::Destination& destination, std::string* out) {
                     is_ready ? absl::StrFormat("%.1f%%", 100.0 * endpoint.weight() / static_cast<double>(total)) : "-",
                     state_word(endpoint.state())});
   }
-  absl::StrAppend(out, rows.size() > 1 ? table(rows) : "  no endpoints: such requests fail\n");
+  absl::StrAppend(out, rows.size() > 1                     ? table(rows)
+                       : cluster.is_original_destination() ? "  goes to where its application connected\n"
+                                                           : "  no endpoints: such requests fail\n");
   add_policies(cluster.policies(), "  ", out);
   rows.clear();
   for (const auto& issuer : cluster.issuers()) {

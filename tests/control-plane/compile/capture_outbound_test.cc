@@ -1,6 +1,7 @@
 #include "control-plane/compile/capture_outbound.h"
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <set>
 #include <string>
 
@@ -163,6 +164,65 @@ TEST_CASE("what lies beyond the mesh is known by its virtual address, and by the
   CHECK(routes.virtual_hosts(1).domains(0) == "*");
   CHECK(routes.virtual_hosts(1).routes(0).route().cluster() == "weft/passthrough");
   CHECK_FALSE(c.names(Type::kListener).contains("captured/any:80"));
+}
+
+constexpr char kWildcards[] = R"(
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: wild, namespace: shop},
+ spec: {hosts: ["*.example.com"], resolution: None, ports: [{name: tls, port: 443}, {name: http, port: 80}]}}
+---
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: api, namespace: shop},
+ spec: {hosts: [api.example.com], ports: [{name: tls, port: 443}, {name: http, port: 80}]}}
+---
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: old, namespace: shop},
+ spec: {hosts: [old.example], addresses: [192.0.2.7], resolution: None, ports: [{name: tcp, port: 5432}]}}
+---
+{apiVersion: weft.mesh/v1, kind: TrafficPolicy, metadata: {name: wild, namespace: shop},
+ spec: {targetRefs: [{group: weft.mesh, kind: ExternalService, name: wild}], loadBalancer: {algorithm: LeastRequest},
+        healthCheck: {interval: 1s, tcp: {}}, circuitBreaker: {maxConnections: 7}}}
+)";
+
+TEST_CASE("names below a wildcard go to where the application connected, beside those that another service has") {
+  Compiling c(kWildcards);
+  const Listener tls = c.listener("captured/any:443");
+  REQUIRE(tls.filter_chains_size() == 2);
+  std::map<std::string, std::string> by_name;
+  for (const FilterChain& chain : tls.filter_chains()) {
+    by_name[chain.filter_chain_match().server_names(0)] = cluster_of(chain);
+  }
+  CHECK(by_name == std::map<std::string, std::string>{{"*.example.com", "external/shop/wild:443"},
+                                                      {"api.example.com", "external/shop/api:443"}});
+  const auto routes = c.find<RouteConfiguration>(Type::kRoute, "captured/any:80");
+  std::map<std::string, std::string> by_domain;
+  for (const auto& host : routes.virtual_hosts()) {
+    for (const std::string& domain : host.domains()) by_domain[domain] = host.routes(0).route().cluster();
+  }
+  CHECK(by_domain == std::map<std::string, std::string>{{"*", "weft/passthrough"},
+                                                        {"*.example.com", "external/shop/wild:80"},
+                                                        {"*.example.com:80", "external/shop/wild:80"},
+                                                        {"api.example.com", "external/shop/api:80"},
+                                                        {"api.example.com:80", "external/shop/api:80"}});
+  // Nobody has an address of its own that is many.
+  CHECK(c.names(Type::kListener, "captured/external/shop/wild").empty());
+  const auto cluster = c.find<Cluster>(Type::kCluster, "external/shop/wild:80");
+  CHECK(cluster.type() == Cluster::ORIGINAL_DST);
+  CHECK(cluster.metadata().filter_metadata().at("weft").fields().at("host").string_value() == "*.example.com");
+  CHECK(c.names(Type::kEndpoint, "external/").empty());
+  // Of a policy what may be said of such a cluster.
+  CHECK(cluster.lb_policy() == Cluster::CLUSTER_PROVIDED);
+  CHECK(cluster.health_checks().empty());
+  REQUIRE(cluster.circuit_breakers().thresholds_size() == 1);
+  CHECK(cluster.circuit_breakers().thresholds(0).max_connections().value() == 7);
+
+  // By its addresses what names no host.
+  CHECK(addresses_of(c.listener("captured/external/shop/old:5432")) == std::set<std::string>{"192.0.2.7"});
+  CHECK(c.find<Cluster>(Type::kCluster, "external/shop/old:5432").type() == Cluster::ORIGINAL_DST);
+}
+
+TEST_CASE("who is not intercepted knows no names whose calls go to where they were made") {
+  Compiling c(kWildcards, {.namespace_name = "shop", .outbound_port = 15001});
+  const auto routes = c.find<RouteConfiguration>(Type::kRoute, "outbound");
+  REQUIRE(routes.virtual_hosts_size() == 1);
+  CHECK(routes.virtual_hosts(0).name() == "external/shop/api:80");
 }
 
 TEST_CASE("unknown destinations pass as they are, or are refused, HTTP with a reason") {

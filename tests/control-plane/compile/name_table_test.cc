@@ -62,6 +62,25 @@ std::map<std::string, v1::NameTable> tables(const registry::Model& model, const 
 
 Texts texts(const google::protobuf::RepeatedPtrField<std::string>& field) { return {field.begin(), field.end()}; }
 
+TEST_CASE("names below a wildcard have the addresses that it gives, and no others") {
+  MeshFixture mesh;
+  mesh.put(R"(
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: wild, namespace: shop},
+ spec: {hosts: ["*.example.com"], resolution: None, ports: [{name: tls, port: 443}]}}
+---
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: fixed, namespace: shop},
+ spec: {hosts: ["*.example.org"], resolution: Static, addresses: [192.0.2.1], endpoints: [{address: 10.0.0.1}],
+        ports: [{name: http, port: 80}]}}
+---
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: many, namespace: shop},
+ spec: {hosts: ["*.example.net"], resolution: Static, endpoints: [{address: 10.0.0.1}], ports: [{name: http, port: 80}]}}
+)");
+  const auto names = tables(mesh.model(), kShop);
+  REQUIRE(names.size() == 1);
+  CHECK(texts(names.at("external/shop/fixed").hosts()) == Texts{"*.example.org"});
+  CHECK(texts(names.at("external/shop/fixed").addresses()) == Texts{"192.0.2.1"});
+}
+
 TEST_CASE("a service's hosts have the addresses by which calls to it are known") {
   MeshFixture mesh;
   mesh.put(kServices);

@@ -170,5 +170,30 @@ TEST_CASE("a PeerAuthentication's mistakes are told") {
       "expected names of service accounts between commas");
 }
 
+TEST_CASE("wildcard hosts are of services whose names nobody has to look up") {
+  const auto external = [](const std::string& host, const std::string& more) {
+    return mistakes("apiVersion: weft.mesh/v1\nkind: ExternalService\nmetadata: {name: wild}\nspec: {hosts: [\"" +
+                    host + "\"], " + more + "}\n");
+  };
+  const std::string ports = "ports: [{name: https, port: 443}]";
+  CHECK(external("*.example.com", "resolution: None, " + ports).empty());
+  CHECK(external("*.com", "resolution: Static, endpoints: [{address: 10.0.0.1}], " + ports).empty());
+  CHECK(external("api.example.com", "resolution: None, addresses: [10.0.0.1], ports: [{name: tcp, port: 1}]").empty());
+  for (const char* resolution : {"", "resolution: DNS, "}) {
+    CHECK_TOLD(external("*.example.com", resolution + ports),
+               "spec.hosts[0]: \"*.example.com\" cannot be looked up by DNS; expected spec.resolution None");
+  }
+  for (const char* host : {"*", "*.", "a.*.com", "*a.com", "*.*.com"}) {
+    CHECK_TOLD(external(host, "resolution: None, " + ports),
+               "spec.hosts[0]: expected a DNS name in lower case, or one");
+  }
+  CHECK_TOLD(external("*.a.b", "resolution: None, endpoints: [{address: 10.0.0.1}], " + ports),
+             "spec.endpoints: expected none, as resolution is None");
+  CHECK_TOLD(external("*.a.b", "resolution: None, ports: [{port: 443, targetPort: 8443}]"),
+             "spec.ports[0].targetPort: expected none, as resolution is None");
+  CHECK_TOLD(external("*.a.b", "resolution: None, ports: [{name: tcp, port: 5432}]"),
+             "spec.ports[0].appProtocol: such connections name no host");
+}
+
 }  // namespace
 }  // namespace weft::control::registry

@@ -33,15 +33,20 @@ std::vector<std::shared_ptr<const registry::Service>> services_of(const registry
   return out;
 }
 
-// Ports whose connections are not HTTP, as "db:5432, cache:6379"; `all` says whether there are no others.
-std::string stream_ports(const std::vector<std::shared_ptr<const registry::Service>>& services, bool* all) {
+bool is_any_port(const registry::ServicePort&) { return true; }
+
+// Ports whose connections are not HTTP, as "db:5432, cache:6379", if they are wanted; `all` says whether there are no
+// others.
+template <typename Wanted>
+std::string stream_ports(const std::vector<std::shared_ptr<const registry::Service>>& services, bool* all,
+                         const Wanted& wanted) {
   std::string text;
   *all = true;
   for (const auto& service : services) {
     for (const registry::ServicePort& port : service->ports) {
       if (compile::is_http(port.app_protocol)) {
         *all = false;
-      } else {
+      } else if (wanted(port)) {
         text::append(&text, text.empty() ? "" : ", ", service->name.name, ":", port.port);
       }
     }
@@ -49,10 +54,19 @@ std::string stream_ports(const std::vector<std::shared_ptr<const registry::Servi
   return text;
 }
 
+// It may match connections to the port, as far as it names any: those of the application.
+bool may_match(const v1::AuthorizationRule& rule, const registry::ServicePort& port) {
+  const std::string number = cat(port.target_port);
+  return rule.to().empty() || port.target_port == 0 ||
+         std::any_of(rule.to().begin(), rule.to().end(), [&](const v1::AuthorizationTo& to) {
+           const auto& ports = to.operation().ports();
+           return ports.empty() || std::find(ports.begin(), ports.end(), number) != ports.end();
+         });
+}
+
 bool is_of_token(const v1::AuthorizationCondition& condition) {
-  using Kind = registry::AuthorizationKey::Kind;
   const auto key = registry::parse_authorization_key(condition.key());
-  return key.has_value() && key->of_request() && key->kind != Kind::kHeader;
+  return key.has_value() && key->of_token();
 }
 
 // Some of it holds only with a token.
@@ -61,16 +75,6 @@ bool needs_token(const v1::AuthorizationRule& rule) {
                      [](const auto& from) { return !from.source().request_principals().empty(); }) ||
          std::any_of(rule.when().begin(), rule.when().end(),
                      [](const auto& condition) { return !condition.values().empty() && is_of_token(condition); });
-}
-
-// It says something of tokens, be it that there must be none of some kind.
-bool speaks_of_tokens(const v1::AuthorizationRule& rule) {
-  return std::any_of(rule.from().begin(), rule.from().end(),
-                     [](const auto& from) {
-                       return !from.source().request_principals().empty() ||
-                              !from.source().not_request_principals().empty();
-                     }) ||
-         std::any_of(rule.when().begin(), rule.when().end(), is_of_token);
 }
 
 void append_name(const registry::Service& service, std::string* names) {
@@ -116,12 +120,12 @@ void find_in_tokens(const registry::Model& model, const registry::RequestAuthent
     const registry::Authorizations policies = model.caller_rules_for(service->name).policies;
     const bool is_asked = std::any_of(policies.begin(), policies.end(), [](const auto& policy) {
       const auto& rules = policy->spec->rules();
-      return std::any_of(rules.begin(), rules.end(), speaks_of_tokens);
+      return std::any_of(rules.begin(), rules.end(), compile::speaks_of_tokens);
     });
     if (!is_asked) append_name(*service, &open);
   }
   bool only_streams = false;
-  const std::string ports = stream_ports(services, &only_streams);
+  const std::string ports = stream_ports(services, &only_streams, is_any_port);
   if (!ports.empty() && only_streams) {
     out->push_back({Severity::kWarning, "TokensWithoutRequests", tokens.origin.key, "spec.targetRefs",
                     cat("connections to ", ports, " are not HTTP, and have no tokens")});
@@ -134,12 +138,22 @@ void find_in_tokens(const registry::Model& model, const registry::RequestAuthent
 }
 
 void find_in_rules(const registry::Model& model, const Authorization& policy, Findings* out) {
-  bool only_streams = false;
-  const std::string ports = stream_ports(services_of(model, policy), &only_streams);
-  if (ports.empty()) return;
+  const auto services = services_of(model, policy);
   for (int i = 0; i < policy.spec->rules_size(); ++i) {
-    if (!compile::asks_for_requests(policy.spec->rules(i))) continue;
+    const v1::AuthorizationRule& rule = policy.spec->rules(i);
+    bool only_streams = false;
+    const std::string ports =
+        stream_ports(services, &only_streams, [&](const registry::ServicePort& port) { return may_match(rule, port); });
+    if (ports.empty()) continue;
     const std::string path = text::index_path("spec.rules", static_cast<size_t>(i));
+    if (policy.action == Authorization::Action::kCustom) {
+      out->push_back({Severity::kWarning, "CustomWithoutRequests", policy.origin.key, path,
+                      cat("connections to ", ports,
+                          " are not HTTP, so that no provider can be asked about them, and those that the rule matches "
+                          "by what it asks of connections are closed; name the HTTP ports in to.operation.ports")});
+      continue;
+    }
+    if (!compile::asks_for_requests(rule)) continue;
     if (policy.action == Authorization::Action::kDeny) {
       out->push_back(
           {Severity::kWarning, "DenyWithoutRequests", policy.origin.key, path,

@@ -30,16 +30,23 @@ constexpr Meaning kMeanings[] = {
      "its share of the traffic fails; add a ReferenceGrant in the backend's namespace"},
     {"InvalidKind", Severity::kError, "InvalidKind",
      "its share of the traffic fails; refer to a Service or an ExternalService"},
+    {"UnsupportedProtocol", Severity::kError, "UnsupportedProtocol", "correct the port's appProtocol, or name another"},
     {"TargetNotFound", Severity::kWarning, "PolicyTargetNotFound",
      "the policy does nothing there; create the target, or correct targetRefs"},
+    {"ProviderNotFound", Severity::kError, "ProviderNotFound",
+     "what the policy matches is refused; create the ExternalAuthorizer or mend it, or correct provider"},
 };
+// What the same reasons mean of an ExternalAuthorizer.
+constexpr std::string_view kUnasked =
+    "what the policies that name it match is refused; create the service or the port, or correct backendRef";
 
 void add(const source::Key& key, const std::string& path, const Condition& condition, Findings* out) {
   if (condition.status() == "True") return;
   for (const Meaning& meaning : kMeanings) {
     if (condition.reason() != meaning.reason) continue;
+    const std::string_view advice = key.kind == Kind::kExternalAuthorizer ? kUnasked : meaning.advice;
     out->push_back(
-        {meaning.severity, std::string(meaning.code), key, path, text::cat(condition.message(), ": ", meaning.advice)});
+        {meaning.severity, std::string(meaning.code), key, path, text::cat(condition.message(), ": ", advice)});
     return;
   }
   // What is in conflict is told by what it is.
@@ -76,7 +83,15 @@ void find_conditions(const Input& input, Findings* out) {
         }
       }
     } else if (const auto* callers = dynamic_cast<const v1::AuthorizationPolicyStatus*>(each.status.get())) {
-      for (const Condition& condition : callers->conditions()) add(key, "spec.targetRefs", condition, out);
+      const bool is_authorizer = key.kind == Kind::kExternalAuthorizer;
+      for (const Condition& condition : callers->conditions()) {
+        const bool is_of_provider = condition.reason() == "ProviderNotFound";
+        add(key,
+            is_authorizer    ? "spec.backendRef"
+            : is_of_provider ? "spec.provider"
+                             : "spec.targetRefs",
+            condition, out);
+      }
     } else if (const auto* external = dynamic_cast<const v1::ExternalServiceStatus*>(each.status.get())) {
       for (const Condition& condition : external->conditions()) add(key, "spec.hosts", condition, out);
     }

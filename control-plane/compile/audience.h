@@ -55,6 +55,9 @@ struct Audience {
   // Where it listens, on loopback, for connections that are not HTTP, and to which service those go.
   std::map<uint16_t, TcpTarget> outbound_tcp;
   Capture capture;
+  // Services that it asks whether calls of its own application may pass, and has whatever its scope says. Sorted, each
+  // once.
+  std::vector<registry::ServiceName> authorizers;
   // It answers its application's questions of DNS, and is told the names of services.
   bool resolves_names = false;
 

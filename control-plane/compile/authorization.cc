@@ -1,17 +1,12 @@
 #include "control-plane/compile/authorization.h"
 
-#include <string>
-
-#include "absl/strings/str_cat.h"
 #include "control-plane/compile/authorization_rule.h"
 #include "control-plane/compile/listener.h"
-#include "control-plane/compile/names.h"
 #include "envoy/config/listener/v3/listener.pb.h"
 #include "envoy/config/rbac/v3/rbac.pb.h"
 #include "envoy/extensions/filters/http/rbac/v3/rbac.pb.h"
 #include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "envoy/extensions/filters/network/rbac/v3/rbac.pb.h"
-#include "weft/v1/authorization_policy.pb.h"
 
 namespace weft::control::compile {
 
@@ -32,19 +27,11 @@ struct Stage {
 
 // In the order in which they are asked.
 constexpr Stage kStages[] = {
+    {Authorization::Action::kCustom, RBAC::DENY, "weft.authorization.custom", ""},
     {Authorization::Action::kAudit, RBAC::LOG, "weft.authorization.audit", ""},
     {Authorization::Action::kDeny, RBAC::DENY, "weft.authorization.deny", "dry_run_deny_"},
     {Authorization::Action::kAllow, RBAC::ALLOW, "weft.authorization.allow", "dry_run_allow_"},
 };
-
-void add_rules(const Authorization& policy, const AuthorizationTarget& target, bool is_http, RBAC* out) {
-  for (int i = 0; i < policy.spec->rules_size(); ++i) {
-    auto compiled = compile_authorization_rule(
-        policy.spec->rules(i), {target.app_port, is_http, policy.action == Authorization::Action::kDeny});
-    if (!compiled.has_value()) continue;
-    (*out->mutable_policies())[route_name(policy.origin.key, static_cast<size_t>(i))] = *std::move(compiled);
-  }
-}
 
 // Adds what holds at this stage; false if there is no policy for it. `Rbac` is the filter's message.
 template <typename Rbac>
@@ -55,7 +42,7 @@ bool add_stage(const Stage& stage, const AuthorizationTarget& target, bool is_ht
     some = true;
     RBAC* rules = policy->dry_run ? out->mutable_shadow_rules() : out->mutable_rules();
     rules->set_action(stage.wire_action);
-    add_rules(*policy, target, is_http, rules);
+    add_authorization_rules(*policy, target.app_port, is_http, rules);
   }
   if (out->has_shadow_rules()) out->set_shadow_rules_stat_prefix(stage.dry_run_prefix);
   return some;
@@ -65,6 +52,7 @@ bool add_stage(const Stage& stage, const AuthorizationTarget& target, bool is_ht
 
 void add_authorization(const AuthorizationTarget& target, HttpConnectionManager* manager) {
   for (const Stage& stage : kStages) {
+    if (stage.action == Authorization::Action::kCustom) continue;
     HttpRbac rbac;
     if (!add_stage(stage, target, true, &rbac)) continue;
     add_http_filter(stage.filter, rbac, manager);

@@ -1,7 +1,9 @@
 #pragma once
 
 // AuthorizationPolicies into Envoy's RBAC filters, of requests and of connections, by Istio's semantics: DENY comes
-// before ALLOW, and without an ALLOW policy all that is not denied may pass. Pure; any thread.
+// before ALLOW, and without an ALLOW policy all that is not denied may pass. What asks others about requests is in
+// external_authorization.h; about connections nobody can be asked, and those that it matches are refused. Pure; any
+// thread.
 
 #include <cstdint>
 #include <optional>
@@ -38,5 +40,7 @@ void add_connection_authorization(const AuthorizationTarget& target, envoy::conf
 
 // Whether a rule asks for what only requests have.
 bool asks_for_requests(const v1::AuthorizationRule& rule);
+// It says something of tokens, be it that there must be none of some kind.
+bool speaks_of_tokens(const v1::AuthorizationRule& rule);
 
 }  // namespace weft::control::compile

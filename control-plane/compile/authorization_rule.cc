@@ -1,5 +1,6 @@
 #include "control-plane/compile/authorization_rule.h"
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "control-plane/compile/authorization.h"
+#include "control-plane/compile/names.h"
 #include "control-plane/compile/path_pattern.h"
 #include "control-plane/compile/request_authentication.h"
 #include "control-plane/compile/string_pattern.h"
@@ -328,6 +330,29 @@ bool asks_for_requests(const v1::AuthorizationRule& rule) {
     if (asks_for_requests(condition)) return true;
   }
   return false;
+}
+
+bool speaks_of_tokens(const v1::AuthorizationRule& rule) {
+  const auto is_of_token = [](const v1::AuthorizationCondition& condition) {
+    const auto key = registry::parse_authorization_key(condition.key());
+    return key.has_value() && key->of_token();
+  };
+  return std::any_of(rule.from().begin(), rule.from().end(),
+                     [](const auto& from) { return asks_for_requests(from.source()); }) ||
+         std::any_of(rule.when().begin(), rule.when().end(), is_of_token);
+}
+
+void add_authorization_rules(const registry::Authorization& policy, std::optional<uint16_t> app_port, bool is_http,
+                             envoy::config::rbac::v3::RBAC* out) {
+  using Action = registry::Authorization::Action;
+  const bool refuses = policy.action == Action::kDeny || policy.action == Action::kCustom;
+  for (int i = 0; i < policy.spec->rules_size(); ++i) {
+    auto compiled = compile_authorization_rule(policy.spec->rules(i), {app_port, is_http, refuses});
+    if (!compiled.has_value()) continue;
+    std::string name = route_name(policy.origin.key, static_cast<size_t>(i));
+    if (policy.action == Action::kCustom) absl::StrAppend(&name, "@", policy.authorizer->name);
+    (*out->mutable_policies())[name] = *std::move(compiled);
+  }
 }
 
 std::optional<Policy> compile_authorization_rule(const v1::AuthorizationRule& rule,

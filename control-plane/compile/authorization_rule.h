@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "control-plane/registry/model.h"
 #include "envoy/config/rbac/v3/rbac.pb.h"
 
 namespace weft::v1 {
@@ -26,5 +27,10 @@ struct AuthorizationRuleOptions {
 // Nothing if it can match nothing there. The rule is valid.
 std::optional<envoy::config::rbac::v3::Policy> compile_authorization_rule(const v1::AuthorizationRule& rule,
                                                                           const AuthorizationRuleOptions& options);
+
+// The rules of a policy that can match something there, by the names that access logs have for them: the rule's, and of
+// a CUSTOM policy "@" and its authorizer's.
+void add_authorization_rules(const registry::Authorization& policy, std::optional<uint16_t> app_port, bool is_http,
+                             envoy::config::rbac::v3::RBAC* out);
 
 }  // namespace weft::control::compile

@@ -8,6 +8,7 @@
 #include "control-plane/compile/authorization.h"
 #include "control-plane/compile/capture.h"
 #include "control-plane/compile/capture_parts.h"
+#include "control-plane/compile/external_authorization.h"
 #include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
@@ -125,16 +126,18 @@ ResourcePointer compile_route(const InboundPort& port) {
   return snapshot::make_resource(Type::kRoute, port.name, routes, {{Type::kCluster, port.name}});
 }
 
-// A line for each request: what it was, what became of it and why, who asked.
+// A line for each request: what it was, what became of it and why, who asked; and behind that, where policies have
+// others asked, by which rule they were.
 constexpr char kAccessLog[] =
     "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% "
     "%RESPONSE_CODE_DETAILS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \"%DOWNSTREAM_PEER_URI_SAN%\" "
-    "%DOWNSTREAM_REMOTE_ADDRESS% \"%REQ(:AUTHORITY)%\"\n";
+    "%DOWNSTREAM_REMOTE_ADDRESS% \"%REQ(:AUTHORITY)%\"";
 
-void log_requests(const std::string& path, HttpConnectionManager& manager) {
+void log_requests(const std::string& path, const registry::Authorizations& policies, HttpConnectionManager& manager) {
   envoy::extensions::access_loggers::file::v3::FileAccessLog file;
   file.set_path(path);
-  file.mutable_log_format()->mutable_text_format_source()->set_inline_string(kAccessLog);
+  file.mutable_log_format()->mutable_text_format_source()->set_inline_string(
+      absl::StrCat(kAccessLog, authorizer_log_format(policies), "\n"));
   auto* log = manager.add_access_log();
   log->set_name("envoy.access_loggers.file");
   log->mutable_typed_config()->PackFrom(file);
@@ -153,9 +156,12 @@ FilterChain http_chain(const InboundPort& port, const Callers& callers) {
   // The answer is the application's.
   manager.set_server_header_transformation(HttpConnectionManager::PASS_THROUGH);
   tell_caller(manager);
-  if (!callers.access_log.empty()) log_requests(callers.access_log, manager);
+  if (!callers.access_log.empty()) log_requests(callers.access_log, callers.rules.policies, manager);
+  const AuthorizationTarget target = {callers.rules.policies, port.app_port};
+  add_external_authorization(target, Turn::kBeforeTokens, &manager);
   add_request_authentication(callers.rules.tokens, &manager);
-  add_authorization({callers.rules.policies, port.app_port}, &manager);
+  add_external_authorization(target, Turn::kAfterTokens, &manager);
+  add_authorization(target, &manager);
   set_http(manager, chain);
   return chain;
 }
@@ -180,8 +186,8 @@ std::vector<FilterChain> plain_chains(const InboundPort& port, const Callers& ca
   return chains;
 }
 
-// What is not HTTP has no tokens.
-bool is_asked_for_tokens(const std::vector<InboundPort>& ports) {
+// What is not HTTP has no tokens, and nobody is asked about it.
+bool has_requests(const std::vector<InboundPort>& ports) {
   return std::any_of(ports.begin(), ports.end(), [](const InboundPort& port) { return is_http(port.protocol); });
 }
 
@@ -245,8 +251,9 @@ ResourcePointer compile_listener(const Inbound& inbound, const std::vector<Inbou
   listener.set_traffic_direction(envoy::config::core::v3::INBOUND);
   std::vector<snapshot::Reference> references;
   for (const InboundPort& port : ports) add_references(port, references);
-  if (is_asked_for_tokens(ports)) {
+  if (has_requests(ports)) {
     for (const auto& each : key_clusters(rules.tokens, inbound.is_weft)) references.push_back({each->type, each->name});
+    for (snapshot::Reference& each : authorizer_clusters(rules.policies)) references.push_back(std::move(each));
   }
   if (!inbound.intercepted) {
     add_port(inbound, ports.front(), rest, rules, listener);
@@ -300,7 +307,7 @@ std::vector<ResourcePointer> compile_inbound(const Inbound& inbound, const std::
   const auto add = [&](std::vector<ResourcePointer> clusters) {
     for (ResourcePointer& each : clusters) resources.push_back(std::move(each));
   };
-  if (is_asked_for_tokens(ports)) add(key_clusters(rules.tokens, inbound.is_weft));
+  if (has_requests(ports)) add(key_clusters(rules.tokens, inbound.is_weft));
   if (inbound.intercepted) add(capture_clusters(inbound));
   return resources;
 }

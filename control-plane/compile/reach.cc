@@ -64,11 +64,14 @@ std::vector<std::shared_ptr<const Service>> Reach::services() const {
 
 std::set<ServiceName> Reach::borrowed() const {
   std::set<ServiceName> names;
-  const auto note = [&](const registry::Backend& backend) {
-    if (!backend.unresolved_reason.empty()) return;
-    const auto service = model_.services.find(backend.service);
-    if (service != nullptr && !has(*service)) names.insert(backend.service);
+  const auto lend = [&](const ServiceName& name) {
+    const auto service = model_.services.find(name);
+    if (service != nullptr && !has(*service)) names.insert(name);
   };
+  const auto note = [&](const registry::Backend& backend) {
+    if (backend.unresolved_reason.empty()) lend(backend.service);
+  };
+  std::for_each(audience_.authorizers.begin(), audience_.authorizers.end(), lend);
   for (const std::shared_ptr<const Service>& service : services()) {
     const auto routes = model_.routes.find(service->name);
     if (routes == nullptr || routes->attached.empty()) continue;

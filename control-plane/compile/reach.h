@@ -1,8 +1,9 @@
 #pragma once
 
 // Which services an audience is told of. It reaches those that its namespace may see and that are in its scope. Beside
-// them it borrows those that routes of services within its reach send to: whoever owns a route decides where its calls
-// go, and the audience has their clusters but no name to call them by. Pure; any thread.
+// them it borrows those that routes of services within its reach send to, for whoever owns a route decides where its
+// calls go, and those whom it must ask about calls of its own application: the audience has their clusters but no name
+// to call them by. Pure; any thread.
 
 #include <memory>
 #include <set>

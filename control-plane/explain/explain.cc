@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/text/print.h"
 #include "control-plane/compile/cache.h"
+#include "control-plane/compile/external_authorization.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/policy.h"
@@ -17,6 +18,7 @@
 #include "gateway/v1/http_route.pb.h"
 #include "gateway/v1/stream_route.pb.h"
 #include "weft/v1/authorization_policy.pb.h"
+#include "weft/v1/external_authorizer.pb.h"
 #include "weft/v1/request_authentication.pb.h"
 #include "weft/v1/traffic_policy.pb.h"
 
@@ -100,7 +102,7 @@ class Explainer {
     if (service.external) return;
     using Action = registry::Authorization::Action;
     constexpr std::pair<Action, const char*> kOrder[] = {
-        {Action::kAudit, "AUDIT"}, {Action::kDeny, "DENY"}, {Action::kAllow, "ALLOW"}};
+        {Action::kCustom, "CUSTOM"}, {Action::kAudit, "AUDIT"}, {Action::kDeny, "DENY"}, {Action::kAllow, "ALLOW"}};
     const registry::CallerRules rules = model_.caller_rules_for(service);
     for (const auto& tokens : rules.tokens) {
       for (const v1::JwtRule& rule : tokens->spec->jwt_rules()) {
@@ -117,8 +119,21 @@ class Explainer {
         show(policy->origin, shown->mutable_source());
         shown->set_rules(static_cast<uint32_t>(policy->spec->rules_size()));
         shown->set_dry_run(policy->dry_run);
+        if (policy->authorizer != nullptr) add_authorizer(*policy, shown->mutable_authorizer());
       }
     }
+  }
+
+  void add_authorizer(const registry::Authorization& policy, v1::ExplainedAuthorizer* out) const {
+    const registry::Authorizer& authorizer = *policy.authorizer;
+    out->set_name(policy.spec->provider().name());
+    out->set_trouble(authorizer.trouble);
+    out->set_after_tokens(compile::turn_of(policy) == compile::Turn::kAfterTokens);
+    if (authorizer.spec == nullptr) return;
+    show(authorizer.origin, out->mutable_source());
+    out->set_grpc(authorizer.spec->has_grpc());
+    out->set_fail_open(authorizer.spec->fail_open());
+    if (authorizer.trouble.empty()) out->set_cluster(compile::port_name(authorizer.service, authorizer.port));
   }
 
   template <typename Rule>

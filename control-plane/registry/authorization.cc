@@ -30,6 +30,7 @@ std::vector<std::string> services_of(const Object& object) {
 }
 
 Authorization::Action action_of(const v1::AuthorizationPolicySpec& spec) {
+  if (spec.action() == "CUSTOM") return Authorization::Action::kCustom;
   if (spec.action() == "DENY") return Authorization::Action::kDeny;
   return spec.action() == "AUDIT" ? Authorization::Action::kAudit : Authorization::Action::kAllow;
 }
@@ -51,6 +52,13 @@ Authorization compiled(const Object& policy) {
   return out;
 }
 
+// The name of whom it asks; empty if it asks nobody.
+std::string provider_of(const Object& object) {
+  if (object.key.kind != source::Kind::kAuthorizationPolicy) return "";
+  const auto& spec = source::content_as<v1::AuthorizationPolicy>(object).spec();
+  return action_of(spec) == Authorization::Action::kCustom ? spec.provider().name() : "";
+}
+
 }  // namespace
 
 void AuthorizationTable::add(const Object& policy) {
@@ -64,13 +72,18 @@ void AuthorizationTable::remove(const Object& policy) {
   if (found->second.empty()) policies_.erase(found);
 }
 
-std::shared_ptr<const NamespaceAuthorizations> AuthorizationTable::of(const std::string& namespace_name) const {
+std::shared_ptr<const NamespaceAuthorizations> AuthorizationTable::of(
+    const std::string& namespace_name, const AuthorizerTable& authorizers,
+    const SharedMap<ServiceName, Service>& services) const {
   const auto found = policies_.find(namespace_name);
   if (found == policies_.end()) return nullptr;
   auto out = std::make_shared<NamespaceAuthorizations>();
   for (const auto& [key, object] : found->second) {
     if (key.kind == source::Kind::kAuthorizationPolicy) {
       out->policies.push_back(compiled(object));
+      const std::string provider = provider_of(object);
+      if (provider.empty()) continue;
+      out->policies.back().authorizer = authorizers.find(namespace_name, provider, services);
     } else {
       const auto& spec = source::content_as<v1::RequestAuthentication>(object).spec();
       out->tokens.push_back({{key, object.revision}, {object.content, &spec}, services_of(object)});
@@ -92,19 +105,41 @@ std::set<Key> AuthorizationTable::naming(const ServiceName& service) const {
   return keys;
 }
 
+std::set<Key> AuthorizationTable::asking(const Key& authorizer) const {
+  std::set<Key> keys;
+  const auto add_those_of = [&](const std::map<Key, Object>& policies) {
+    for (const auto& [key, policy] : policies) {
+      if (provider_of(policy) == authorizer.name) keys.insert(key);
+    }
+  };
+  if (authorizer.namespace_name == kRootNamespace) {
+    for (const auto& [space, policies] : policies_) add_those_of(policies);
+  } else if (const auto found = policies_.find(authorizer.namespace_name); found != policies_.end()) {
+    add_those_of(found->second);
+  }
+  return keys;
+}
+
 std::shared_ptr<v1::AuthorizationPolicyStatus> AuthorizationTable::judge(
-    const Object& policy, const SharedMap<ServiceName, Service>& services) {
+    const Object& policy, const AuthorizerTable& authorizers, const SharedMap<ServiceName, Service>& services) {
   std::string missing;
   for (const auto& target : targets_of(policy)) {
     if (services.find({policy.key.namespace_name, target.name()}) != nullptr) continue;
     text::append(&missing, missing.empty() ? "" : "; ", "the service ", policy.key.namespace_name, "/", target.name(),
                  " does not exist");
   }
+  const char* reason = missing.empty() ? "ResolvedRefs" : "TargetNotFound";
+  const std::string provider = provider_of(policy);
+  const std::string trouble =
+      provider.empty() ? "" : authorizers.find(policy.key.namespace_name, provider, services)->trouble;
+  if (!trouble.empty()) {
+    reason = "ProviderNotFound";
+    text::append(&missing, missing.empty() ? "" : "; ", trouble);
+  }
   auto status = std::make_shared<v1::AuthorizationPolicyStatus>();
   const uint32_t generation = source::metadata_of(*policy.content).generation();
   add_condition({"Accepted", true, "Accepted", ""}, generation, status->mutable_conditions());
-  add_condition({"ResolvedRefs", missing.empty(), missing.empty() ? "ResolvedRefs" : "TargetNotFound", missing},
-                generation, status->mutable_conditions());
+  add_condition({"ResolvedRefs", missing.empty(), reason, missing}, generation, status->mutable_conditions());
   return status;
 }
 

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "control-plane/registry/authorizers.h"
 #include "control-plane/registry/model.h"
 
 namespace weft::v1 {
@@ -23,12 +24,18 @@ class AuthorizationTable {
   void remove(const source::Object& policy);
 
   // Those of a namespace, by name; null if it has none.
-  std::shared_ptr<const NamespaceAuthorizations> of(const std::string& namespace_name) const;
+  std::shared_ptr<const NamespaceAuthorizations> of(const std::string& namespace_name,
+                                                    const AuthorizerTable& authorizers,
+                                                    const SharedMap<ServiceName, Service>& services) const;
   // All that have the service as target.
   std::set<source::Key> naming(const ServiceName& service) const;
 
+  // All that may mean the authorizer by their provider.
+  std::set<source::Key> asking(const source::Key& authorizer) const;
+
   // Without times of transition.
   static std::shared_ptr<v1::AuthorizationPolicyStatus> judge(const source::Object& policy,
+                                                              const AuthorizerTable& authorizers,
                                                               const SharedMap<ServiceName, Service>& services);
 
  private:

@@ -30,9 +30,11 @@ struct AuthorizationKey {
   std::vector<std::string> names;
 
   // Only requests have it.
-  bool of_request() const {
-    return kind == Kind::kHeader || kind == Kind::kRequestPrincipal || kind == Kind::kAudiences ||
-           kind == Kind::kPresenter || kind == Kind::kClaim;
+  bool of_request() const { return kind == Kind::kHeader || of_token(); }
+  // Only a request's token has it.
+  bool of_token() const {
+    return kind == Kind::kRequestPrincipal || kind == Kind::kAudiences || kind == Kind::kPresenter ||
+           kind == Kind::kClaim;
   }
 };
 

@@ -31,6 +31,7 @@ class ObjectMeta;
 namespace weft::v1 {
 class PeerAuthentication;
 class AuthorizationPolicy;
+class ExternalAuthorizer;
 class RequestAuthentication;
 class TargetReference;
 class TrafficPolicy;
@@ -83,6 +84,7 @@ void check(const v1::TrafficPolicy& policy, Check* check);
 void check(const v1::PeerAuthentication& authentication, Check* check);
 void check(const v1::AuthorizationPolicy& policy, Check* check);
 void check(const v1::RequestAuthentication& object, Check* check);
+void check(const v1::ExternalAuthorizer& authorizer, Check* check);
 // Of a policy for workloads, which services of its own namespace stand for.
 void check_service_targets(const google::protobuf::RepeatedPtrField<v1::TargetReference>& targets,
                            const kubernetes::meta::v1::ObjectMeta& metadata, Check* check);

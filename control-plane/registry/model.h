@@ -32,6 +32,7 @@ class TLSRouteSpec;
 
 namespace weft::v1 {
 class AuthorizationPolicySpec;
+class ExternalAuthorizerSpec;
 class RequestAuthenticationSpec;
 class TrafficPolicySpec;
 }  // namespace weft::v1
@@ -219,12 +220,29 @@ struct NamespaceScopes {
   std::map<std::string, ScopePointer> of_service;
 };
 
+// Whom a policy with action CUSTOM asks.
+struct Authorizer {
+  // "ExternalAuthorizer/weft-system/opa", or without a namespace as the policy names it, where there is none.
+  std::string name;
+  // Unset, and null, if there is none.
+  Origin origin;
+  std::shared_ptr<const v1::ExternalAuthorizerSpec> spec;
+  // The service that is asked, and by which name.
+  ServiceName service;
+  uint16_t port = 0;
+  std::string host;
+  // Why it cannot be asked, for people: what its policies match is refused. Empty if it can.
+  std::string trouble;
+};
+
 // One AuthorizationPolicy: who may call, or may not.
 struct Authorization {
-  enum class Action : uint8_t { kAllow, kDeny, kAudit };
+  enum class Action : uint8_t { kAllow, kDeny, kAudit, kCustom };
   Origin origin;
   std::shared_ptr<const v1::AuthorizationPolicySpec> spec;
   Action action = Action::kAllow;
+  // Of kCustom alone, and then never null.
+  std::shared_ptr<const Authorizer> authorizer;
   // It refuses nobody.
   bool dry_run = false;
   // For whose workloads, of its namespace; for all if empty.

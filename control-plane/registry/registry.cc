@@ -159,7 +159,7 @@ ChangeSet Registry::apply(source::Revision revision, const std::vector<source::C
   judge_policies(dirty);
   settle_scopes(model.get(), dirty, &out);
   judge_mtls(*model, dirty);
-  settle_authorizations(model.get(), dirty, &out);
+  settle_authorizations(model.get(), std::move(dirty), &out);
   model_ = std::move(model);
   return out;
 }
@@ -203,6 +203,7 @@ void Registry::service_changed(const Object& object, Dirty* dirty) {
   dirty->scope_statuses.merge(scopes_.naming(name));
   dirty->mtls_statuses.insert(name.namespace_name);
   dirty->authorization_statuses.merge(authorizations_.naming(name));
+  dirty->authorizers.merge(authorizers_.asking(name));
 }
 
 void Registry::policy_changed(const Object& policy, Dirty* dirty) {
@@ -276,6 +277,9 @@ void Registry::take_out(const Object& object, Dirty* dirty) {
   } else if (says_who_may_call(kind)) {
     authorizations_.remove(object);
     dirty->authorizations.insert(object.key.namespace_name);
+  } else if (kind == Kind::kExternalAuthorizer) {
+    authorizers_.remove(object);
+    dirty->authorizers.insert(object.key);
   }
 }
 
@@ -315,6 +319,9 @@ void Registry::put_in(const Object& object, Dirty* dirty) {
     authorizations_.add(object);
     dirty->authorizations.insert(object.key.namespace_name);
     dirty->authorization_statuses.insert(object.key);
+  } else if (kind == Kind::kExternalAuthorizer) {
+    authorizers_.add(object);
+    dirty->authorizers.insert(object.key);
   }
 }
 
@@ -529,9 +536,16 @@ void Registry::judge_mtls(const Model& model, const Dirty& dirty) {
   }
 }
 
-void Registry::settle_authorizations(Model* model, const Dirty& dirty, ChangeSet* changes) {
+void Registry::settle_authorizations(Model* model, Dirty dirty, ChangeSet* changes) {
+  for (const Key& key : dirty.authorizers) {
+    if (const Object* object = find(key)) set_status(key, AuthorizerTable::judge(*object, model->services));
+    for (const Key& policy : authorizations_.asking(key)) {
+      dirty.authorizations.insert(policy.namespace_name);
+      dirty.authorization_statuses.insert(policy);
+    }
+  }
   for (const std::string& name : dirty.authorizations) {
-    auto policies = authorizations_.of(name);
+    auto policies = authorizations_.of(name, authorizers_, model->services);
     if (policies == nullptr) {
       model->authorizations.erase({name});
     } else {
@@ -540,7 +554,8 @@ void Registry::settle_authorizations(Model* model, const Dirty& dirty, ChangeSet
     changes->authorizations.insert(name);
   }
   for (const Key& key : dirty.authorization_statuses) {
-    if (const Object* policy = find(key)) set_status(key, AuthorizationTable::judge(*policy, model->services));
+    if (const Object* policy = find(key))
+      set_status(key, AuthorizationTable::judge(*policy, authorizers_, model->services));
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "control-plane/registry/authorization.h"
+#include "control-plane/registry/authorizers.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/registry/peer_authentications.h"
 #include "control-plane/registry/policies.h"
@@ -63,6 +64,8 @@ class Registry {
     // The same of AuthorizationPolicies and RequestAuthentications.
     std::set<std::string> authorizations;
     std::set<source::Key> authorization_statuses;
+    // ExternalAuthorizers that changed, or of which something new is to be said.
+    std::set<source::Key> authorizers;
   };
 
   void take_out(const source::Object& object, Dirty* dirty);
@@ -82,7 +85,7 @@ class Registry {
   void settle_scopes(Model* model, const Dirty& dirty, ChangeSet* changes);
   void settle_mtls(Model* model, const Dirty& dirty, ChangeSet* changes);
   void judge_mtls(const Model& model, const Dirty& dirty);
-  void settle_authorizations(Model* model, const Dirty& dirty, ChangeSet* changes);
+  void settle_authorizations(Model* model, Dirty dirty, ChangeSet* changes);
   std::string missing_target(const PolicyTarget& target) const;
 
   void set_status(const source::Key& key, std::shared_ptr<google::protobuf::Message> status);
@@ -102,6 +105,7 @@ class Registry {
   PeerAuthenticationTable peer_authentications_;
   VirtualAddresses virtual_addresses_;
   AuthorizationTable authorizations_;
+  AuthorizerTable authorizers_;
 
   std::map<ServiceName, std::set<source::Key>> slices_of_service_;
   // By service, and there by node.

@@ -2,6 +2,7 @@
 
 #include "api/text/cat.h"
 #include "api/text/position.h"
+#include "control-plane/registry/reference.h"
 #include "control-plane/registry/services.h"
 #include "control-plane/registry/status.h"
 #include "gateway/v1/grpc_route.pb.h"
@@ -17,8 +18,6 @@ namespace {
 using source::Kind;
 using source::Object;
 using text::cat;
-
-constexpr char kExternalGroup[] = "weft.mesh";
 
 // Calls visit(spec) with the route's own type of spec.
 template <typename Visit>
@@ -50,18 +49,6 @@ void for_each_mirror_of_rule(const Rule& rule, Visit&& visit) {
     for_each_mirror(rule.filters(), visit);
     for (const auto& backend : rule.backend_refs()) for_each_mirror(backend.filters(), visit);
   }
-}
-
-template <typename Reference>
-ServiceName named_by(const Reference& reference, const std::string& own_namespace) {
-  return {reference.namespace_().empty() ? own_namespace : reference.namespace_(), reference.name(),
-          reference.group() == kExternalGroup};
-}
-
-template <typename Reference>
-bool names_a_service(const Reference& backend) {
-  const bool service = backend.group().empty() && (backend.kind().empty() || backend.kind() == "Service");
-  return service || (backend.group() == kExternalGroup && backend.kind() == "ExternalService");
 }
 
 // What is wrong with a route's references: the first, for the condition.

@@ -18,6 +18,7 @@
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 #include "weft/v1/authorization_policy.pb.h"
+#include "weft/v1/external_authorizer.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/request_authentication.pb.h"
@@ -57,8 +58,9 @@ void Check::app_protocol(std::string_view value, std::string_view path) {
 namespace {
 
 void check_metadata(Kind kind, const kubernetes::meta::v1::ObjectMeta& metadata, Check* check) {
-  // A namespace and a service are parts of host names.
-  const bool label = kind == Kind::kNamespace || kind == Kind::kService || kind == Kind::kExternalService;
+  // A namespace and a service are parts of host names, an authorizer of names of metrics.
+  const bool label = kind == Kind::kNamespace || kind == Kind::kService || kind == Kind::kExternalService ||
+                     kind == Kind::kExternalAuthorizer;
   if (label) {
     check->expect(is_dns_label(metadata.name()), "metadata.name",
                   "a DNS label: at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends", metadata.name());
@@ -317,6 +319,9 @@ std::vector<Mistake> validate(Kind kind, const google::protobuf::Message& conten
       break;
     case Kind::kRequestAuthentication:
       check(static_cast<const v1::RequestAuthentication&>(content), &found);
+      break;
+    case Kind::kExternalAuthorizer:
+      check(static_cast<const v1::ExternalAuthorizer&>(content), &found);
       break;
     case Kind::kScope:
       check_scope(static_cast<const v1::Scope&>(content), &found);

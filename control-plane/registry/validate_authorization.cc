@@ -151,12 +151,22 @@ void check_service_targets(const google::protobuf::RepeatedPtrField<v1::TargetRe
 void check(const v1::AuthorizationPolicy& policy, Check* check) {
   const auto& spec = policy.spec();
   check_service_targets(spec.target_refs(), policy.metadata(), check);
-  check->one_of(spec.action(), "spec.action", {"", "ALLOW", "DENY", "AUDIT"});
+  check->one_of(spec.action(), "spec.action", {"", "ALLOW", "DENY", "AUDIT", "CUSTOM"});
+  const bool is_custom = spec.action() == "CUSTOM";
+  if (is_custom) {
+    check->expect(is_dns_label(spec.provider().name()), "spec.provider.name", "an ExternalAuthorizer's name",
+                  spec.provider().name());
+  } else if (spec.has_provider()) {
+    check->fail("spec.provider", "expected none: only a policy with action CUSTOM has one");
+  }
   for (int i = 0; i < spec.rules_size(); ++i) check_rule(spec.rules(i), at("spec", "rules", i), check);
   const auto dry_run = policy.metadata().annotations().find(kDryRunAnnotation);
   if (dry_run == policy.metadata().annotations().end()) return;
   const std::string path = text::key_path("metadata.annotations", kDryRunAnnotation);
   check->one_of(dry_run->second, path, {"true", "false"});
+  if (dry_run->second == "true" && is_custom) {
+    check->fail(path, "expected none: who a provider would refuse is not known without asking it");
+  }
   if (dry_run->second == "true" && spec.action() == "AUDIT") {
     check->fail(path, "expected none: an AUDIT policy refuses nobody anyway");
   }

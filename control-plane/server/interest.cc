@@ -23,6 +23,8 @@ void collect(const Index& index, const Key& key, std::vector<uint64_t>& ids) {
 }  // namespace
 
 void Interest::add(Id id, const compile::Audience& audience) {
+  // While one of them is not there nobody borrows it, and it may come.
+  for (const registry::ServiceName& name : audience.authorizers) by_name_[{name.namespace_name, name.name}].insert(id);
   if (!audience.scope.has_value()) {
     everywhere_.insert(id);
     return;
@@ -40,6 +42,9 @@ void Interest::add(Id id, const compile::Audience& audience) {
 
 void Interest::remove(Id id, const compile::Audience& audience) {
   everywhere_.erase(id);
+  for (const registry::ServiceName& name : audience.authorizers) {
+    drop(by_name_, std::pair(name.namespace_name, name.name), id);
+  }
   if (!audience.scope.has_value()) return;
   for (const registry::HostPattern& host : *audience.scope) {
     drop(by_name_, std::pair(host.namespace_name, host.name), id);

@@ -24,7 +24,7 @@ class Interest {
   // What it borrows now, and borrowed before.
   void borrow(Id id, const std::set<registry::ServiceName>& before, const std::set<registry::ServiceName>& now);
 
-  // Those who reach the service, if they may see it, or borrow it; each once, in their order.
+  // Those who reach the service, if they may see it, borrow it or ask it; each once, in their order.
   std::vector<Id> of(const registry::ServiceName& name) const;
 
  private:

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "control-plane/base/log.h"
+#include "control-plane/compile/external_authorization.h"
 #include "control-plane/compile/inbound.h"
 
 namespace weft::control::server {
@@ -22,6 +23,13 @@ bool is_due(const xds::Debounce& debounce, int64_t now_ms) {
 // Of no meaning, and so the same for all, where nothing is intercepted.
 bool is_refusing(const registry::Model& model, const compile::Audience& audience, const std::string& service) {
   return audience.capture.port != 0 && model.refuses_unknown(audience.namespace_name, service);
+}
+
+// Whom the proxies of a service's workloads ask about calls.
+std::vector<registry::ServiceName> authorizers_of(const registry::Model& model, const registry::ServiceName& service,
+                                                  bool is_called) {
+  if (!is_called) return {};
+  return compile::authorizer_services(model.caller_rules_for(service).policies);
 }
 
 void tell_misfit(const absl::Status& status) {
@@ -116,7 +124,11 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
   after = with_callers_held(std::move(after));
   apply(*after, changed);
   applied_ = std::move(after);
-  if (!changed.scopes.empty()) apply_scopes(changed.scopes);
+  std::set<std::string> may_move = changed.scopes;
+  may_move.insert(changed.authorizations.begin(), changed.authorizations.end());
+  if (!may_move.empty()) settle_audiences(may_move);
+  // Whom a proxy asks about calls is in its audience by now.
+  for (const registry::ServiceName& name : changed.services) apply_inbound_of(*applied_, name);
   std::set<std::string> asked_anew = changed.mtls;
   asked_anew.insert(changed.authorizations.begin(), changed.authorizations.end());
   if (!asked_anew.empty()) apply_caller_rules(asked_anew);
@@ -204,7 +216,6 @@ void Mesh::apply(const registry::Model& after, const registry::ChangeSet& change
     apply(after, of_audience, audience);
     if (!(audience->second.view.generation() == before)) note_changed(audience->second);
   }
-  for (const registry::ServiceName& name : changed.services) apply_inbound_of(after, name);
 }
 
 void Mesh::apply_inbound_of(const registry::Model& model, const registry::ServiceName& service) {
@@ -257,29 +268,32 @@ void Mesh::compile_anew(const registry::Model& model, Audiences::iterator audien
   entry.borrowed = std::move(borrowed);
 }
 
-// Nodes of these namespaces, or of all if the root's Scopes changed, may belong to other audiences now.
-void Mesh::apply_scopes(const std::set<std::string>& changed) {
+// Nodes of these namespaces, or of all if the root is among them, may belong to other audiences now.
+void Mesh::settle_audiences(const std::set<std::string>& changed) {
   const bool everywhere = changed.contains(std::string(registry::kRootNamespace));
   for (auto& [view, node] : nodes_) {
-    const std::string& space = node->service.namespace_name;
-    if (!everywhere && !changed.contains(space)) continue;
-    compile::Audience audience = node->audience->first;
-    if (audience.is_grpc_client) continue;
-    const registry::ScopePointer scope = applied_->scope_for(space, node->service.name);
-    const std::optional<compile::Hosts> declared = node->is_limited ? node->declared : audience.scope;
-    audience.scope = compile::scope_of(scope.get(), declared);
-    audience.capture.refuses_unknown = is_refusing(*applied_, audience, node->service.name);
-    node->is_limited = scope != nullptr;
-    node->declared = scope != nullptr ? declared : std::nullopt;
-    if (audience == node->audience->first) continue;
-    const auto before = node->audience;
-    before->second.nodes.erase(node.get());
-    node->audience = acquire_audience(audience);
-    node->audience->second.nodes.insert(node.get());
-    node->view.stand_on(&node->audience->second.view);
-    changed_.insert(view);
-    release_audience(before);
+    if (everywhere || changed.contains(node->service.namespace_name)) settle_audience(*node);
   }
+}
+
+void Mesh::settle_audience(Node& node) {
+  compile::Audience audience = node.audience->first;
+  if (audience.is_grpc_client) return;
+  const registry::ScopePointer scope = applied_->scope_for(node.service.namespace_name, node.service.name);
+  const std::optional<compile::Hosts> declared = node.is_limited ? node.declared : audience.scope;
+  audience.scope = compile::scope_of(scope.get(), declared);
+  audience.capture.refuses_unknown = is_refusing(*applied_, audience, node.service.name);
+  audience.authorizers = authorizers_of(*applied_, node.service, node.inbound.has_value());
+  node.is_limited = scope != nullptr;
+  node.declared = scope != nullptr ? declared : std::nullopt;
+  if (audience == node.audience->first) return;
+  const auto before = node.audience;
+  before->second.nodes.erase(&node);
+  node.audience = acquire_audience(audience);
+  node.audience->second.nodes.insert(&node);
+  node.view.stand_on(&node.audience->second.view);
+  changed_.insert(&node.view);
+  release_audience(before);
 }
 
 // What these nodes ask of their callers, or all nodes if the root's changed.
@@ -373,6 +387,8 @@ absl::StatusOr<const snapshot::View*> Mesh::acquire(const envoy::config::core::v
   audience.scope = compile::scope_of(scope.get(), claims->scope);
   if (claims->mtls) audience.trust_domain = trust_domain_;
   audience.capture.refuses_unknown = is_refusing(*applied_, audience, claims->service);
+  audience.authorizers =
+      authorizers_of(*applied_, {audience.namespace_name, claims->service}, claims->inbound.has_value());
   const auto shared = acquire_audience(audience);
   auto node = std::make_unique<Node>(Node{.audience = shared,
                                           .service = {audience.namespace_name, claims->service},

@@ -114,7 +114,8 @@ class Mesh : public xds::Views {
   void apply(const registry::Model& after, const registry::ChangeSet& changed);
   void apply(const registry::Model& after, const registry::ChangeSet& changed, Audiences::iterator audience);
   void compile_anew(const registry::Model& model, Audiences::iterator audience);
-  void apply_scopes(const std::set<std::string>& changed);
+  void settle_audiences(const std::set<std::string>& changed);
+  void settle_audience(Node& node);
   void apply_caller_rules(const std::set<std::string>& changed);
   void apply_inbound(const registry::Model& model, Node& node);
   void note_changed(const Audience& audience);

@@ -13,6 +13,7 @@
 #include "kubernetes/core/v1/service.pb.h"
 #include "kubernetes/discovery/v1/endpoint_slice.pb.h"
 #include "weft/v1/authorization_policy.pb.h"
+#include "weft/v1/external_authorizer.pb.h"
 #include "weft/v1/external_service.pb.h"
 #include "weft/v1/peer_authentication.pb.h"
 #include "weft/v1/request_authentication.pb.h"
@@ -65,6 +66,8 @@ std::span<const KindInfo> all_kinds() {
                &v1::AuthorizationPolicy::default_instance()},
       KindInfo{Kind::kRequestAuthentication, "RequestAuthentication", "weft.mesh", kV1, "requestauthentications", "ra",
                true, &v1::RequestAuthentication::default_instance()},
+      KindInfo{Kind::kExternalAuthorizer, "ExternalAuthorizer", "weft.mesh", kV1, "externalauthorizers", "ea", true,
+               &v1::ExternalAuthorizer::default_instance()},
   };
   return kKinds;
 }

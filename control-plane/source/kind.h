@@ -28,6 +28,7 @@ enum class Kind : uint8_t {
   kPeerAuthentication,
   kAuthorizationPolicy,
   kRequestAuthentication,
+  kExternalAuthorizer,
 };
 
 struct KindInfo {

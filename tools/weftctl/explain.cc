@@ -33,6 +33,14 @@ std::string words(const v1::ExplainedRule& rule) {
   return absl::StrCat("rule ", rule.rule(), name, " of ", words(rule.source()));
 }
 
+std::string words(const v1::ExplainedAuthorizer& authorizer) {
+  if (!authorizer.trouble().empty()) return absl::StrCat(", refuses what they match: ", authorizer.trouble());
+  return absl::StrCat(", asks ", words(authorizer.source()), " at ", authorizer.cluster(),
+                      authorizer.grpc() ? " over gRPC" : " over HTTP",
+                      authorizer.after_tokens() ? ", after tokens" : ", before tokens",
+                      authorizer.fail_open() ? "; without an answer requests pass" : "");
+}
+
 const char* state_word(v1::ExplainedEndpoint::State state) {
   switch (state) {
     case v1::ExplainedEndpoint::DRAINING:
@@ -81,7 +89,8 @@ void add_cluster(const v1::Destination& destination, std::string* out) {
   for (const auto& policy : cluster.authorizations()) {
     rows.push_back({absl::StrCat("  ", policy.action()), words(policy.source()),
                     absl::StrCat(policy.rules(), policy.rules() == 1 ? " rule" : " rules",
-                                 policy.dry_run() ? ", dry run: refuses nobody" : "")});
+                                 policy.dry_run() ? ", dry run: refuses nobody" : "",
+                                 policy.has_authorizer() ? words(policy.authorizer()) : "")});
   }
   if (!rows.empty()) absl::StrAppend(out, table(rows));
 }

@@ -240,6 +240,29 @@ TEST_CASE("rules that ask connections for what only requests have are told") {
   CHECK(mesh.found().empty());
 }
 
+TEST_CASE("a provider that is not there, or of whom a policy asks what nobody can answer, is told") {
+  const auto custom = [](const std::string& rules, const std::string& of) {
+    return callers("action: CUSTOM, provider: {name: ask}, rules: [" + rules +
+                   "], targetRefs: [{kind: Service, name: " + of + "}]");
+  };
+  Fixture mesh;
+  mesh.put(Fixture::served("db", "tcp", 5432));
+  mesh.put(custom("{}", "cart"));
+  CHECK(mesh.found() == "ProviderNotFound p spec.provider\n");
+  mesh.put(
+      "---\n{apiVersion: weft.mesh/v1, kind: ExternalAuthorizer, metadata: {name: ask, namespace: shop}, spec: "
+      "{backendRef: {name: cart, port: 81}, http: {}}}\n");
+  CHECK(mesh.found() == "ProviderNotFound p spec.provider\nBackendNotFound ask spec.backendRef\n");
+  mesh.put(
+      "---\n{apiVersion: weft.mesh/v1, kind: ExternalAuthorizer, metadata: {name: ask, namespace: shop}, spec: "
+      "{backendRef: {name: cart, port: 80}, http: {}}}\n");
+  CHECK(mesh.found().empty());
+  mesh.put(custom("{}", "db"));
+  CHECK(mesh.found() == "CustomWithoutRequests p spec.rules[0]\n");
+  mesh.put(custom("{to: [{operation: {ports: [\"1\"]}}]}", "db"));
+  CHECK(mesh.found().empty());
+}
+
 TEST_CASE("tokens that nobody takes, nobody asks for or nobody can have are told") {
   const auto tokens = [](const std::string& spec, const std::string& keys = "https://keys.example/") {
     return "---\n{apiVersion: weft.mesh/v1, kind: RequestAuthentication, metadata: {name: t, namespace: shop}, spec: "

@@ -76,7 +76,7 @@ TEST_CASE("what a policy may say is checked, each mistake with its place") {
   const auto when = [&](const std::string& text) { return spec("rules: [{when: [{" + text + "}]}]"); };
   CHECK(spec("").empty());
   CHECK(spec("action: ALLOW, rules: [{}]").empty());
-  CHECK_TOLD(spec("action: PERMIT"), "spec.action: expected one of ALLOW, DENY, AUDIT; got \"PERMIT\"");
+  CHECK_TOLD(spec("action: PERMIT"), "spec.action: expected one of ALLOW, DENY, AUDIT, CUSTOM; got \"PERMIT\"");
   CHECK_TOLD(spec("targetRefs: [{kind: Namespace, name: shop}]"), "spec.targetRefs[0]: expected kind Service");
   CHECK_TOLD(spec("targetRefs: [{kind: Service, name: cart, sectionName: http}]"), "to.operation.ports");
   CHECK_TOLD(mistakes(policy("weft-system", "a", "targetRefs: [{kind: Service, name: cart}]")), "expected none");

@@ -107,6 +107,57 @@ TEST_CASE("a route lends the clusters that it sends to, and no name to call them
   CHECK(clusters(scoped) == "shop/cart:80");
 }
 
+TEST_CASE("whom a proxy must ask about calls it has whatever its scope says, and by the time at which it is to ask") {
+  Fixture f;
+  envoy::config::core::v3::Node node;
+  node.set_id("cart-1");
+  node.set_user_agent_name("envoy");
+  auto& metadata = *node.mutable_metadata()->mutable_fields();
+  metadata["namespace"].set_string_value("shop");
+  metadata["service"].set_string_value("cart");
+  metadata["app_port"].set_number_value(8080);
+  metadata["inbound_address"].set_string_value("10.0.0.1");
+  metadata["inbound_port"].set_number_value(15006);
+  metadata["scope"].mutable_list_value()->add_values()->set_string_value("~/*");
+  const auto acquired = f.mesh.acquire(node);
+  INFO(acquired.status().message());
+  REQUIRE(acquired.ok());
+  const snapshot::View& view = **acquired;
+  const snapshot::View& other = f.acquire("shop", "", {"~/*"});
+  const auto asks = [&] {
+    return view.find(Type::kListener, "inbound")->any.find("weft.ext_authz/") != std::string::npos;
+  };
+  const auto refuses = [&] {
+    return view.find(Type::kListener, "inbound")->any.find("weft.authorization.custom/") != std::string::npos &&
+           !asks();
+  };
+  CHECK(clusters(view) == "inbound");
+  f.put(R"(
+{apiVersion: weft.mesh/v1, kind: AuthorizationPolicy, metadata: {name: p, namespace: shop}, spec: {action: CUSTOM, provider: {name: till}, rules: [{}]}}
+)");
+  CHECK(refuses());
+  f.put(R"(
+{apiVersion: weft.mesh/v1, kind: ExternalAuthorizer, metadata: {name: till, namespace: weft-system}, spec: {backendRef: {name: till, namespace: pay, port: 80}, http: {}}}
+)");
+  CHECK(asks());
+  CHECK(clusters(view) == "inbound pay/till:80");
+  const snapshot::ResourcePointer before = view.find(Type::kEndpoint, "pay/till:80");
+  CHECK(clusters(other).empty());
+  f.put(R"(
+{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: t, namespace: pay, labels: {kubernetes.io/service-name: till}},
+ ports: [{port: 8080}], endpoints: [{addresses: [10.0.0.2]}]}
+)");
+  CHECK(view.find(Type::kEndpoint, "pay/till:80") != before);
+  f.erase({source::Kind::kService, "pay", "till"});
+  CHECK(refuses());
+  CHECK(clusters(view) == "inbound");
+  f.put(kServices);
+  CHECK(asks());
+  f.erase({source::Kind::kAuthorizationPolicy, "shop", "p"});
+  CHECK_FALSE((asks() || refuses()));
+  CHECK(clusters(view) == "inbound");
+}
+
 TEST_CASE("a proxy gets its declared scope, services included that come later") {
   Fixture f;
   const snapshot::View& view = f.acquire("shop", "", {"pay/*", "later"});

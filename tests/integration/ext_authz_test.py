@@ -8,7 +8,7 @@ import tempfile
 import unittest
 import urllib.parse
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 
 from tests.integration.harness import authz, bootstrap, http1, http2
 from tests.integration.harness.authz import Actions, denied, ok, option
@@ -281,25 +281,10 @@ class SameAsEnvoy(Case):
             passed = [(name, request.start, steady(request.fields), request.body) for name, backend, mark in zip(("backend", "other", "service"), (self.backend, self.other, self.http), marks)
                       for request in backend.since(mark)[0]]
             views[kind] = {"client": (reply.status, reply.body, steady(reply.fields)), "passed": passed,
-                           "told": [self.facts(request) for request in self.grpc.requests[asked:]]}
+                           "told": [authz.facts(request) for request in self.grpc.requests[asked:]]}
         self.maxDiff = None
         self.assertEqual(views["envoy"], views["weft"], f"{listener}: {what}")
         return views["weft"]
-
-    @staticmethod
-    def facts(request):
-        """What was told over gRPC, without what differs each time."""
-        facts = json_format.MessageToDict(request)["attributes"]
-        for part in (facts["request"], facts["request"]["http"]):
-            part.pop("time", None)
-            part.pop("id", None)
-        for peer in (facts["source"], facts["destination"]):
-            peer["address"]["socketAddress"].pop("portValue")
-        http = facts["request"]["http"]
-        http.get("headers", {}).pop("x-request-id", None)
-        if "headerMap" in http:
-            http["headerMap"] = sorted((each["key"], each["rawValue"]) for each in http["headerMap"]["headers"] if each["key"] != "x-request-id")
-        return facts
 
     def test_answers_over_grpc(self):
         caller = ["X-A: caller", "X-B: caller", "x-fixed: caller", "x-free: caller"]

@@ -6,6 +6,7 @@ import threading
 import grpc
 from envoy.config.core.v3 import base_pb2
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
+from google.protobuf import json_format
 from google.rpc import status_pb2
 
 Actions = base_pb2.HeaderValueOption
@@ -32,6 +33,21 @@ def denied(code=0, body="", headers=(), grpc_code=7):
     response.denied_response.body = body
     response.denied_response.headers.extend(headers)
     return response
+
+
+def facts(request):
+    """What was told over gRPC, without what differs each time."""
+    facts = json_format.MessageToDict(request)["attributes"]
+    for part in (facts["request"], facts["request"]["http"]):
+        part.pop("time", None)
+        part.pop("id", None)
+    for peer in (facts["source"], facts["destination"]):
+        peer["address"]["socketAddress"].pop("portValue")
+    http = facts["request"]["http"]
+    http.get("headers", {}).pop("x-request-id", None)
+    if "headerMap" in http:
+        http["headerMap"] = sorted((each["key"], each["rawValue"]) for each in http["headerMap"]["headers"] if each["key"] != "x-request-id")
+    return facts
 
 
 class GrpcService(external_auth_pb2_grpc.AuthorizationServicer):

@@ -29,6 +29,8 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const std::optional<XdsS
 }
 
 constexpr int kMaxStreamsOfConnection = 100;
+// Of one TLS record. A connection keeps several buffers that grow to its largest: so each is one page.
+constexpr int kTlsRecordBytes = 3'072;
 
 // With thousands of connections that mostly rest, what gRPC does for each of them beside the work is what they cost.
 void set_limits(grpc::ServerBuilder& builder) {
@@ -38,6 +40,7 @@ void set_limits(grpc::ServerBuilder& builder) {
   // Statistics that nobody reads here; ours are on the admin port.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0);
+  builder.AddChannelArgument(GRPC_ARG_TSI_MAX_FRAME_SIZE, kTlsRecordBytes);
   // Responses go as they were encoded, once for all.
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
 }

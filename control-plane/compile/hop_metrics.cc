@@ -72,12 +72,11 @@ void name_own_cluster(const registry::ServiceName& service, envoy::config::clust
 void name_endpoint(const registry::Service& service, const registry::Endpoint& endpoint,
                    envoy::config::endpoint::v3::LbEndpoint& out) {
   if (service.name.external) return;
-  Metadata& metadata = *out.mutable_metadata();
-  const auto or_service = [&](const std::string& text) { return text.empty() ? service.name.name : text; };
-  set_text("workload", or_service(endpoint.labels.workload), metadata);
-  set_text("namespace", service.name.namespace_name, metadata);
-  set_text("service", service.name.name, metadata);
-  set_text("service_account", or_service(endpoint.labels.service_account), metadata);
+  const auto set = [&](const char* name, const std::string& text) {
+    if (!text.empty() && text != service.name.name) set_text(name, text, *out.mutable_metadata());
+  };
+  set("workload", endpoint.labels.workload);
+  set("service_account", endpoint.labels.service_account);
 }
 
 void measure_hops(v1::HopMetrics::Reporter reporter, envoy::config::listener::v3::Listener& listener) {

@@ -35,7 +35,7 @@ class Host {
   const std::string& address_text() const { return address_text_; }  // "10.0.0.1:80"
   const std::string& hostname() const { return hostname_; }          // As configured: the DNS name, or empty.
   const TransportCriteria& transport() const { return transport_; }
-  // Who serves there, as the endpoint's metadata says; nullptr: it says nothing.
+  // Who serves there, as the endpoint's metadata says; nullptr: it was not asked.
   const observe::WorkloadIdentity* identity() const { return identity_.get(); }
   // Before anybody else knows the host.
   void set_identity(std::shared_ptr<const observe::WorkloadIdentity> identity) { identity_ = std::move(identity); }

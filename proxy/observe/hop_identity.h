@@ -10,7 +10,8 @@
 
 namespace weft::observe {
 
-// What a workload is: the proxy's own, or an endpoint as its metadata has it. Empty parts are not known.
+// What a workload is: the proxy's own, or an endpoint as its metadata has it. Empty parts are not told: an endpoint's
+// are its service's then.
 struct WorkloadIdentity {
   std::string workload;
   std::string namespace_name;

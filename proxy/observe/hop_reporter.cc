@@ -60,6 +60,22 @@ End caller(const HopEnds& ends) {
           names.service.empty() ? parts.service_account : names.service};
 }
 
+// Whoever is called. Of what an endpoint does not name, the mesh's services have it from their cluster.
+End destination(const HopEnds& ends) {
+  End called;
+  if (ends.service != nullptr) called.service = ends.service->name;
+  if (ends.workload == nullptr) return called;
+  const WorkloadIdentity& named = *ends.workload;
+  if (ends.service != nullptr && !ends.service->external) {
+    called.workload = ends.service->name;
+    called.namespace_name = ends.service->namespace_name;
+  }
+  if (!named.workload.empty()) called.workload = named.workload;
+  if (!named.namespace_name.empty()) called.namespace_name = named.namespace_name;
+  if (!named.service.empty()) called.service = named.service;
+  return called;
+}
+
 std::string peer_header_of(const WorkloadIdentity& self) {
   bool said_by_certificate = self.workload == self.service_account && self.service == self.service_account;
   if (said_by_certificate || self.workload.empty() || self.service.empty()) return {};
@@ -131,11 +147,8 @@ HopSeries HopReporter::series_of(const HopEnds& ends, const Fate& fate) const {
   if (source) {
     if (ends.upstream != nullptr) own.principal = ends.upstream->local;
     add_end(kSourceNames, own, labels);
-    End called;
-    if (ends.workload != nullptr)
-      called = {ends.workload->workload, ends.workload->namespace_name, {}, ends.workload->service};
+    End called = destination(ends);
     if (ends.upstream != nullptr) called.principal = ends.upstream->peer;
-    if (called.service.empty() && ends.service != nullptr) called.service = ends.service->name;
     add_end(kDestinationNames, called, labels);
   } else {
     if (ends.downstream != nullptr) own.principal = ends.downstream->local;

@@ -53,8 +53,10 @@ std::shared_ptr<observe::HopMetrics> hop_metrics(Context& context) {
 }  // namespace
 
 std::shared_ptr<const observe::WorkloadIdentity> compile_workload_identity(const core_v3::Metadata& metadata) {
+  static const auto unnamed =
+      std::make_shared<const observe::WorkloadIdentity>(observe::WorkloadIdentity::make("", "", "", ""));
   const Struct* fields = weft_metadata(metadata);
-  if (fields == nullptr) return nullptr;
+  if (fields == nullptr) return unnamed;
   return std::make_shared<const observe::WorkloadIdentity>(
       observe::WorkloadIdentity::make(text_of(*fields, "workload"), text_of(*fields, "namespace"),
                                       text_of(*fields, "service"), text_of(*fields, "service_account")));

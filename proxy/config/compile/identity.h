@@ -14,8 +14,9 @@
 
 namespace weft::config {
 
-// nullptr: the metadata says nothing of it.
+// Of an endpoint; parts that its metadata does not name are empty.
 std::shared_ptr<const observe::WorkloadIdentity> compile_workload_identity(const core_v3::Metadata& metadata);
+// nullptr: the metadata says nothing of it.
 std::shared_ptr<const observe::ServiceIdentity> compile_service_identity(const core_v3::Metadata& metadata);
 
 // Of a filter weft.v1.HopMetrics; nullptr with an error.

@@ -63,7 +63,7 @@ TEST_CASE("clusters and endpoints have the names that their metadata gives them"
   CHECK(workload->service_account == "c");
   const auto& backend = compiled->snapshot->clusters.at("backend");
   CHECK(backend->config().service == nullptr);
-  CHECK(backend->hosts()->priorities[0][0]->identity() == nullptr);
+  CHECK(backend->hosts()->priorities[0][0]->identity()->workload.empty());
 }
 
 }  // namespace

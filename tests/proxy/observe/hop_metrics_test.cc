@@ -81,6 +81,27 @@ TEST_CASE("a request that goes out is told with the names of both ends, the endp
                          {"cause", "none"}});
 }
 
+TEST_CASE("an endpoint without a name of its own is its service's, unless that is outside the mesh") {
+  auto metrics = make();
+  HopReporter reporter(metrics, HopSide::kSource, kWeb);
+  auto unnamed = WorkloadIdentity::make("", "", "", "");
+  Exchange exchange;
+  exchange.record.ends = {.workload = &unnamed, .service = &kCartService, .connected = true};
+  reporter.count_request(exchange.record, 1);
+  Labels labels = only(*metrics).labels;
+  CHECK(labels["destination_workload"] == "cart");
+  CHECK(labels["destination_workload_namespace"] == "store");
+  CHECK(labels["destination_canonical_service"] == "cart");
+
+  auto others = make();
+  auto outside = ServiceIdentity::make("pay.example", "pay", "store", true);
+  exchange.record.ends.service = &outside;
+  HopReporter(others, HopSide::kSource, kWeb).count_request(exchange.record, 1);
+  labels = only(*others).labels;
+  CHECK(labels["destination_workload"] == "unknown");
+  CHECK(labels["destination_service_name"] == "pay");
+}
+
 TEST_CASE("what the proxy answers itself has its cause and flag, and no endpoint where none was chosen") {
   auto metrics = make();
   HopReporter reporter(metrics, HopSide::kSource, kWeb);

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"weft/tests/bench/control/shape"
@@ -34,8 +35,15 @@ func socketAddress(address string, port uint32) *corev3.Address {
 		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: port}}}}
 }
 
+// By which a proxy names whom it calls, in the metrics of a hop.
+func named(service string) *corev3.Metadata {
+	fields := map[string]*structpb.Value{"service": structpb.NewStringValue(service),
+		"namespace": structpb.NewStringValue(shape.Namespace), "host": structpb.NewStringValue(shape.Hosts(service)[3])}
+	return &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{"weft": {Fields: fields}}}
+}
+
 func makeCluster(service string) *clusterv3.Cluster {
-	return &clusterv3.Cluster{Name: shape.Cluster(service),
+	return &clusterv3.Cluster{Name: shape.Cluster(service), Metadata: named(service),
 		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
 		EdsClusterConfig:     &clusterv3.Cluster_EdsClusterConfig{EdsConfig: fromADS()}}
 }

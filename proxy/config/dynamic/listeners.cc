@@ -40,7 +40,8 @@ Listeners::Listeners(SharedParts& parts, event::Loop& loop, std::vector<Listener
       publisher_(publisher),
       options_(std::move(options)),
       stats_(parts.family<observe::ListenerManagerStats>("listener_manager.", "", "")),
-      ledger_(parts, "listener_manager.lds.") {
+      ledger_(parts, "listener_manager.lds."),
+      count_timer_(loop.timers(), base::bind<&Listeners::count>(this)) {
   if (options_.global_connections == nullptr) {
     options_.global_connections = std::make_shared<listener::ConnectionLimit>();
   }
@@ -78,6 +79,10 @@ void Listeners::start(std::function<void()> on_settled) {
 
 void Listeners::check_all_settled() {
   count();
+  tell_if_all_settled();
+}
+
+void Listeners::tell_if_all_settled() {
   if (awaited_.empty() && on_settled_ != nullptr) std::exchange(on_settled_, nullptr)();
 }
 
@@ -159,10 +164,11 @@ std::string Listeners::open_addresses(const std::string& name, Version& version)
   for (size_t i = 0; i < listener.addresses.size(); ++i) {
     const transport::Address& address = listener.addresses[i];
     std::string where = i == 0 ? "address" : absl::StrCat("additional_addresses[", i - 1, "].address");
-    std::string holder = any_free_port(address) ? "" : holder_of(address, name);
+    std::string holder = any_free_port(address) ? "" : claims_.holder_of(address, name);
     if (!holder.empty()) {
       return absl::StrCat(where, ": ", address.to_string(), " is the address of listener \"", holder, "\"");
     }
+    version.claims.push_back(claims_.claim(address, listener.name));
     if (!listener.bind_to_port) continue;
     listener::ListenAddressPtr open = open_already(name, listener, address);
     if (open == nullptr) {
@@ -170,6 +176,7 @@ std::string Listeners::open_addresses(const std::string& name, Version& version)
       if (!bound.ok()) return absl::StrCat(where, ": ", bound.status().message());
       open = *std::move(bound);
     }
+    if (!(open->bound() == address)) version.claims.push_back(claims_.claim(open->bound(), listener.name));
     version.addresses.push_back(std::move(open));
   }
   return {};
@@ -190,23 +197,6 @@ listener::ListenAddressPtr Listeners::open_already(const std::string& name, cons
     if (open->serves(listener, address)) return open;
   }
   return nullptr;
-}
-
-std::string Listeners::holder_of(const transport::Address& address, const std::string& but) const {
-  for (const auto& [name, entry] : entries_) {
-    if (name == but) continue;
-    for (const Version* version : {entry.active.get(), entry.warming.get()}) {
-      if (version == nullptr) continue;
-      for (const auto& open : version->addresses) {
-        if (open->configured() == address || open->bound() == address) return name;
-      }
-      const snapshot::Listener& listener = version->listener();
-      if (listener.bind_to_port) continue;
-      const auto& own = listener.addresses;
-      if (std::find(own.begin(), own.end(), address) != own.end()) return name;
-    }
-  }
-  return {};
 }
 
 void Listeners::begin(const std::string& name, std::unique_ptr<Version> version) {
@@ -243,7 +233,8 @@ void Listeners::activate(const std::string& name) {
     entry.warming.reset();
     if (entry.active == nullptr) entries_.erase(name);
     awaited_.erase(name);
-    return check_all_settled();
+    count_timer_.arm(0);
+    return tell_if_all_settled();
   }
   std::unique_ptr<Version> before = std::exchange(entry.active, std::move(entry.warming));
   std::shared_ptr<snapshot::RetiredChains> retired = before == nullptr ? nullptr : retire(*before, entry.active.get());
@@ -255,7 +246,9 @@ void Listeners::activate(const std::string& name) {
     drain(std::move(before), std::move(retired));
   }
   awaited_.erase(name);
-  check_all_settled();
+  // Thousands may become active in one turn.
+  count_timer_.arm(0);
+  tell_if_all_settled();
 }
 
 std::shared_ptr<snapshot::RetiredChains> Listeners::retire(const Version& before, const Version* now) const {
@@ -273,6 +266,7 @@ void Listeners::drain(std::unique_ptr<Version> version, std::shared_ptr<snapshot
   each_chain(version->listener(), [&](const auto&) { ++chains; });
   bool whole = retired->size() == chains;
   version->addresses.clear();
+  version->claims.clear();
   draining_.push_back({std::move(version), std::move(retired), whole, loop_.now_ms() + options_.drain_time_ms});
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/config/dynamic/address_claims.h"
 #include "proxy/config/dynamic/inventory.h"
 #include "proxy/config/dynamic/ledger.h"
 #include "proxy/config/dynamic/listener_needs.h"
@@ -73,6 +74,7 @@ class Listeners {
     std::shared_ptr<const listener::SharedListener> shared;
     Held held;  // Empty for static ones.
     std::vector<listener::ListenAddressPtr> addresses;
+    std::vector<AddressClaims::Claim> claims;
     std::vector<std::unique_ptr<ListenerNeed>> needs;
     const snapshot::Listener& listener() const { return *shared->listener; }
   };
@@ -106,8 +108,6 @@ class Listeners {
   std::string open_addresses(const std::string& name, Version& version);
   listener::ListenAddressPtr open_already(const std::string& name, const snapshot::Listener& listener,
                                           const transport::Address& address) const;
-  // The name of another listener that has this address; empty: none.
-  std::string holder_of(const transport::Address& address, const std::string& but) const;
   void remove(const std::string& name);
   void take_away(const std::string& name);
   void begin(const std::string& name, std::unique_ptr<Version> version);
@@ -117,6 +117,7 @@ class Listeners {
   void drain(std::unique_ptr<Version> version, std::shared_ptr<snapshot::RetiredChains> retired);
   std::shared_ptr<snapshot::RetiredChains> retire(const Version& before, const Version* now) const;
   void check_all_settled();
+  void tell_if_all_settled();
   void note(const std::string& name);
   void count();
 
@@ -128,6 +129,7 @@ class Listeners {
   Options options_;
   std::shared_ptr<observe::Family<observe::ListenerManagerStats>> stats_;
   Ledger ledger_;
+  AddressClaims claims_;
   std::map<std::string, Entry> entries_;
   std::vector<Draining> draining_;
   // Of listeners that the update at hand removed: one of another name may go on with them.
@@ -136,6 +138,7 @@ class Listeners {
   bool inbound_over_ = false;
   std::set<std::string> awaited_;  // Listeners, and sources of them, for which on_settled_ waits.
   std::function<void()> on_settled_;
+  event::Timer count_timer_;
 };
 
 }  // namespace weft::config

@@ -61,8 +61,9 @@ void MtlsSteps::pushed(xds::Epoch epoch) {
 std::vector<MtlsSteps::Over> MtlsSteps::take_over(int64_t now_ms, const xds::Rollouts& rollouts, const Owes& owes) {
   std::vector<Over> over;
   for (auto& [service, change] : changes_) {
-    if (!change.epoch.has_value() || owes(service)) continue;
-    if (!rollouts.is_over(*change.epoch) && now_ms < change.due_ms) continue;
+    if (!change.epoch.has_value()) continue;
+    const bool is_over = rollouts.is_over(*change.epoch) || now_ms >= change.due_ms;
+    if (!is_over || owes(service)) continue;
     over.push_back({service, change.is_told});
     change.is_told = true;
     change.due_ms = now_ms + step_ms_;
@@ -83,7 +84,7 @@ bool MtlsSteps::take_returned(int64_t now_ms) {
 std::optional<int64_t> MtlsSteps::due_ms(const Owes& owes) const {
   std::optional<int64_t> due_ms = returned_ms_;
   for (const auto& [service, change] : changes_) {
-    if (!owes(service)) due_ms = std::min(due_ms.value_or(change.due_ms), change.due_ms);
+    if (change.due_ms < due_ms.value_or(INT64_MAX) && !owes(service)) due_ms = change.due_ms;
   }
   return due_ms;
 }

@@ -189,6 +189,7 @@ bool takes_traffic(const Input& input, const registry::Backend& backend) {
   const auto service = input.model.services.find(backend.service);
   const auto endpoints = input.model.endpoints.find(backend.service);
   if (service == nullptr || endpoints == nullptr) return false;
+  if (service->resolution == registry::Resolution::kNone) return true;
   const auto& of_port = endpoints->of(backend.port);
   return std::any_of(of_port.begin(), of_port.end(),
                      [&](const registry::Endpoint& each) { return each.ready || service->publish_not_ready; });

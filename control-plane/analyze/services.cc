@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "api/text/cat.h"
 #include "api/text/position.h"
@@ -45,6 +48,22 @@ void find_without_endpoints(const Service& service, const registry::Endpoints& e
   }
 }
 
+// What chooses among endpoints, or looks after them, has none to do it with.
+void find_without_choice(const Service& service, const registry::Policies& policies, Findings* out) {
+  std::set<std::pair<source::Key, std::string>> told;
+  for (const registry::EffectivePolicyPointer& policy : policies.ports) {
+    if (policy == nullptr) continue;
+    for (const registry::EffectivePolicy::Section& section : policy->sections) {
+      const bool chooses =
+          section.field == "loadBalancer" || section.field == "healthCheck" || section.field == "outlierDetection";
+      if (!chooses || !told.emplace(section.origin.key, section.field).second) continue;
+      out->push_back({Severity::kInfo, "SectionNotApplied", section.origin.key, cat("spec.", section.field),
+                      cat("calls of ", to_string(service.name), " go to where they were made, as its resolution is ",
+                          "None, so there is nothing to choose or to look after")});
+    }
+  }
+}
+
 void find_in_slice(const Input& input, const source::Object& object, Findings* out) {
   const auto& slice = source::content_as<EndpointSlice>(object);
   const auto label = slice.metadata().labels().find(registry::kServiceNameLabel);
@@ -72,8 +91,12 @@ void find_in_slice(const Input& input, const source::Object& object, Findings* o
 void find_in_services(const Input& input, Findings* out) {
   input.model.services.for_each([&](const registry::ServiceName& name, const auto& service) {
     const auto endpoints = input.model.endpoints.find(name);
-    const bool has_none = service->ports.empty() || service->resolution == registry::Resolution::kNone;
-    if (endpoints != nullptr && !has_none) find_without_endpoints(*service, *endpoints, out);
+    const auto policies = input.model.policies.find(name);
+    if (service->resolution == registry::Resolution::kNone) {
+      if (policies != nullptr) find_without_choice(*service, *policies, out);
+    } else if (endpoints != nullptr && !service->ports.empty()) {
+      find_without_endpoints(*service, *endpoints, out);
+    }
   });
   for (const Judged& each : input.objects) {
     if (each.object.key.kind == source::Kind::kEndpointSlice) find_in_slice(input, each.object, out);

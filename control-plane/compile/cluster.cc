@@ -165,11 +165,12 @@ snapshot::ResourcePointer finish(const registry::Service& service, const registr
     const v1::TrafficPolicySpec& spec = *policy->spec;
     if (!spec.timeouts().connect().empty()) *cluster.mutable_connect_timeout() = duration(spec.timeouts().connect());
     set_breakers(spec, cluster);
-    if (spec.has_outlier_detection()) set_outlier_detection(spec.outlier_detection(), cluster);
     // Where each connection says where it goes, nobody chooses, and there is nobody to be checked.
-    const bool is_chosen = service.resolution != registry::Resolution::kNone;
-    if (spec.has_health_check() && is_chosen) set_health_check(spec.health_check(), cluster);
-    if (spec.has_load_balancer() && is_chosen) set_balancing(spec.load_balancer(), audience, cluster);
+    if (service.resolution != registry::Resolution::kNone) {
+      if (spec.has_outlier_detection()) set_outlier_detection(spec.outlier_detection(), cluster);
+      if (spec.has_health_check()) set_health_check(spec.health_check(), cluster);
+      if (spec.has_load_balancer()) set_balancing(spec.load_balancer(), audience, cluster);
+    }
   }
   return snapshot::make_resource(snapshot::Type::kCluster, cluster.name(), cluster, std::move(references));
 }

@@ -132,6 +132,21 @@ TEST_CASE("backends without traffic or without endpoints are told") {
         "ZeroWeights r spec.rules[0]\nBackendWithoutEndpoints s spec.rules[0].backendRefs[1]\nNoEndpoints empty\n");
 }
 
+TEST_CASE("a service whose calls keep their destination needs no endpoints, and nothing chooses among them") {
+  Fixture f;
+  f.put(R"(
+{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: wild, namespace: shop},
+ spec: {hosts: ["*.example.com"], resolution: None, ports: [{name: http, port: 80}, {name: https, port: 443}]}}
+---
+{apiVersion: weft.mesh/v1, kind: TrafficPolicy, metadata: {name: p, namespace: shop},
+ spec: {targetRefs: [{group: weft.mesh, kind: ExternalService, name: wild}], timeouts: {connect: 1s},
+        loadBalancer: {algorithm: Random}, outlierDetection: {consecutiveErrors: 3}}}
+)");
+  f.put(route("r", "{backendRefs: [{group: weft.mesh, kind: ExternalService, name: wild, port: 80}]}", "cart"));
+  CHECK(f.found() == "SectionNotApplied p spec.loadBalancer\nSectionNotApplied p spec.outlierDetection\n");
+  CHECK(f.run()[0].severity == Severity::kInfo);
+}
+
 TEST_CASE("services that nobody serves, and slices of nobody") {
   Fixture f;
   f.put(

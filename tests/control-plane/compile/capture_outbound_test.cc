@@ -178,7 +178,7 @@ constexpr char kWildcards[] = R"(
 ---
 {apiVersion: weft.mesh/v1, kind: TrafficPolicy, metadata: {name: wild, namespace: shop},
  spec: {targetRefs: [{group: weft.mesh, kind: ExternalService, name: wild}], loadBalancer: {algorithm: LeastRequest},
-        healthCheck: {interval: 1s, tcp: {}}, circuitBreaker: {maxConnections: 7}}}
+        healthCheck: {interval: 1s, tcp: {}}, outlierDetection: {consecutiveErrors: 3}, circuitBreaker: {maxConnections: 7}}}
 )";
 
 TEST_CASE("names below a wildcard go to where the application connected, beside those that another service has") {
@@ -210,6 +210,7 @@ TEST_CASE("names below a wildcard go to where the application connected, beside 
   // Of a policy what may be said of such a cluster.
   CHECK(cluster.lb_policy() == Cluster::CLUSTER_PROVIDED);
   CHECK(cluster.health_checks().empty());
+  CHECK_FALSE(cluster.has_outlier_detection());
   REQUIRE(cluster.circuit_breakers().thresholds_size() == 1);
   CHECK(cluster.circuit_breakers().thresholds(0).max_connections().value() == 7);
 

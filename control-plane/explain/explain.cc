@@ -14,6 +14,8 @@
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/policy.h"
 #include "control-plane/compile/reach.h"
+#include "envoy/config/listener/v3/listener.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "gateway/v1/grpc_route.pb.h"
 #include "gateway/v1/http_route.pb.h"
 #include "gateway/v1/stream_route.pb.h"
@@ -26,6 +28,7 @@ namespace weft::control::explain {
 
 namespace {
 
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 using google::protobuf::FieldDescriptor;
 using registry::EffectivePolicy;
 using registry::Origin;
@@ -191,6 +194,18 @@ class Explainer {
   v1::ExplainResponse* const out_;
 };
 
+// The connection manager of a listener, serialised; empty if it has none.
+std::string manager_in(const google::protobuf::Any& packed) {
+  envoy::config::listener::v3::Listener listener;
+  if (!packed.UnpackTo(&listener)) return "";
+  for (const auto& chain : listener.filter_chains()) {
+    for (const auto& filter : chain.filters()) {
+      if (filter.typed_config().Is<HttpConnectionManager>()) return filter.typed_config().value();
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ExplainResponse> explain(const registry::Model& model, const v1::ExplainRequest& request,
@@ -211,7 +226,9 @@ absl::StatusOr<v1::ExplainResponse> explain(const registry::Model& model, const 
   compile::Cache cache;
   for (const auto& resource : compile::compile_outbound_listener(model, audience, cache)) {
     google::protobuf::Any any;
-    if (resource->type == snapshot::Type::kRoute && any.ParseFromString(resource->any)) out.set_routes(any.value());
+    if (!any.ParseFromString(resource->any)) continue;
+    if (resource->type == snapshot::Type::kRoute) out.set_routes(any.value());
+    if (resource->type == snapshot::Type::kListener) out.set_manager(manager_in(any));
   }
   Explainer explainer(model, origin_of, &out);
   model.services.for_each([&](const registry::ServiceName&, const auto& service) {

@@ -30,8 +30,4 @@ struct Prepared {
 
 Prepared prepare_request(const PrepareInput& input, http::RequestHead& request);
 
-// The path with unreserved characters unescaped and dot segments resolved (RFC 3986, 6.2.2); empty if it cannot be.
-std::string_view normalize_path(std::string_view path, base::Arena& arena);
-std::string_view merge_slashes(std::string_view path, base::Arena& arena);
-
 }  // namespace weft::stream

@@ -111,7 +111,8 @@ class Explain(Weftctl):
         self.assertEqual("HTTPRoute/shop/mark/0", found["winner"]["name"])
 
 
-PATHS = ["/", "/a", "/a/b", "/a/b/c", "/ab", "/b", "/b/", "/c/a"]
+# The last ones in other writing.
+PATHS = ["/", "/a", "/a/b", "/a/b/c", "/ab", "/b", "/b/", "/c/a", "/b/../a", "/%61/b", "/c/%2E%2e/a/./b", "/a%2Fb", "/a//b", "/a/b/.."]
 HEADERS = ["x-user", "x-group"]
 VALUES = ["1", "22", "a"]
 

@@ -13,4 +13,8 @@ namespace weft::weftctl {
 // is no /config_dump, NotFound if the proxy has no such routes.
 absl::StatusOr<std::string> routes_of_dump(std::string_view dump, const std::string& name);
 
+// The connection manager of the listener of this name, serialised: of what it says, how it reads paths. Errors as
+// above.
+absl::StatusOr<std::string> manager_of_dump(std::string_view dump, const std::string& listener);
+
 }  // namespace weft::weftctl

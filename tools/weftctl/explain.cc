@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "api/text/print.h"
 #include "envoy/config/route/v3/route.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "tools/weftctl/client.h"
 #include "tools/weftctl/config_dump.h"
 #include "tools/weftctl/text.h"
@@ -97,6 +98,8 @@ void add_cluster(const v1::Destination& destination, std::string* out) {
 
 // The listener for an application's outgoing HTTP, and its routes.
 constexpr char kOutbound[] = "outbound";
+// Of a path that is to be written otherwise.
+constexpr uint32_t kTemporaryRedirect = 307;
 
 std::string time_words(uint64_t ms) { return ms == 0 ? "none" : absl::StrCat(ms, " ms"); }
 
@@ -108,19 +111,34 @@ absl::StatusOr<v1::Explanation> explanation(const v1::ExplainResponse& mesh, con
   if (!routes.ParseFromString(mesh.routes())) {
     return absl::InvalidArgumentError("the control plane's answer holds no route configuration");
   }
-  const absl::StatusOr<Match> found = match(routes, request);
-  if (!found.ok()) return found.status();
-  std::map<std::pair<std::string, std::string>, const v1::ExplainedRule*> rules;
-  for (const auto& rule : mesh.rules()) rules.try_emplace({rule.virtual_host(), rule.name()}, &rule);
-  std::map<std::string, const v1::ExplainedCluster*> clusters;
-  for (const auto& cluster : mesh.clusters()) clusters.try_emplace(cluster.name(), &cluster);
-
+  envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager manager;
+  if (!manager.ParseFromString(mesh.manager())) {
+    return absl::InvalidArgumentError("the control plane's answer holds no connection manager");
+  }
   v1::Explanation out;
   out.set_revision(mesh.revision());
   out.set_method(request.method);
   out.set_authority(request.authority);
   out.set_path(request.path);
   out.set_namespace_(namespace_name);
+  const ReadPath read = read_path(manager, request.path);
+  out.set_path_refused(read.refused);
+  if (!read.refused.empty()) return out;
+  if (read.path != request.path) out.set_canonical_path(read.path);
+  if (read.redirects) {
+    out.set_status(kTemporaryRedirect);
+    out.set_location(read.path);
+    return out;
+  }
+  Request routed = request;
+  routed.path = read.path;
+  const absl::StatusOr<Match> found = match(routes, routed);
+  if (!found.ok()) return found.status();
+  std::map<std::pair<std::string, std::string>, const v1::ExplainedRule*> rules;
+  for (const auto& rule : mesh.rules()) rules.try_emplace({rule.virtual_host(), rule.name()}, &rule);
+  std::map<std::string, const v1::ExplainedCluster*> clusters;
+  for (const auto& cluster : mesh.clusters()) clusters.try_emplace(cluster.name(), &cluster);
+
   out.set_virtual_host(found->virtual_host);
   for (const Match::Tried& tried : found->tried) {
     v1::TriedRule* shown = out.add_tried();
@@ -160,6 +178,15 @@ std::string print(const v1::Explanation& explanation) {
   std::string out =
       absl::StrCat(explanation.method(), " ", explanation.authority(), explanation.path(), " from namespace ",
                    explanation.namespace_(), ", revision ", explanation.revision(), "\n\n");
+  if (!explanation.path_refused().empty()) {
+    return absl::StrCat(out, explanation.path_refused(), "; the proxy answers 400\n");
+  }
+  if (!explanation.canonical_path().empty()) {
+    absl::StrAppend(&out, "the proxy reads the path as ", explanation.canonical_path(), "\n");
+  }
+  if (explanation.status() == kTemporaryRedirect && explanation.virtual_host().empty()) {
+    return absl::StrCat(out, "and answers ", explanation.status(), ", to there\n");
+  }
   if (explanation.virtual_host().empty()) {
     return absl::StrCat(out, "no service that this namespace sees has the host ", explanation.authority(),
                         "; the proxy answers 404\n");
@@ -215,6 +242,9 @@ int explain(const ExplainOptions& options, v1::Control::Stub* stub, const std::s
       return kWrongUse;
     }
     mesh.set_routes(*std::move(routes));
+    absl::StatusOr<std::string> manager = manager_of_dump(dump.Get(0).text(), kOutbound);
+    // A dump of routes alone says nothing of paths: they are read as the mesh's proxies do.
+    if (manager.ok()) mesh.set_manager(*std::move(manager));
   }
   const auto found = explanation(mesh, asked.namespace_().empty() ? "default" : asked.namespace_(), request);
   if (!found.ok()) {

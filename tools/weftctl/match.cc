@@ -4,8 +4,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "envoy/config/route/v3/route.pb.h"
+#include "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.pb.h"
 #include "proxy/base/arena.h"
 #include "proxy/base/random.h"
+#include "proxy/config/compile/path_rules.h"
 #include "proxy/config/compile/routes.h"
 #include "proxy/route/rewrite.h"
 #include "proxy/route/route_table.h"
@@ -69,6 +71,14 @@ absl::Status add_header(const std::string& line, Request* request) {
     request->headers.emplace_back(name, value);
   }
   return absl::OkStatus();
+}
+
+ReadPath read_path(
+    const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& manager,
+    const std::string& path) {
+  base::Arena arena;
+  const stream::CanonicalPath read = stream::canonical_path(path, config::compile_path_rules(manager), arena);
+  return {std::string(read.path), std::string(read.refused), read.redirects};
 }
 
 absl::StatusOr<Match> match(const envoy::config::route::v3::RouteConfiguration& routes, const Request& request) {

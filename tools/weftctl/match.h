@@ -15,6 +15,10 @@ namespace envoy::config::route::v3 {
 class RouteConfiguration;
 }  // namespace envoy::config::route::v3
 
+namespace envoy::extensions::filters::network::http_connection_manager::v3 {
+class HttpConnectionManager;
+}  // namespace envoy::extensions::filters::network::http_connection_manager::v3
+
 namespace weft::weftctl {
 
 struct Request {
@@ -60,7 +64,19 @@ struct Match {
   uint32_t retries = 0;
 };
 
-// InvalidArgument with a line for each mistake if the proxy would refuse the configuration.
+// The request's path as a proxy writes it before it routes by it.
+struct ReadPath {
+  std::string path;
+  // Not empty: why the proxy answers 400 instead.
+  std::string refused;
+  // The client is sent to `path` by 307.
+  bool redirects = false;
+};
+ReadPath read_path(
+    const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager& manager,
+    const std::string& path);
+
+// InvalidArgument with a line for each mistake if the proxy would refuse the configuration. Takes the path as it is.
 absl::StatusOr<Match> match(const envoy::config::route::v3::RouteConfiguration& routes, const Request& request);
 
 }  // namespace weft::weftctl

@@ -7,6 +7,7 @@
 #include "proxy/config/compile/identity.h"
 #include "proxy/config/compile/jwt_authn.h"
 #include "proxy/config/compile/network_filters.h"
+#include "proxy/config/compile/path_rules.h"
 #include "proxy/config/compile/protocol.h"
 #include "proxy/config/compile/rbac.h"
 #include "proxy/config/compile/routes.h"
@@ -106,19 +107,6 @@ void compile_stream_error(Context& context, const hcm_v3::HttpConnectionManager&
   limits.h2_malformed_ends_connection = !stream_alone;
 }
 
-snapshot::PathAction slash_action(hcm_v3::HttpConnectionManager::PathWithEscapedSlashesAction action) {
-  switch (action) {
-    case hcm_v3::HttpConnectionManager::REJECT_REQUEST:
-      return snapshot::PathAction::kReject;
-    case hcm_v3::HttpConnectionManager::UNESCAPE_AND_REDIRECT:
-      return snapshot::PathAction::kUnescapeAndRedirect;
-    case hcm_v3::HttpConnectionManager::UNESCAPE_AND_FORWARD:
-      return snapshot::PathAction::kUnescapeAndForward;
-    default:
-      return snapshot::PathAction::kKeepUnchanged;
-  }
-}
-
 route::RouteSlotPtr compile_rds(Context& context, const hcm_v3::Rds& rds, std::string_view path) {
   if (rds.route_config_name().empty()) context.error(field_path(path, "route_config_name"), "is empty");
   std::string source = compile_config_source(context, rds.config_source(), field_path(path, "config_source"));
@@ -181,9 +169,10 @@ std::shared_ptr<snapshot::HttpConnectionManager> compile_http_connection_manager
   result->xfcc_dns = details.dns();
   result->xfcc_uri = details.uri();
   result->via = proto.via();
-  result->normalize_path = WEFT_VALUE_OR(proto, normalize_path, result->normalize_path);
-  result->merge_slashes = proto.merge_slashes();
-  result->escaped_slashes = slash_action(proto.path_with_escaped_slashes_action());
+  const stream::PathRules paths = compile_path_rules(proto);
+  result->normalize_path = paths.normalize;
+  result->merge_slashes = paths.merge_slashes;
+  result->escaped_slashes = paths.escaped_slashes;
   result->strip_matching_host_port = proto.strip_matching_host_port();
   result->strip_any_host_port = proto.strip_any_host_port();
   result->strip_trailing_host_dot = proto.strip_trailing_host_dot();

@@ -170,6 +170,52 @@ TEST_CASE("the routes of a running proxy are found in its /config_dump") {
   CHECK(absl::IsInvalidArgument(routes_of_dump("{", "outbound").status()));
 }
 
+TEST_CASE("a path is judged as the proxy writes it, and said to be") {
+  Fixture f;
+  const v1::Explanation found = f.ask("cart/old/../%69tems?a=%41");
+  CHECK(found.path() == "/old/../%69tems?a=%41");
+  CHECK(found.canonical_path() == "/items?a=%41");
+  CHECK(found.winner().rule_name() == "main");
+  CHECK_THAT(print(found), Catch::Contains("the proxy reads the path as /items?a=%41\n"));
+  CHECK(f.ask("cart/items").canonical_path().empty());
+  // Slashes stay as they are.
+  CHECK_FALSE(f.ask("cart//items").has_winner());
+  const v1::Explanation refused = f.ask("cart/items%0");
+  CHECK_FALSE(refused.has_winner());
+  CHECK_THAT(print(refused), Catch::Contains("the path cannot be normalized; the proxy answers 400"));
+}
+
+TEST_CASE("how a running proxy reads paths is found in its /config_dump") {
+  const auto dump = [](const std::string& rules) {
+    return R"({"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump", "dynamic_listeners": [
+      {"name": "outbound", "active_state": {"listener": {"name": "outbound", "filter_chains": [{"filters": [
+        {"typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+          "http_filters": [{"name": "x", "typed_config": {"@type": "type.googleapis.com/not.ours"}}], )" +
+           rules + R"(}}]}]}}}]}, {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump"}]})";
+  };
+  const auto ask = [&](const std::string& rules, const std::string& url) {
+    v1::ExplainResponse mesh;
+    const auto manager = manager_of_dump(dump(rules), "outbound");
+    INFO(manager.status().message());
+    REQUIRE(manager.ok());
+    mesh.set_manager(*manager);
+    Request request;
+    REQUIRE(set_url(url, &request).ok());
+    const auto found = explanation(mesh, "shop", request);
+    REQUIRE(found.ok());
+    return *found;
+  };
+  CHECK(ask("\"normalize_path\": true, \"merge_slashes\": true", "cart/a/..//b").canonical_path() == "/b");
+  CHECK(ask("\"merge_slashes\": false", "cart/a/..//b").canonical_path().empty());
+  const v1::Explanation sent = ask("\"path_with_escaped_slashes_action\": \"UNESCAPE_AND_REDIRECT\"", "cart/a%2Fb");
+  CHECK(sent.status() == 307);
+  CHECK(sent.location() == "/a/b");
+  CHECK_THAT(print(sent), Catch::Contains("answers 307"));
+  CHECK(ask("\"path_with_escaped_slashes_action\": \"REJECT_REQUEST\"", "cart/a%2Fb").path_refused() ==
+        "the path has an escaped slash");
+  CHECK(absl::IsNotFound(manager_of_dump(dump("\"via\": \"x\""), "inbound").status()));
+}
+
 TEST_CASE("routes that the proxy would refuse are refused with its reasons") {
   v1::ExplainResponse mesh;
   mesh.set_routes("\xff");

@@ -64,6 +64,7 @@ class Check {
   }
   void app_protocol(std::string_view value, std::string_view path);
 
+  size_t count() const { return mistakes_.size(); }
   std::vector<Mistake> take() { return std::move(mistakes_); }
 
  private:

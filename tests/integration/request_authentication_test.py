@@ -175,6 +175,10 @@ class Tokens(Case):
             self.control.apply(tokens({"issuer": ISSUER, "jwksUri": "keys.example"}, {"issuer": OTHER}))
         self.assertIn("spec.jwtRules[0].jwksUri: expected http://HOST[:PORT]/PATH", failed.exception.stderr)
         self.assertIn("spec.jwtRules[1]: expected one of jwks", failed.exception.stderr)
+        [key] = [each for each in json.loads(self.keys.jwks())["keys"] if each.get("crv") == "P-256"]
+        with self.assertRaises(subprocess.CalledProcessError) as failed:
+            self.control.apply(tokens({"issuer": ISSUER, "jwks": json.dumps({"keys": [{**key, "x": key["y"], "y": key["x"]}]})}))
+        self.assertIn(f'spec.jwtRules[0].jwks: keys[0] (kid "{key["kid"]}"): x and y are no point of the curve P-256', failed.exception.stderr)
         listed = json.loads(self.control.weftctl("get", "ra", "tokens", "-n", "shop", "-o", "json"))
         conditions = {each["type"]: each["status"] for each in (listed.get("items") or [listed])[0]["status"]["conditions"]}
         self.assertEqual({"Accepted": "True", "ResolvedRefs": "True"}, conditions)

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/filter/jwt_authn/base64url.h"
+#include "api/text/base64url.h"
 #include "proxy/filter/jwt_authn/evaluate.h"
 #include "proxy/filter/jwt_authn/json.h"
 #include "proxy/filter/jwt_authn/override.h"
@@ -28,7 +28,7 @@ bool is_field_value(std::string_view text) {
 std::string claim_text(const nlohmann::json& claim) {
   if (claim.is_string()) return claim.get<std::string>();
   if (claim.is_structured())
-    return encode_base64url(claim.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    return text::encode_base64url(claim.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
   return claim.dump();
 }
 

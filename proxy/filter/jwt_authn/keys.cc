@@ -2,16 +2,13 @@
 
 #include <openssl/bn.h>
 #include <openssl/digest.h>
-#include <openssl/ec.h>
 #include <openssl/ec_key.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/nid.h>
 #include <openssl/rsa.h>
 
 #include "absl/strings/str_cat.h"
-#include "proxy/filter/jwt_authn/base64url.h"
 #include "proxy/filter/jwt_authn/json.h"
 
 namespace weft::filter {
@@ -21,57 +18,17 @@ using nlohmann::json;
 
 constexpr size_t kMaxKeys = 100;
 constexpr int kMaxDepth = 8;
-// RFC 7518, 3.3: smaller keys must not be used; larger ones cost more than a request may.
-constexpr unsigned kMinRsaBits = 2048, kMaxRsaBits = 8192;
-constexpr size_t kEd25519Bytes = 32, kEd25519SignatureBytes = 64;
+constexpr size_t kEd25519SignatureBytes = 64;
 
 std::string text_of(const json& key, const char* name) {
   auto found = key.find(name);
   return found != key.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
-bool bytes_of(const json& key, const char* name, std::string* out) {
-  return decode_base64url(text_of(key, name), out) && !out->empty();
-}
-
 const uint8_t* octets(const std::string& bytes) { return reinterpret_cast<const uint8_t*>(bytes.data()); }
 
 bssl::UniquePtr<BIGNUM> number(const std::string& bytes) {
   return bssl::UniquePtr<BIGNUM>(BN_bin2bn(octets(bytes), bytes.size(), nullptr));
-}
-
-bssl::UniquePtr<EVP_PKEY> rsa_key(const json& key) {
-  std::string modulus, exponent;
-  if (!bytes_of(key, "n", &modulus) || !bytes_of(key, "e", &exponent)) return nullptr;
-  if (modulus.size() > kMaxRsaBits / 8 + 1 || exponent.size() > 8) return nullptr;
-  bssl::UniquePtr<BIGNUM> n = number(modulus), e = number(exponent);
-  bssl::UniquePtr<RSA> rsa(RSA_new());
-  if (n == nullptr || e == nullptr || RSA_set0_key(rsa.get(), n.get(), e.get(), nullptr) != 1) return nullptr;
-  n.release();
-  e.release();
-  if (RSA_bits(rsa.get()) < kMinRsaBits || RSA_bits(rsa.get()) > kMaxRsaBits || RSA_check_key(rsa.get()) != 1) {
-    return nullptr;
-  }
-  bssl::UniquePtr<EVP_PKEY> result(EVP_PKEY_new());
-  return EVP_PKEY_set1_RSA(result.get(), rsa.get()) == 1 ? std::move(result) : nullptr;
-}
-
-// BoringSSL refuses points that are not on the curve.
-bssl::UniquePtr<EVP_PKEY> ec_key(const json& key, int curve, size_t coordinate_bytes) {
-  std::string x, y;
-  if (!bytes_of(key, "x", &x) || !bytes_of(key, "y", &y)) return nullptr;
-  if (x.size() != coordinate_bytes || y.size() != coordinate_bytes) return nullptr;
-  bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(curve));
-  bssl::UniquePtr<BIGNUM> bx = number(x), by = number(y);
-  if (ec == nullptr || EC_KEY_set_public_key_affine_coordinates(ec.get(), bx.get(), by.get()) != 1) return nullptr;
-  bssl::UniquePtr<EVP_PKEY> result(EVP_PKEY_new());
-  return EVP_PKEY_set1_EC_KEY(result.get(), ec.get()) == 1 ? std::move(result) : nullptr;
-}
-
-bssl::UniquePtr<EVP_PKEY> ed25519_key(const json& key) {
-  std::string x;
-  if (!bytes_of(key, "x", &x) || x.size() != kEd25519Bytes) return nullptr;
-  return bssl::UniquePtr<EVP_PKEY>(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, octets(x), x.size()));
 }
 
 const EVP_MD* digest_of(TokenAlgorithm algorithm) {
@@ -137,33 +94,19 @@ class KeyReader {
  public:
   // False: it is none that we take.
   static bool read(const json& value, KeySet::Key* out) {
-    using Kind = KeySet::Kind;
     if (!value.is_object()) return false;
     out->id = text_of(value, "kid");
     out->algorithm = text_of(value, "alg");
-    std::string use = text_of(value, "use");
-    if (!use.empty() && use != "sig") return false;
-    std::string type = text_of(value, "kty");
-    std::string curve = text_of(value, "crv");
-    bssl::UniquePtr<EVP_PKEY> key;
-    if (type == "RSA") {
-      key = rsa_key(value);
-    } else if (type == "EC" && curve == "P-256") {
-      out->kind = Kind::kP256;
-      key = ec_key(value, NID_X9_62_prime256v1, 32);
-    } else if (type == "EC" && curve == "P-384") {
-      out->kind = Kind::kP384;
-      key = ec_key(value, NID_secp384r1, 48);
-    } else if (type == "EC" && curve == "P-521") {
-      out->kind = Kind::kP521;
-      key = ec_key(value, NID_secp521r1, 66);
-    } else if (type == "OKP" && curve == "Ed25519") {
-      out->kind = Kind::kEd25519;
-      key = ed25519_key(value);
-    }
-    ERR_clear_error();
-    if (key == nullptr) return false;
-    out->key = std::shared_ptr<evp_pkey_st>(key.release(), EVP_PKEY_free);
+    auto key = keys::read_public_key({.type = text_of(value, "kty"),
+                                      .curve = text_of(value, "crv"),
+                                      .use = text_of(value, "use"),
+                                      .n = text_of(value, "n"),
+                                      .e = text_of(value, "e"),
+                                      .x = text_of(value, "x"),
+                                      .y = text_of(value, "y")});
+    if (!key.ok()) return false;
+    out->kind = key->kind;
+    out->key = std::move(key->key);
     return true;
   }
 
@@ -203,29 +146,29 @@ bool KeySet::fits(const Key& key, const Token& token) {
   if (!token.algorithm) return false;
   switch (*token.algorithm) {
     case TokenAlgorithm::kEs256:
-      return key.kind == Kind::kP256;
+      return key.kind == keys::KeyKind::kP256;
     case TokenAlgorithm::kEs384:
-      return key.kind == Kind::kP384;
+      return key.kind == keys::KeyKind::kP384;
     case TokenAlgorithm::kEs512:
-      return key.kind == Kind::kP521;
+      return key.kind == keys::KeyKind::kP521;
     case TokenAlgorithm::kEdDsa:
-      return key.kind == Kind::kEd25519;
+      return key.kind == keys::KeyKind::kEd25519;
     default:
-      return key.kind == Kind::kRsa;
+      return key.kind == keys::KeyKind::kRsa;
   }
 }
 
 bool KeySet::verifies(const Key& key, const Token& token) {
   switch (key.kind) {
-    case Kind::kRsa:
+    case keys::KeyKind::kRsa:
       return verify_rsa(key.key.get(), *token.algorithm, token.signed_part, token.signature);
-    case Kind::kP256:
+    case keys::KeyKind::kP256:
       return verify_ecdsa(key.key.get(), *token.algorithm, 32, token.signed_part, token.signature);
-    case Kind::kP384:
+    case keys::KeyKind::kP384:
       return verify_ecdsa(key.key.get(), *token.algorithm, 48, token.signed_part, token.signature);
-    case Kind::kP521:
+    case keys::KeyKind::kP521:
       return verify_ecdsa(key.key.get(), *token.algorithm, 66, token.signed_part, token.signature);
-    case Kind::kEd25519:
+    case keys::KeyKind::kEd25519:
       return verify_ed25519(key.key.get(), token.signed_part, token.signature);
   }
   return false;

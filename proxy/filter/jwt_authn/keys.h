@@ -7,11 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "api/keys/public_key.h"
 #include "proxy/filter/jwt_authn/token.h"
 
 // A JSON Web Key Set (RFC 7517): the public keys of an issuer, on BoringSSL. Immutable; any thread.
-
-struct evp_pkey_st;
 
 namespace weft::filter {
 
@@ -27,9 +26,8 @@ class KeySet {
   size_t size() const { return keys_.size(); }
 
  private:
-  enum class Kind : uint8_t { kRsa, kP256, kP384, kP521, kEd25519 };
   struct Key {
-    Kind kind = Kind::kRsa;
+    keys::KeyKind kind = keys::KeyKind::kRsa;
     std::string id;
     std::string algorithm;  // Empty: any that is of its kind.
     std::shared_ptr<evp_pkey_st> key;

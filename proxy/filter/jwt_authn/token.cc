@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "proxy/filter/jwt_authn/base64url.h"
+#include "api/text/base64url.h"
 #include "proxy/filter/jwt_authn/json.h"
 
 namespace weft::filter {
@@ -185,13 +185,13 @@ TokenError parse_token(std::string_view text, Token* token) {
   token->text = text;
   token->signed_part = text.substr(0, second);
   token->payload_part = text.substr(first + 1, second - first - 1);
-  if (!decode_base64url(text.substr(0, first), &token->header_json)) return TokenError::kHeaderBase64;
+  if (!text::decode_base64url(text.substr(0, first), &token->header_json)) return TokenError::kHeaderBase64;
   TokenError error = read_header(token);
   if (error != TokenError::kNone) return error;
-  if (!decode_base64url(token->payload_part, &token->payload_json)) return TokenError::kPayloadBase64;
+  if (!text::decode_base64url(token->payload_part, &token->payload_json)) return TokenError::kPayloadBase64;
   error = read_payload(token);
   if (error != TokenError::kNone) return error;
-  if (!decode_base64url(text.substr(second + 1), &token->signature)) return TokenError::kSignatureBase64;
+  if (!text::decode_base64url(text.substr(second + 1), &token->signature)) return TokenError::kSignatureBase64;
   return TokenError::kNone;
 }
 

@@ -7,9 +7,13 @@ namespace {
 
 using source::Kind;
 
-// Of a curve that fits its coordinates, which is all that is looked at here.
-const std::string kKeys = R"('{"keys":[{"kty":"EC","crv":"P-256","x":")" + std::string(43, 'a') + R"(","y":")" +
-                          std::string(43, 'a') + R"("}]}')";
+// RFC 7517's, which is a point of its curve.
+constexpr char kX[] = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4";
+constexpr char kY[] = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM";
+std::string key_text(const std::string& x, const std::string& y, const std::string& more = "") {
+  return R"({"kty":"EC","crv":"P-256",)" + more + R"("x":")" + x + R"(","y":")" + y + R"("})";
+}
+const std::string kKeys = R"('{"keys":[)" + key_text(kX, kY) + "]}'";
 
 std::string object(const std::string& space, const std::string& name, const std::string& spec) {
   return "{apiVersion: weft.mesh/v1, kind: RequestAuthentication, metadata: {name: " + name + ", namespace: " + space +
@@ -68,19 +72,26 @@ TEST_CASE("a set without a key that proxies can use is refused before it is sent
   CHECK_THAT(mistakes_of("jwks: none"), Catch::Contains("expected a JSON Web Key Set"));
   CHECK_THAT(mistakes_of(R"(jwks: '{"keys":[]}')"), Catch::Contains("expected a JSON Web Key Set"));
   const auto key = [](const std::string& text) { return mistakes_of(R"(jwks: '{"keys":[)" + text + "]}'"); };
-  const std::string modulus(342, 'a'), point(43, 'a');
+  // Odd, and with the highest bit; and 32 bytes.
+  const std::string modulus = "_" + std::string(340, 'a') + "Q", point = std::string(42, 'a') + "Y";
   CHECK(key(R"({"kty":"RSA","n":")" + modulus + R"(","e":"AQAB"})").empty());
   CHECK(key(R"({"kty":"oct","k":"c2VjcmV0"},{"kty":"OKP","crv":"Ed25519","x":")" + point + R"("})").empty());
   const char* expected = "it has no key that can be used";
   CHECK_THAT(key("{}"), Catch::Contains(expected));
   CHECK_THAT(key(R"({"kty":"oct","k":"c2VjcmV0"})"), Catch::Contains(expected));
-  CHECK_THAT(key(R"({"kty":"RSA","n":")" + modulus.substr(0, 171) + R"(","e":"AQAB"})"), Catch::Contains(expected));
+  CHECK_THAT(key(R"({"kty":"RSA","n":")" + modulus.substr(171) + R"(","e":"AQAB"})"),
+             Catch::Contains("spec.jwtRules[0].jwks: keys[0]: expected an RSA modulus n"));
   CHECK_THAT(key(R"({"kty":"RSA","use":"enc","n":")" + modulus + R"(","e":"AQAB"})"), Catch::Contains(expected));
   CHECK_THAT(key(R"({"kty":"EC","crv":"P-384","x":")" + point + R"(","y":")" + point + R"("})"),
-             Catch::Contains(expected));
+             Catch::Contains("keys[0]: expected x and y of 48 bytes, as P-384 has them; got 32 and 32"));
   CHECK_THAT(key(R"({"kty":"EC","crv":"secp256k1","x":")" + point + R"(","y":")" + point + R"("})"),
              Catch::Contains(expected));
-  CHECK_THAT(key(R"({"kty":"OKP","crv":"Ed25519","x":"a b"})"), Catch::Contains(expected));
+  CHECK_THAT(key(R"({"kty":"OKP","crv":"Ed25519","x":"a b"})"),
+             Catch::Contains("keys[0]: expected x in base64url without padding"));
+  // One that is no key is told though there is another.
+  CHECK(key(key_text(kX, kY, R"("kid":"good",)")).empty());
+  CHECK_THAT(key(key_text(kX, kY) + "," + key_text(kY, kX, R"("kid":"off",)")),
+             Catch::Contains(R"(spec.jwtRules[0].jwks: keys[1] (kid "off"): x and y are no point of the curve P-256)"));
   std::string many = "{}";
   for (int i = 0; i < 100; ++i) many += ",{}";
   CHECK_THAT(key(many), Catch::Contains("it has 101 keys; at most 100 are taken"));

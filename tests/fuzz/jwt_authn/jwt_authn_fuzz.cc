@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "api/text/base64url.h"
 #include "proxy/base/assert.h"
-#include "proxy/filter/jwt_authn/base64url.h"
 #include "proxy/filter/jwt_authn/keys.h"
 #include "proxy/filter/jwt_authn/token.h"
 
@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   size_t line = std::min(input.find('\n'), input.size());
   std::string_view text = input.substr(0, line);
   std::string bytes;
-  if (decode_base64url(text, &bytes)) WEFT_ASSERT(encode_base64url(bytes) == text);
+  if (weft::text::decode_base64url(text, &bytes)) WEFT_ASSERT(weft::text::encode_base64url(bytes) == text);
   Token token;
   TokenError error = parse_token(text, &token);
   if (error == TokenError::kNone) {

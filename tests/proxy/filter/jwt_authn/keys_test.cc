@@ -36,8 +36,8 @@ void check_good_and_bad(const Signer& signer, const std::string& algorithm) {
   std::string good = signer.token(header(algorithm), kPayload);
   CHECK(verify(keys, good) == TokenError::kNone);
   // Another payload under the same signature.
-  std::string forged =
-      encode_base64url(header(algorithm)) + '.' + encode_base64url(R"({"iss":"you"})") + good.substr(good.rfind('.'));
+  std::string forged = text::encode_base64url(header(algorithm)) + '.' + text::encode_base64url(R"({"iss":"you"})") +
+                       good.substr(good.rfind('.'));
   CHECK(verify(keys, forged) == TokenError::kSignature);
   CHECK(verify(keys, good.substr(0, good.rfind('.') + 1) + "AA") == TokenError::kSignature);
   CHECK(verify(keys, signer.token(header(algorithm, "other"), kPayload)) == TokenError::kNoKey);
@@ -73,11 +73,11 @@ TEST_CASE("an algorithm goes with its own kind of key and curve, and no other") 
 TEST_CASE("a public key is never a shared secret") {
   RsaSigner rsa(EVP_sha256());
   const std::string jwk = rsa.jwk("k");
-  std::string text = encode_base64url(header("HS256")) + '.' + encode_base64url(kPayload);
+  std::string text = text::encode_base64url(header("HS256")) + '.' + text::encode_base64url(kPayload);
   uint8_t mac[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   HMAC(EVP_sha256(), jwk.data(), jwk.size(), reinterpret_cast<const uint8_t*>(text.data()), text.size(), mac, &size);
-  CHECK(verify(set_of(jwk), text + '.' + encode_base64url({reinterpret_cast<char*>(mac), size})) ==
+  CHECK(verify(set_of(jwk), text + '.' + text::encode_base64url({reinterpret_cast<char*>(mac), size})) ==
         TokenError::kSignature);
 }
 
@@ -105,8 +105,8 @@ TEST_CASE("key sets that are none, or have no key that can be used, are refused"
   CHECK_FALSE(KeySet::parse("{\"keys\":[" + RsaSigner(EVP_sha256(), false, 1024).jwk("k") + "]}").ok());
   // A point that is not on the curve.
   std::string off(32, '\1');
-  CHECK_FALSE(KeySet::parse(R"({"keys":[{"kty":"EC","crv":"P-256","x":")" + encode_base64url(off) + R"(","y":")" +
-                            encode_base64url(off) + R"("}]})")
+  CHECK_FALSE(KeySet::parse(R"({"keys":[{"kty":"EC","crv":"P-256","x":")" + text::encode_base64url(off) + R"(","y":")" +
+                            text::encode_base64url(off) + R"("}]})")
                   .ok());
   std::string encryption = RsaSigner(EVP_sha256()).jwk("k");
   encryption.insert(1, R"("use":"enc",)");

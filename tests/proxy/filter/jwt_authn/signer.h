@@ -10,7 +10,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "proxy/filter/jwt_authn/base64url.h"
+#include "api/text/base64url.h"
 
 // Keys made for a test, and tokens signed by them.
 
@@ -24,8 +24,8 @@ class Signer {
   virtual std::string jwk(const std::string& id) const = 0;
 
   std::string token(const std::string& header, const std::string& payload) const {
-    std::string text = encode_base64url(header) + '.' + encode_base64url(payload);
-    return text + '.' + encode_base64url(sign(text));
+    std::string text = text::encode_base64url(header) + '.' + text::encode_base64url(payload);
+    return text + '.' + text::encode_base64url(sign(text));
   }
 };
 
@@ -62,7 +62,7 @@ class RsaSigner final : public Signer {
   }
   std::string jwk(const std::string& id) const override {
     const RSA* rsa = EVP_PKEY_get0_RSA(key_.get());
-    std::string n = encode_base64url(bytes_of(RSA_get0_n(rsa), RSA_size(rsa)));
+    std::string n = text::encode_base64url(bytes_of(RSA_get0_n(rsa), RSA_size(rsa)));
     return R"({"kty":"RSA","kid":")" + id + R"(","n":")" + n + R"(","e":"AQAB"})";
   }
 
@@ -91,8 +91,8 @@ class EcSigner final : public Signer {
     REQUIRE(EC_POINT_get_affine_coordinates_GFp(EC_KEY_get0_group(key_.get()), EC_KEY_get0_public_key(key_.get()),
                                                 x.get(), y.get(), nullptr) == 1);
     return R"({"kty":"EC","kid":")" + id + R"(","crv":")" + name_ + R"(","x":")" +
-           encode_base64url(bytes_of(x.get(), coordinate_bytes_)) + R"(","y":")" +
-           encode_base64url(bytes_of(y.get(), coordinate_bytes_)) + R"("})";
+           text::encode_base64url(bytes_of(x.get(), coordinate_bytes_)) + R"(","y":")" +
+           text::encode_base64url(bytes_of(y.get(), coordinate_bytes_)) + R"("})";
   }
 
  private:
@@ -123,7 +123,7 @@ class EdSigner final : public Signer {
     size_t size = sizeof(key);
     REQUIRE(EVP_PKEY_get_raw_public_key(key_.get(), key, &size) == 1);
     return R"({"kty":"OKP","crv":"Ed25519","kid":")" + id + R"(","x":")" +
-           encode_base64url({reinterpret_cast<const char*>(key), size}) + R"("})";
+           text::encode_base64url({reinterpret_cast<const char*>(key), size}) + R"("})";
   }
 
  private:

@@ -1,9 +1,9 @@
-#include "proxy/filter/jwt_authn/base64url.h"
+#include "api/text/base64url.h"
 
 #include <array>
 #include <cstdint>
 
-namespace weft::filter {
+namespace weft::text {
 namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -55,4 +55,4 @@ std::string encode_base64url(std::string_view bytes) {
   return out;
 }
 
-}  // namespace weft::filter
+}  // namespace weft::text

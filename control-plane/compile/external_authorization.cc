@@ -144,6 +144,17 @@ Turn turn_of(const Authorization& policy) {
   return std::any_of(rules.begin(), rules.end(), speaks_of_tokens) ? Turn::kAfterTokens : Turn::kBeforeTokens;
 }
 
+registry::Authorizations policies_at(const registry::Authorizations& policies, const registry::ServiceName& service,
+                                     const std::vector<uint16_t>& ports) {
+  const bool is_asked = std::any_of(policies.begin(), policies.end(), [&](const auto& policy) {
+    return can_be_asked(*policy) && policy->authorizer->service == service &&
+           std::find(ports.begin(), ports.end(), policy->authorizer->port) != ports.end();
+  });
+  registry::Authorizations out = policies;
+  if (is_asked) std::erase_if(out, [](const auto& policy) { return policy->action == Authorization::Action::kCustom; });
+  return out;
+}
+
 void add_external_authorization(const AuthorizationTarget& target, Turn turn, HttpConnectionManager* manager) {
   for (const auto& [name, asked] : asked_at(turn, target.policies)) {
     const bool is_refused = !asked.authorizer->trouble.empty();

@@ -18,6 +18,11 @@ namespace weft::control::compile {
 enum class Turn : uint8_t { kBeforeTokens, kAfterTokens };
 Turn turn_of(const registry::Authorization& policy);
 
+// Of a workload's policies those that hold at a port behind which these ports of its service stand. Where some of them
+// have questions sent to it, none has anybody asked about these: they would never end.
+registry::Authorizations policies_at(const registry::Authorizations& policies, const registry::ServiceName& service,
+                                     const std::vector<uint16_t>& ports);
+
 // Puts filters in front of the last one, which must be there.
 void add_external_authorization(
     const AuthorizationTarget& target, Turn turn,

@@ -208,7 +208,8 @@ void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls
               const registry::CallerRules& rules, Listener& listener) {
   set_address(inbound.address, inbound.port, *listener.mutable_address());
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  const Callers callers = {rules, inbound.access_log};
+  const registry::CallerRules own = {policies_at(rules.policies, inbound.service, port.service_ports), rules.tokens};
+  const Callers callers = {own, inbound.access_log};
   if (is_detected) inspect_http(listener);
   for (FilterChain& chain : plain_chains(port, callers)) *listener.add_filter_chains() = std::move(chain);
   if (takes_mtls(inbound, port)) {
@@ -223,7 +224,8 @@ void add_captured_port(const Inbound& inbound, const InboundPort& port, const In
                        const registry::CallerRules& rules, Inspected& inspected, Listener& listener) {
   const bool is_strict = port.mtls == registry::MtlsMode::kStrict;
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  const Callers callers = {rules, inbound.access_log};
+  const registry::CallerRules own = {policies_at(rules.policies, inbound.service, port.service_ports), rules.tokens};
+  const Callers callers = {own, inbound.access_log};
   std::vector<FilterChain> chains = plain_chains(port, callers);
   if (takes_mtls(inbound, port)) {
     chains = mtls_chains({.mode = port.mtls, .trust_domain = rest.trust_domain}, chains);
@@ -286,6 +288,7 @@ std::vector<InboundPort> inbound_ports(const registry::Model& model, const regis
     ports.push_back({std::string(kInbound), inbound.app_port,
                      service == nullptr ? AppProtocol::kDetect : protocol_of(*service, inbound.app_port)});
   }
+  if (!ports.empty() && service != nullptr) ports[0].service_ports = service->ports_of_app(inbound.app_port);
   // Where nobody is its endpoint, its address is not known.
   if (!inbound.intercepted || service == nullptr || inbound.address.empty()) return ports;
   std::set<uint16_t> known = {0, inbound.app_port, inbound.port};
@@ -293,6 +296,7 @@ std::vector<InboundPort> inbound_ports(const registry::Model& model, const regis
     if (!known.insert(port.target_port).second) continue;
     ports.push_back({absl::StrCat(std::string(kInbound), ":", port.target_port), port.target_port,
                      protocol_of(*service, port.target_port)});
+    ports.back().service_ports = service->ports_of_app(port.target_port);
   }
   return ports;
 }

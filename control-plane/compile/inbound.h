@@ -23,6 +23,8 @@ struct InboundPort {
   // As its service says; kDetect for a service that is not there.
   registry::AppProtocol protocol = registry::AppProtocol::kDetect;
   registry::MtlsMode mtls = registry::MtlsMode::kPermissive;
+  // Those of its service behind which it stands.
+  std::vector<uint16_t> service_ports = {};
 };
 
 // app_port and, where others reach the application by any port, those to which its service's ports lead.

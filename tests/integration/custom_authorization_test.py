@@ -126,6 +126,19 @@ class OverGrpc(Mesh):
         self.answers((200, "cart"))
         self.assertEqual([], [state for state in self.control.nodes().values() if state["refused"]])
 
+    def test_a_policy_for_the_whole_mesh_has_nobody_asked_about_its_own_questions(self):
+        count = len(self.service.requests)
+        self.applied(authorizer("ask", "grpc", namespace="weft-system"), policy("all", {"action": "CUSTOM", "provider": {"name": "ask"}, "rules": [{}]}, "weft-system"))
+        self.answers((401, "who are you?"))
+        asked = len(self.service.requests)
+        self.assertGreater(asked, count)
+        self.assertEqual({FRONT}, {each.attributes.source.principal for each in self.service.requests[count:]})
+        self.service.answer = ok()
+        self.answers((200, "cart"))
+        # Other policies hold for it as for everybody.
+        self.applied(policy("strangers", {"targetRefs": [{"kind": "Service", "name": "ask"}], "rules": [{"from": [{"source": {"namespaces": ["none"]}}]}]}))
+        self.answers((403, ""))
+
     def test_a_service_may_give_a_request_its_token_or_be_asked_by_one(self):
         keys = Keys()
         known = {"from": [{"source": {"requestPrincipals": [f"{ISSUER}/*"]}}]}

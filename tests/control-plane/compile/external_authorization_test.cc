@@ -164,6 +164,18 @@ TEST_CASE("what asks a provider that cannot be asked is refused, and nothing els
   }
 }
 
+TEST_CASE("where questions go, nobody is asked about them") {
+  const Compiled made(authorizer("ask", "grpc: {}") + authorizer("cart", "http: {}", "cart") + custom("p", "ask") +
+                      custom("q", "cart"));
+  const registry::ServiceName opa{"shop", "opa"};
+  CHECK(policies_at(made.policies, opa, {9191}).empty());
+  CHECK(policies_at(made.policies, opa, {80, 9191}).empty());
+  CHECK(policies_at(made.policies, opa, {80}).size() == 2);
+  CHECK(policies_at(made.policies, {"pay", "opa"}, {9191}).size() == 2);
+  // One that nobody can ask is sent nothing.
+  CHECK(policies_at(made.policies, {"shop", "cart"}, {9191}).size() == 2);
+}
+
 TEST_CASE("a policy without rules asks nobody") {
   CHECK(Compiled(authorizer("ask", "grpc: {}") + custom("p", "ask", "[]")).count() == 0);
 }

@@ -42,7 +42,7 @@ Mesh::Mesh(registry::ModelPointer model, Limits limits)
     : trust_domain_(std::move(limits.trust_domain)),
       applied_(model),
       newest_(std::move(model)),
-      mtls_steps_(limits.mtls_step_ms),
+      mtls_steps_(limits.mtls_step_ms, limits.mtls_settle_ms),
       debounce_(limits.all),
       endpoint_debounce_(limits.endpoints) {}
 

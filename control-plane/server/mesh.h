@@ -34,6 +34,8 @@ class Mesh : public xds::Views {
     std::string trust_domain = "cluster.local";
     // How long a step of MtlsSteps may take; as long as a proxy announces its drain.
     int64_t mtls_step_ms = 5'000;
+    // And how long it still goes on when all run it.
+    int64_t mtls_settle_ms = 300;
   };
 
   Mesh(registry::ModelPointer model, Limits limits);

@@ -27,7 +27,9 @@ const Endpoint* find(const std::vector<Endpoint>& endpoints, const Endpoint& lik
 void MtlsSteps::begin(const ServiceName& service, const registry::ModelPointer& before, int64_t now_ms) {
   const auto [change, is_new] = changes_.try_emplace(service);
   if (is_new) change->second.before = before;
-  if (is_new || std::exchange(change->second.is_told, false)) change->second.due_ms = now_ms + step_ms_;
+  const bool was_told = std::exchange(change->second.is_told, false);
+  const bool was_run = std::exchange(change->second.is_run_by_all, false);
+  if (is_new || was_told || was_run) change->second.due_ms = now_ms + step_ms_;
   change->second.epoch.reset();
 }
 
@@ -62,10 +64,14 @@ std::vector<MtlsSteps::Over> MtlsSteps::take_over(int64_t now_ms, const xds::Rol
   std::vector<Over> over;
   for (auto& [service, change] : changes_) {
     if (!change.epoch.has_value()) continue;
-    const bool is_over = rollouts.is_over(*change.epoch) || now_ms >= change.due_ms;
-    if (!is_over || owes(service)) continue;
+    if (!change.is_run_by_all && rollouts.is_over(*change.epoch)) {
+      change.is_run_by_all = true;
+      change.due_ms = std::min(change.due_ms, now_ms + settle_ms_);
+    }
+    if (now_ms < change.due_ms || owes(service)) continue;
     over.push_back({service, change.is_told});
     change.is_told = true;
+    change.is_run_by_all = false;
     change.due_ms = now_ms + step_ms_;
     change.epoch.reset();
   }

@@ -29,8 +29,8 @@ class MtlsSteps {
   // Whether of this service something has yet to go out.
   using Owes = std::function<bool(const registry::ServiceName& service)>;
 
-  // How long a step may take.
-  explicit MtlsSteps(int64_t step_ms) : step_ms_(step_ms) {}
+  // How long a step may take, and how long it goes on when all run it: calls that were begun as before arrive.
+  MtlsSteps(int64_t step_ms, int64_t settle_ms) : step_ms_(step_ms), settle_ms_(settle_ms) {}
 
   // The modes change, and callers of the service's endpoints must change with them. `before` is what held until now. A
   // change that is under way begins again with its first step if callers had been told.
@@ -61,11 +61,13 @@ class MtlsSteps {
     // The application's ports whose modes have been different since.
     std::set<uint16_t> ports;
     int64_t due_ms = 0;
+    bool is_run_by_all = false;
     // Nothing until the step has gone out.
     std::optional<xds::Epoch> epoch = std::nullopt;
   };
 
   const int64_t step_ms_;
+  const int64_t settle_ms_;
   std::map<registry::ServiceName, Change> changes_;
   std::optional<int64_t> returned_ms_;
 };

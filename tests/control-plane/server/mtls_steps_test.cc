@@ -35,7 +35,7 @@ envoy::config::core::v3::Node node(const std::string& service, bool serves) {
 
 // A caller, a workload of cart's, and what of them has yet to be applied.
 struct Fixture {
-  Fixture() {
+  explicit Fixture(int64_t settle_ms = 0) : settle_ms(settle_ms) {
     auto service = std::make_shared<registry::Service>();
     service->name = kCart;
     service->hosts = {"cart"};
@@ -119,9 +119,10 @@ struct Fixture {
   std::string now() const { return takes() + (calls_by_tls() ? ", called by tls" : ", called plainly"); }
   bool is_done() const { return rollouts.of(model.revision).is_done(); }
 
+  const int64_t settle_ms;
   int64_t now_ms = 0;
   registry::Model model;
-  Mesh mesh{std::make_shared<registry::Model>(), {.mtls_step_ms = kStepMs}};
+  Mesh mesh{std::make_shared<registry::Model>(), {.mtls_step_ms = kStepMs, .mtls_settle_ms = settle_ms}};
   xds::Rollouts rollouts;
   std::vector<xds::Epoch> owed;
   const snapshot::View* caller = nullptr;
@@ -193,6 +194,30 @@ TEST_CASE("callers who are stuck are waited for a while and no longer") {
   CHECK(f.now() == "plain, called plainly");
 }
 
+TEST_CASE("when all run a step, calls that were begun before still have their time") {
+  constexpr int64_t kSettleMs = 300;
+  Fixture f(kSettleMs);
+  f.apply_all();
+  f.set_mode(MtlsMode::kDisable);
+  for (const char* after : {"both, called plainly", "plain, called plainly"}) {
+    f.apply_all();
+    CHECK_FALSE(f.step());
+    REQUIRE(f.mesh.due_ms() == f.now_ms + kSettleMs);
+    f.now_ms += kSettleMs - 1;
+    CHECK_FALSE(f.step());
+    f.now_ms += 1;
+    CHECK(f.step());
+    CHECK(f.now() == after);
+  }
+  // A mode that changes meanwhile has all its time again.
+  f.apply_all();
+  f.set_mode(MtlsMode::kStrict);
+  f.apply_all();
+  CHECK_FALSE(f.step());
+  f.set_mode(MtlsMode::kPermissive);
+  CHECK(f.mesh.due_ms() == f.now_ms + kStepMs);
+}
+
 TEST_CASE("a mode that changes while callers do is waited for from the beginning") {
   Fixture f;
   f.set_mode(MtlsMode::kDisable);
@@ -235,7 +260,7 @@ TEST_CASE("endpoints that come and go meanwhile do not hurry callers") {
 }
 
 TEST_CASE("a port whose mode stays is as it was while another's changes") {
-  MtlsSteps steps(kStepMs);
+  MtlsSteps steps(kStepMs, 0);
   const auto model_of = [](MtlsMode other) {
     auto model = std::make_shared<registry::Model>();
     auto of_cart = std::make_shared<registry::Mtls>();

@@ -22,11 +22,7 @@ class Modes(Mesh):
         self.assertTrue(eventually(lambda: any(bool(each.all("x-forwarded-client-cert")) == (mode != "DISABLE")
                                                for each in self.apps[name].since(mark)[0])), mode)
 
-    def assert_calls_went_on(self, load):
-        # One may be sent on an idle connection just as that ends with its filter chain's drain: who calls by HTTP/1 cannot know.
-        self.assertLessEqual(len(load.failed), 1, load.failed)
-
-    def test_every_mode_becomes_every_other_while_calls_go_on(self):
+    def test_every_mode_becomes_every_other_while_calls_go_on_and_none_fails(self):
         self.start_mesh("front", "cart", mode="PERMISSIVE")
         self.member = self.join("cart")
         with Load(self.sidecars["front"], "cart") as load:
@@ -38,7 +34,7 @@ class Modes(Mesh):
             for mode in ("DISABLE", "STRICT", "PERMISSIVE", "STRICT", "DISABLE"):
                 self.control.apply(authentication(mode, name="cart", services=["cart"]))
             self.await_mode("DISABLE")
-        self.assert_calls_went_on(load)
+        self.assertEqual([], load.failed)
 
     def test_a_change_to_disable_outlives_a_control_plane_that_is_killed_meanwhile(self):
         self.start_mesh("front", "cart", mode="PERMISSIVE")
@@ -49,7 +45,7 @@ class Modes(Mesh):
             self.control.stop(signal.SIGKILL)
             self.start_control(grace_ms=5_000, xds=place)
             self.await_mode("DISABLE")
-        self.assert_calls_went_on(load)
+        self.assertEqual([], load.failed)
 
     def test_a_port_may_ask_for_less_than_its_namespace(self):
         self.start_mesh("cart")

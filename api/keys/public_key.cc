@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "api/keys/freed.h"
 #include "api/text/base64url.h"
 
 namespace weft::keys {
@@ -37,13 +38,6 @@ constexpr Curve kCurves[] = {{"P-256", KeyKind::kP256, NID_X9_62_prime256v1, 32}
                              {"P-384", KeyKind::kP384, NID_secp384r1, 48},
                              {"P-521", KeyKind::kP521, NID_secp521r1, 66}};
 
-template <auto kFree>
-struct Freed {
-  template <typename Thing>
-  void operator()(Thing* thing) const {
-    kFree(thing);
-  }
-};
 using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
 using Rsa = std::unique_ptr<RSA, Freed<RSA_free>>;
 using Ec = std::unique_ptr<EC_KEY, Freed<EC_KEY_free>>;

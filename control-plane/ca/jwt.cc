@@ -1,10 +1,7 @@
 #include "control-plane/ca/jwt.h"
 
-#include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/objects.h>
-#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 
 #include <array>
@@ -12,8 +9,8 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
+#include "api/text/base64url.h"
 #include "api/text/cat.h"
 #include "api/text/document.h"
 
@@ -24,45 +21,38 @@ using text::cat;
 namespace {
 
 using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
-using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
 using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
 using Signature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
+using keys::KeyKind;
 using text::Node;
 
 // A token or set needs few levels.
 constexpr int kMaxDepth = 16;
-constexpr int kMinRsaBits = 2048;
-constexpr int kMaxRsaBits = 8192;
 // Clocks differ: so much earlier than it says, a token is taken.
 constexpr double kLeewaySeconds = 60;
-constexpr std::string_view kBase64Url = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 struct Algorithm {
   std::string_view name;
-  int curve;  // NID_undef: RSA
+  KeyKind kind;
   const EVP_MD* (*digest)();
   bool is_pss;
 };
-constexpr std::array<Algorithm, 8> kAlgorithms = {{{"RS256", NID_undef, EVP_sha256, false},
-                                                   {"RS384", NID_undef, EVP_sha384, false},
-                                                   {"RS512", NID_undef, EVP_sha512, false},
-                                                   {"PS256", NID_undef, EVP_sha256, true},
-                                                   {"PS384", NID_undef, EVP_sha384, true},
-                                                   {"PS512", NID_undef, EVP_sha512, true},
-                                                   {"ES256", NID_X9_62_prime256v1, EVP_sha256, false},
-                                                   {"ES384", NID_secp384r1, EVP_sha384, false}}};
+constexpr std::array<Algorithm, 8> kAlgorithms = {{{"RS256", KeyKind::kRsa, EVP_sha256, false},
+                                                   {"RS384", KeyKind::kRsa, EVP_sha384, false},
+                                                   {"RS512", KeyKind::kRsa, EVP_sha512, false},
+                                                   {"PS256", KeyKind::kRsa, EVP_sha256, true},
+                                                   {"PS384", KeyKind::kRsa, EVP_sha384, true},
+                                                   {"PS512", KeyKind::kRsa, EVP_sha512, true},
+                                                   {"ES256", KeyKind::kP256, EVP_sha256, false},
+                                                   {"ES384", KeyKind::kP384, EVP_sha384, false}}};
 
 absl::Status refused(std::string_view what) {
   return absl::UnauthenticatedError(cat("the service account's token is refused: ", what));
 }
 
 std::optional<std::string> from_base64url(std::string_view text) {
-  if (text.find_first_not_of(kBase64Url) != std::string_view::npos) return std::nullopt;
   std::string bytes;
-  if (!absl::WebSafeBase64Unescape(text::to_absl(text), &bytes)) return std::nullopt;
-  return bytes;
+  return text::decode_base64url(text, &bytes) ? std::optional(std::move(bytes)) : std::nullopt;
 }
 
 // A member of a map, once; null if it is not there or there twice, which readers take differently.
@@ -114,80 +104,29 @@ Number number_from(const std::string& bytes) {
       BN_bin2bn(reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()), nullptr));
 }
 
-Key build(const char* kind, OSSL_PARAM_BLD* builder) {
-  const Params params(OSSL_PARAM_BLD_to_param(builder));
-  const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, kind, nullptr));
-  EVP_PKEY* key = nullptr;
-  const bool is_built = params != nullptr && context != nullptr && EVP_PKEY_fromdata_init(context.get()) == 1 &&
-                        EVP_PKEY_fromdata(context.get(), &key, EVP_PKEY_PUBLIC_KEY, params.get()) == 1;
-  return Key(is_built ? key : nullptr);
-}
-
-Key rsa_key(const Node& jwk) {
-  const std::optional<std::string> modulus = from_base64url(string_of(jwk, "n"));
-  const std::optional<std::string> exponent = from_base64url(string_of(jwk, "e"));
-  if (!modulus.has_value() || !exponent.has_value()) return nullptr;
-  const Number n = number_from(*modulus);
-  const Number e = number_from(*exponent);
-  const int bits = n == nullptr ? 0 : BN_num_bits(n.get());
-  if (bits < kMinRsaBits || bits > kMaxRsaBits || e == nullptr || BN_is_one(e.get()) || !BN_is_odd(e.get())) {
-    return nullptr;
-  }
-  const ParamBuilder builder(OSSL_PARAM_BLD_new());
-  const bool is_filled = OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) == 1 &&
-                         OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) == 1;
-  return is_filled ? build("RSA", builder.get()) : nullptr;
-}
-
-Key ec_key(const Node& jwk, int curve, size_t bytes) {
-  const std::optional<std::string> x = from_base64url(string_of(jwk, "x"));
-  const std::optional<std::string> y = from_base64url(string_of(jwk, "y"));
-  if (!x.has_value() || !y.has_value() || x->size() != bytes || y->size() != bytes) return nullptr;
-  const std::string point = cat("\x04", *x, *y);
-  const ParamBuilder builder(OSSL_PARAM_BLD_new());
-  const bool is_filled =
-      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, OBJ_nid2sn(curve), 0) == 1 &&
-      OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(), point.size()) == 1;
-  // OpenSSL takes no point that is not on the curve.
-  return is_filled ? build("EC", builder.get()) : nullptr;
-}
-
-struct Curve {
-  std::string_view name;
-  int nid;
-  size_t bytes;
-};
-constexpr std::array<Curve, 2> kCurves = {{{"P-256", NID_X9_62_prime256v1, 32}, {"P-384", NID_secp384r1, 48}}};
-
-size_t coordinate_bytes(int curve) { return curve == NID_secp384r1 ? 48 : 32; }
-
 // Of a kind that is not used here: nothing, and no error. A key that says what it is and is not: false.
 bool read_key(const Node& jwk, std::vector<JsonWebKey>* out) {
-  const std::string use = string_of(jwk, "use");
-  if (!use.empty() && use != "sig") return true;
-  JsonWebKey key{.id = string_of(jwk, "kid"), .algorithm = string_of(jwk, "alg"), .curve = NID_undef, .key = nullptr};
-  const std::string kind = string_of(jwk, "kty");
-  if (kind == "RSA") {
-    key.key = rsa_key(jwk);
-  } else if (kind == "EC") {
-    const std::string name = string_of(jwk, "crv");
-    const Curve* curve = nullptr;
-    for (const Curve& each : kCurves) curve = each.name == name ? &each : curve;
-    if (curve == nullptr) return true;
-    key.curve = curve->nid;
-    key.key = ec_key(jwk, curve->nid, curve->bytes);
-  } else {
-    return true;
-  }
-  ERR_clear_error();
-  if (key.key == nullptr) return false;
-  out->push_back(std::move(key));
+  const std::string kind = string_of(jwk, "kty"), curve = string_of(jwk, "crv");
+  const bool is_used = kind == "RSA" || (kind == "EC" && (curve == "P-256" || curve == "P-384"));
+  if (!is_used) return true;
+  auto key = keys::read_public_key({.type = kind,
+                                    .curve = curve,
+                                    .use = string_of(jwk, "use"),
+                                    .n = string_of(jwk, "n"),
+                                    .e = string_of(jwk, "e"),
+                                    .x = string_of(jwk, "x"),
+                                    .y = string_of(jwk, "y")});
+  if (absl::IsUnimplemented(key.status())) return true;
+  if (!key.ok()) return false;
+  out->push_back({.id = string_of(jwk, "kid"), .algorithm = string_of(jwk, "alg"), .key = *std::move(key)});
   return true;
 }
 
+size_t coordinate_bytes(KeyKind kind) { return kind == KeyKind::kP384 ? 48 : 32; }
+
 // JWS has the two numbers side by side (RFC 7518, section 3.4); OpenSSL wants them in DER.
-std::optional<std::string> ecdsa_der(const std::string& raw, int curve) {
-  const size_t half = coordinate_bytes(curve);
+std::optional<std::string> ecdsa_der(const std::string& raw, KeyKind kind) {
+  const size_t half = coordinate_bytes(kind);
   if (raw.size() != 2 * half) return std::nullopt;
   const Signature signature(ECDSA_SIG_new());
   Number r = number_from(raw.substr(0, half));
@@ -203,14 +142,15 @@ std::optional<std::string> ecdsa_der(const std::string& raw, int curve) {
 
 bool is_signed_by(const JsonWebKey& key, const Algorithm& algorithm, std::string_view text, const std::string& raw) {
   std::string signature = raw;
-  if (algorithm.curve != NID_undef) {
-    const std::optional<std::string> der = ecdsa_der(raw, algorithm.curve);
+  if (algorithm.kind != KeyKind::kRsa) {
+    const std::optional<std::string> der = ecdsa_der(raw, algorithm.kind);
     if (!der.has_value()) return false;
     signature = *der;
   }
   const DigestContext context(EVP_MD_CTX_new());
   EVP_PKEY_CTX* key_context = nullptr;
-  bool is_ready = EVP_DigestVerifyInit(context.get(), &key_context, algorithm.digest(), nullptr, key.key.get()) == 1;
+  bool is_ready =
+      EVP_DigestVerifyInit(context.get(), &key_context, algorithm.digest(), nullptr, key.key.key.get()) == 1;
   if (is_ready && algorithm.is_pss) {
     is_ready = EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING) == 1 &&
                EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_DIGEST) == 1;
@@ -237,7 +177,7 @@ absl::Status check_signature(const Node& header, std::string_view text, const st
   for (const JsonWebKey& key : keys) {
     if (!id.empty() && key.id != id) continue;
     // The key says what may be done with it, not the token.
-    const bool fits = key.curve == algorithm->curve && (key.algorithm.empty() || key.algorithm == algorithm->name);
+    const bool fits = key.key.kind == algorithm->kind && (key.algorithm.empty() || key.algorithm == algorithm->name);
     if (!fits) continue;
     is_known = true;
     if (is_signed_by(key, *algorithm, text, signature)) return absl::OkStatus();

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "api/keys/public_key.h"
 #include "control-plane/ca/x509.h"
 
 namespace weft::control::ca {
@@ -26,9 +27,7 @@ struct JsonWebKey {
   std::string id;
   // The one that it is for; empty if the set does not say.
   std::string algorithm;
-  // NID_undef for RSA.
-  int curve = 0;
-  Key key;
+  keys::PublicKey key;
 };
 
 // The signing keys of a set; those of other kinds or uses are left out. InvalidArgument names `where` and the place.

@@ -16,17 +16,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "api/keys/freed.h"
 #include "control-plane/ca/digest.h"
 
 namespace weft::control::ca {
 
-template <auto Free>
-struct Freed {
-  template <typename Type>
-  void operator()(Type* object) const {
-    Free(object);
-  }
-};
+using keys::Freed;
 using Bio = std::unique_ptr<BIO, Freed<BIO_free_all>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;

@@ -2,6 +2,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "control-plane/ca/jwt.h"
 
@@ -19,9 +21,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   static const std::vector<JsonWebKey>* const kUnknown = [] {
+    const auto known_as = [](const char* id, weft::keys::KeyKind kind, Key key) {
+      return JsonWebKey{.id = id, .algorithm = "", .key = {kind, std::move(key)}};
+    };
     auto* keys = new std::vector<JsonWebKey>();
-    keys->push_back({.id = "e", .algorithm = "", .curve = NID_X9_62_prime256v1, .key = std::move(*make_key())});
-    keys->push_back({.id = "r", .algorithm = "", .curve = NID_undef, .key = Key(EVP_RSA_gen(2048))});
+    keys->push_back(known_as("e", weft::keys::KeyKind::kP256, *make_key()));
+    keys->push_back(known_as("r", weft::keys::KeyKind::kRsa, Key(EVP_RSA_gen(2048))));
     return keys;
   }();
   if (verify_jwt(token, *kUnknown, expected).ok()) abort();

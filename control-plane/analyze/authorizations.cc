@@ -6,7 +6,6 @@
 #include "control-plane/compile/authorization.h"
 #include "control-plane/compile/listener.h"
 #include "control-plane/compile/request_authentication.h"
-#include "control-plane/registry/authorization_key.h"
 #include "weft/v1/authorization_policy.pb.h"
 #include "weft/v1/request_authentication.pb.h"
 
@@ -64,17 +63,13 @@ bool may_match(const v1::AuthorizationRule& rule, const registry::ServicePort& p
          });
 }
 
-bool is_of_token(const v1::AuthorizationCondition& condition) {
-  const auto key = registry::parse_authorization_key(condition.key());
-  return key.has_value() && key->of_token();
-}
-
 // Some of it holds only with a token.
 bool needs_token(const v1::AuthorizationRule& rule) {
   return std::any_of(rule.from().begin(), rule.from().end(),
                      [](const auto& from) { return !from.source().request_principals().empty(); }) ||
-         std::any_of(rule.when().begin(), rule.when().end(),
-                     [](const auto& condition) { return !condition.values().empty() && is_of_token(condition); });
+         std::any_of(rule.when().begin(), rule.when().end(), [](const auto& condition) {
+           return !condition.values().empty() && compile::is_of_token(condition);
+         });
 }
 
 void append_name(const registry::Service& service, std::string* names) {

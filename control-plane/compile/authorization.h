@@ -19,6 +19,7 @@ class HttpConnectionManager;
 }  // namespace envoy::extensions::filters::network::http_connection_manager::v3
 
 namespace weft::v1 {
+class AuthorizationCondition;
 class AuthorizationRule;
 }  // namespace weft::v1
 
@@ -40,6 +41,8 @@ void add_connection_authorization(const AuthorizationTarget& target, envoy::conf
 
 // Whether a rule asks for what only requests have.
 bool asks_for_requests(const v1::AuthorizationRule& rule);
+// It asks for what only a request's token has.
+bool is_of_token(const v1::AuthorizationCondition& condition);
 // It says something of tokens, be it that there must be none of some kind.
 bool speaks_of_tokens(const v1::AuthorizationRule& rule);
 

@@ -332,11 +332,12 @@ bool asks_for_requests(const v1::AuthorizationRule& rule) {
   return false;
 }
 
+bool is_of_token(const v1::AuthorizationCondition& condition) {
+  const auto key = registry::parse_authorization_key(condition.key());
+  return key.has_value() && key->of_token();
+}
+
 bool speaks_of_tokens(const v1::AuthorizationRule& rule) {
-  const auto is_of_token = [](const v1::AuthorizationCondition& condition) {
-    const auto key = registry::parse_authorization_key(condition.key());
-    return key.has_value() && key->of_token();
-  };
   return std::any_of(rule.from().begin(), rule.from().end(),
                      [](const auto& from) { return asks_for_requests(from.source()); }) ||
          std::any_of(rule.when().begin(), rule.when().end(), is_of_token);

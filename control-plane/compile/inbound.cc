@@ -145,9 +145,13 @@ void log_requests(const std::string& path, const registry::Authorizations& polic
 
 // What is asked of those who call, and where they are noted.
 struct Callers {
-  const registry::CallerRules& rules;
+  registry::CallerRules rules;
   const std::string& access_log;
 };
+
+Callers callers_of(const Inbound& inbound, const InboundPort& port, const registry::CallerRules& rules) {
+  return {{policies_at(rules.policies, inbound.service, port.service_ports), rules.tokens}, inbound.access_log};
+}
 
 FilterChain http_chain(const InboundPort& port, const Callers& callers) {
   FilterChain chain;
@@ -208,8 +212,7 @@ void add_port(const Inbound& inbound, const InboundPort& port, const InboundMtls
               const registry::CallerRules& rules, Listener& listener) {
   set_address(inbound.address, inbound.port, *listener.mutable_address());
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  const registry::CallerRules own = {policies_at(rules.policies, inbound.service, port.service_ports), rules.tokens};
-  const Callers callers = {own, inbound.access_log};
+  const Callers callers = callers_of(inbound, port, rules);
   if (is_detected) inspect_http(listener);
   for (FilterChain& chain : plain_chains(port, callers)) *listener.add_filter_chains() = std::move(chain);
   if (takes_mtls(inbound, port)) {
@@ -224,8 +227,7 @@ void add_captured_port(const Inbound& inbound, const InboundPort& port, const In
                        const registry::CallerRules& rules, Inspected& inspected, Listener& listener) {
   const bool is_strict = port.mtls == registry::MtlsMode::kStrict;
   const bool is_detected = port.protocol == AppProtocol::kDetect;
-  const registry::CallerRules own = {policies_at(rules.policies, inbound.service, port.service_ports), rules.tokens};
-  const Callers callers = {own, inbound.access_log};
+  const Callers callers = callers_of(inbound, port, rules);
   std::vector<FilterChain> chains = plain_chains(port, callers);
   if (takes_mtls(inbound, port)) {
     chains = mtls_chains({.mode = port.mtls, .trust_domain = rest.trust_domain}, chains);
@@ -272,31 +274,26 @@ ResourcePointer compile_listener(const Inbound& inbound, const std::vector<Inbou
   return snapshot::make_resource(Type::kListener, name, listener, std::move(references));
 }
 
-// What the application on `app_port` speaks, as the service says.
-AppProtocol protocol_of(const registry::Service& service, uint16_t app_port) {
-  const std::vector<uint16_t> ports = service.ports_of_app(app_port);
-  return ports.empty() ? AppProtocol::kDetect : service.port(ports.front())->app_protocol;
-}
-
 }  // namespace
 
 std::vector<InboundPort> inbound_ports(const registry::Model& model, const registry::ServiceName& name,
                                        const Inbound& inbound) {
   const auto service = model.services.find(name);
   std::vector<InboundPort> ports;
-  if (inbound.app_port != 0) {
-    ports.push_back({std::string(kInbound), inbound.app_port,
-                     service == nullptr ? AppProtocol::kDetect : protocol_of(*service, inbound.app_port)});
-  }
-  if (!ports.empty() && service != nullptr) ports[0].service_ports = service->ports_of_app(inbound.app_port);
+  const auto add = [&](std::string port_name, uint16_t app_port) {
+    InboundPort port{.name = std::move(port_name), .app_port = app_port};
+    if (service != nullptr) port.service_ports = service->ports_of_app(app_port);
+    // What the application speaks, as the service says.
+    if (!port.service_ports.empty()) port.protocol = service->port(port.service_ports.front())->app_protocol;
+    ports.push_back(std::move(port));
+  };
+  if (inbound.app_port != 0) add(std::string(kInbound), inbound.app_port);
   // Where nobody is its endpoint, its address is not known.
   if (!inbound.intercepted || service == nullptr || inbound.address.empty()) return ports;
   std::set<uint16_t> known = {0, inbound.app_port, inbound.port};
   for (const registry::ServicePort& port : service->ports) {
     if (!known.insert(port.target_port).second) continue;
-    ports.push_back({absl::StrCat(std::string(kInbound), ":", port.target_port), port.target_port,
-                     protocol_of(*service, port.target_port)});
-    ports.back().service_ports = service->ports_of_app(port.target_port);
+    add(absl::StrCat(std::string(kInbound), ":", port.target_port), port.target_port);
   }
   return ports;
 }

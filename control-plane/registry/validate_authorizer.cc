@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "control-plane/registry/check.h"
 #include "control-plane/registry/reference.h"
 #include "kubernetes/meta/v1/meta.pb.h"
@@ -40,11 +41,6 @@ bool is_of_the_message(std::string_view lower_name) {
   return std::find(std::begin(kNames), std::end(kNames), lower_name) != std::end(kNames);
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  return text;
-}
-
 bool is_header_value(std::string_view value) {
   return std::none_of(value.begin(), value.end(), [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7f; });
 }
@@ -70,7 +66,7 @@ void check_http(const v1::HttpAuthorizer& http, Check* check) {
   check_patterns(http.headers_to_downstream_on_allow(), at(path, "headersToDownstreamOnAllow"), check);
   for (const auto& [name, value] : http.include_additional_headers_in_check()) {
     const std::string here = text::key_path(at(path, "includeAdditionalHeadersInCheck"), name);
-    check->expect(is_token(name) && !is_of_the_message(lower(name)), here,
+    check->expect(is_token(name) && !is_of_the_message(absl::AsciiStrToLower(name)), here,
                   "a header's name, and not one of the message itself", name);
     if (!is_header_value(value)) check->fail(here, "expected a value without control characters");
   }

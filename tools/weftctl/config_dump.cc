@@ -91,15 +91,14 @@ absl::StatusOr<std::string> manager_of_dump(std::string_view dump, const std::st
   if (!configs.ok()) return configs.status();
   for (const auto& config : configs->values()) {
     if (text_of(config.struct_value(), "@type") != kListenersDump) continue;
-    for (const auto& entry : list_of(config.struct_value(), "dynamic_listeners").values()) {
-      const Struct& found = struct_of(struct_of(entry.struct_value(), "active_state"), "listener");
-      const Struct* manager = text_of(found, "name") == listener ? manager_in(found) : nullptr;
-      if (manager != nullptr) return serialise_paths(*manager);
-    }
-    for (const auto& entry : list_of(config.struct_value(), "static_listeners").values()) {
-      const Struct& found = struct_of(entry.struct_value(), "listener");
-      const Struct* manager = text_of(found, "name") == listener ? manager_in(found) : nullptr;
-      if (manager != nullptr) return serialise_paths(*manager);
+    for (const char* list : {"dynamic_listeners", "static_listeners"}) {
+      for (const auto& entry : list_of(config.struct_value(), list).values()) {
+        const Struct& shown = entry.struct_value();
+        const bool has_states = shown.fields().contains("active_state");
+        const Struct& found = struct_of(has_states ? struct_of(shown, "active_state") : shown, "listener");
+        const Struct* manager = text_of(found, "name") == listener ? manager_in(found) : nullptr;
+        if (manager != nullptr) return serialise_paths(*manager);
+      }
     }
   }
   return absl::NotFoundError(absl::StrCat("the proxy has no HTTP listener named \"", listener, "\""));

@@ -15,11 +15,12 @@ void* Attempt::operator new(size_t) { return free_attempts.take(); }
 
 void Attempt::operator delete(void* memory, size_t) { free_attempts.give(memory); }
 
-Attempt::Attempt(Forwarder& owner, cluster::HostPtr host)
+Attempt::Attempt(Forwarder& owner, cluster::HostPtr host, bool on_new_connection)
     : owner_(owner),
       host_(std::move(host)),
       head_(owner.events_.arena()),
       per_try_timer_(owner.context_.loop.timers(), base::bind<&Attempt::on_per_try_timeout>(this)),
+      on_new_connection_(on_new_connection),
       begun_ns_(owner.context_.loop.now_ns()) {
   host_->active_requests.fetch_add(1, std::memory_order_relaxed);
   host_->total_requests.fetch_add(1, std::memory_order_relaxed);

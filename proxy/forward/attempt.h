@@ -14,7 +14,7 @@ class Forwarder;
 
 class Attempt final : public codec::ResponseEvents, public pool::StreamWaiter, public base::ListNode<Attempt> {
  public:
-  Attempt(Forwarder& owner, cluster::HostPtr host);
+  Attempt(Forwarder& owner, cluster::HostPtr host, bool on_new_connection);
   ~Attempt() override;
   static void* operator new(size_t size);
   static void operator delete(void* memory, size_t size);
@@ -58,6 +58,7 @@ class Attempt final : public codec::ResponseEvents, public pool::StreamWaiter, p
   void on_stream_failed(http::Cause cause, std::string_view detail) override;
   cluster::Priority priority() const override;
   bool wants_tunnel() const override;
+  bool wants_new_connection() const override { return on_new_connection_; }
   http::Version downstream_version() const override;
   std::string_view server_name() const override;
 
@@ -72,6 +73,7 @@ class Attempt final : public codec::ResponseEvents, public pool::StreamWaiter, p
   event::Timer per_try_timer_;
   bool over_ = false;  // Nothing more is wanted of it, or nothing more will come.
   bool accounted_ = false;
+  const bool on_new_connection_;
   int64_t begun_ns_;
 };
 

@@ -26,6 +26,16 @@ std::optional<int> grpc_status_in(const http::HeaderMap& headers) {
   return status;
 }
 
+// The host is still one of the cluster's, and nothing has taken it out. Hosts of original destinations never are; their
+// balancer finds the same one again.
+bool takes_requests(const cluster::Cluster& cluster, const cluster::Host& host) {
+  if (!host.available()) return false;
+  cluster::HostSetPtr set = cluster.hosts();
+  return std::any_of(set->priorities.begin(), set->priorities.end(), [&](const auto& hosts) {
+    return std::any_of(hosts.begin(), hosts.end(), [&](const auto& each) { return each.get() == &host; });
+  });
+}
+
 }  // namespace
 
 Forwarder::Forwarder(pool::WorkerContext& context, ForwardEvents& events, http::RequestHead& request,
@@ -91,6 +101,28 @@ int64_t Forwarder::remaining_ms() const {
 
 void Forwarder::begin_try() {
   if (remaining_ms() <= 0) return fail(Cause::kDeadlinePassed, {});
+  bool on_new_connection = stale_host_ != nullptr;
+  cluster::HostPtr host = std::exchange(stale_host_, nullptr);
+  if (host == nullptr || !takes_requests(cluster_->cluster(), *host)) host = choose_host();
+  if (host == nullptr) return;
+  if (!cluster_->cluster().breakers(priority()).try_request()) {
+    cluster_->stats().upstream_rq_pending_overflow.add();
+    return fail(Cause::kOverflowRequests, cluster_->cluster().name());
+  }
+  if (tried_count_ < std::size(tried_hosts_)) tried_hosts_[tried_count_++] = host.get();
+  ++record_.attempts;
+  record_.upstream_host = host->address_text();
+  record_.ends.workload = host->identity();
+  if (plan_.action->auto_host_rewrite && !host->hostname().empty()) {
+    request_.authority = events_.arena().copy(host->hostname());
+  }
+  auto* attempt = new Attempt(*this, host, on_new_connection);
+  attempts_.push_back(*attempt);
+  current_ = attempt;
+  cluster_->acquire_stream(host, *attempt);
+}
+
+cluster::HostPtr Forwarder::choose_host() {
   pool::BalanceContext balance;
   balance.hash = plan_.hash;
   balance.original_destination = plan_.original_destination;
@@ -103,23 +135,9 @@ void Forwarder::begin_try() {
   cluster::HostPtr host = cluster_->choose_host(balance);
   if (host == nullptr) {
     cluster_->stats().upstream_cx_none_healthy.add();
-    return fail(pool::no_host_cause(cluster_->cluster(), balance), cluster_->cluster().name());
+    fail(pool::no_host_cause(cluster_->cluster(), balance), cluster_->cluster().name());
   }
-  if (!cluster_->cluster().breakers(priority()).try_request()) {
-    cluster_->stats().upstream_rq_pending_overflow.add();
-    return fail(Cause::kOverflowRequests, cluster_->cluster().name());
-  }
-  if (tried_count_ < std::size(tried_hosts_)) tried_hosts_[tried_count_++] = host.get();
-  ++record_.attempts;
-  record_.upstream_host = host->address_text();
-  record_.ends.workload = host->identity();
-  if (plan_.action->auto_host_rewrite && !host->hostname().empty()) {
-    request_.authority = events_.arena().copy(host->hostname());
-  }
-  auto* attempt = new Attempt(*this, host);
-  attempts_.push_back(*attempt);
-  current_ = attempt;
-  cluster_->acquire_stream(host, *attempt);
+  return host;
 }
 
 void Forwarder::set_remaining_time() {
@@ -349,6 +367,7 @@ void Forwarder::on_failure(Attempt& attempt, codec::ResetReason reason, http::Ca
   outcome.cause = cause;
   outcome.reason = reason;
   outcome.request_bytes_written = attempt.request_bytes_written();
+  outcome.had_new_connection = had_new_connection_;
   if (retry(&attempt, outcome)) return;
   current_ = nullptr;
   attempt.abandon(reason);
@@ -368,6 +387,8 @@ bool Forwarder::retry(Attempt* failed, const TryOutcome& outcome) {
   if (verdict == RetryVerdict::kFree) {
     if (free_retries_ == kMaxFreeRetries) return false;
     ++free_retries_;
+  } else if (verdict == RetryVerdict::kOnNewConnection) {
+    had_new_connection_ = true;
   } else {
     if (policy_retries_ == policy->num_retries) {
       stats.upstream_rq_retry_limit_exceeded.add();
@@ -386,6 +407,10 @@ bool Forwarder::retry(Attempt* failed, const TryOutcome& outcome) {
     stats.upstream_rq_retry_backoff_exponential.add();
   }
   if (delay_ms >= remaining_ms()) return false;
+  if (verdict == RetryVerdict::kOnNewConnection) {
+    stale_host_ = failed->host();
+    stats.upstream_rq_retry_stale_connection.add();
+  }
   stats.upstream_rq_retry.add();
   record_.retried = true;
   current_ = nullptr;

@@ -93,6 +93,8 @@ class Forwarder {
   void on_answer_end(Attempt& attempt);
 
   void begin_try();
+  // For the next try; nullptr, and why is told: there is none.
+  cluster::HostPtr choose_host();
   void send_request(Attempt& attempt);
   // What one side's version of HTTP asks of an upgrade and the other's does not have. Both say what is wrong, if
   // anything is.
@@ -140,7 +142,9 @@ class Forwarder {
   int64_t stream_deadline_ms_ = 0;
   cluster::Host* tried_hosts_[8] = {};
   uint32_t tried_count_ = 0;
-  cluster::HostPtr named_host_;  // What the record tells of outlives its try.
+  cluster::HostPtr stale_host_;      // Its idle connection had ended: the next try goes there again, on a new one.
+  bool had_new_connection_ = false;  // There was such a try.
+  cluster::HostPtr named_host_;      // What the record tells of outlives its try.
   std::shared_ptr<const observe::ConnectionPrincipals> named_connection_;
   std::string_view websocket_accept_;  // What proves the WebSocket handshake, where we are one end of it.
   event::Timer route_timer_;

@@ -97,11 +97,12 @@ RetryVerdict retry_verdict(const route::RetryPolicy* policy, const http::Request
                          outcome.reason == codec::ResetReason::kConnectionClosedUnused;
   if (lost_connection && !outcome.request_bytes_written) return RetryVerdict::kFree;
 
-  if (!http::is_idempotent(request.method_id) && (policy == nullptr || !policy->allow_unsafe_methods)) {
-    return RetryVerdict::kNo;
-  }
+  bool idempotent = http::is_idempotent(request.method_id);
+  if (!idempotent && (policy == nullptr || !policy->allow_unsafe_methods)) return RetryVerdict::kNo;
   // The keep-alive race: the endpoint closed an idle connection while the request was on its way (RFC 9112, 9.3.1).
-  if (outcome.reason == codec::ResetReason::kConnectionClosedUnused) return RetryVerdict::kFree;
+  if (idempotent && outcome.reason == codec::ResetReason::kConnectionClosedUnused && !outcome.had_new_connection) {
+    return RetryVerdict::kOnNewConnection;
+  }
   return policy != nullptr && failure_condition_holds(on, outcome) ? RetryVerdict::kByPolicy : RetryVerdict::kNo;
 }
 

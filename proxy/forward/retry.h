@@ -9,9 +9,10 @@
 #include "proxy/http/message.h"
 #include "proxy/route/route.h"
 
-// Whether a failed try may be repeated: pure decisions. A try that was provably not processed is repeated freely; any
-// other only if the route's policy names what happened, and never with a method that is not idempotent (RFC 9110,
-// 9.2.2) - but a gRPC call may be, for the gRPC statuses that the policy names, because naming them says so.
+// Whether a failed try may be repeated: pure decisions. A try that was provably not processed is repeated freely, and
+// so is, once, one whose idle connection turned out to have ended, if its method is idempotent; any other only if the
+// route's policy names what happened, and never with a method that is not idempotent (RFC 9110, 9.2.2) - but a gRPC
+// call may be, for the gRPC statuses that the policy names, because naming them says so.
 
 namespace weft::forward {
 
@@ -27,12 +28,14 @@ struct TryOutcome {
   http::Cause cause = http::Cause::kNone;
   codec::ResetReason reason = codec::ResetReason::kNone;
   bool request_bytes_written = false;  // Something of the request reached the connection's socket.
+  bool had_new_connection = false;     // kOnNewConnection was the verdict on an earlier try of this request.
 };
 
 enum class RetryVerdict : uint8_t {
   kNo,
-  kFree,      // Provably not processed: at once, on another connection, without counting.
-  kByPolicy,  // Counts against num_retries and the retry budget, after a back-off.
+  kFree,             // Provably not processed: at once, on another connection, without counting.
+  kOnNewConnection,  // The keep-alive race: at once, to the same host on a connection made for it, without counting.
+  kByPolicy,         // Counts against num_retries and the retry budget, after a back-off.
 };
 
 RetryVerdict retry_verdict(const route::RetryPolicy* policy, const http::RequestHead& request,

@@ -73,6 +73,7 @@ inline std::string exposed_name(std::string_view name) {
   X(Counter, upstream_rq_retry_overflow)                                            \
   X(Counter, upstream_rq_retry_limit_exceeded)                                      \
   X(Counter, upstream_rq_retry_backoff_exponential)                                 \
+  X(Counter, upstream_rq_retry_stale_connection)                                    \
   X(Counter, upstream_rq_completed)                                                 \
   X(Counter, upstream_rq_1xx)                                                       \
   X(Counter, upstream_rq_2xx)                                                       \

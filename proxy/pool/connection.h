@@ -30,6 +30,7 @@ class Connection final : public transport::ByteStream::Events,
   bool ready() const { return codec_ != nullptr && !ended_; }
   bool can_start_stream() const;
   bool version_unknown() const { return codec_ == nullptr; }  // Not connected yet.
+  bool used() const { return started_streams_ != 0; }
   // Once connected: 1 for HTTP/1; for HTTP/2 what its peer allows, as far as it is known.
   uint32_t max_concurrent_streams() const { return codec_->max_concurrent_streams(); }
   size_t open_streams() const { return codec_ == nullptr ? 0 : codec_->open_streams(); }

@@ -33,6 +33,8 @@ HostPool::~HostPool() {
 }
 
 void HostPool::acquire(StreamWaiter& waiter) {
+  // It waits for the one that begins here, or for another that is made meanwhile.
+  if (waiter.wants_new_connection() && start_connection()) return take_waiter(waiter);
   while (!ready_.empty()) {
     Connection& connection = ready_.front();
     if (connection.can_start_stream()) return give(connection, waiter);
@@ -134,7 +136,21 @@ void HostPool::set_aside(Connection& connection) {
 }
 
 void HostPool::serve_waiters(Connection& connection) {
-  while (!waiters_.empty() && connection.can_start_stream()) give(connection, waiters_.front());
+  while (!waiters_.empty() && connection.can_start_stream()) {
+    StreamWaiter* waiter = next_waiter(connection);
+    if (waiter == nullptr) return;
+    give(connection, *waiter);
+  }
+}
+
+StreamWaiter* HostPool::next_waiter(const Connection& connection) {
+  // Who wants a new connection is passed over only while there is one under way to serve it.
+  size_t to_come = connection.used() ? connecting_count_ : 0;
+  for (StreamWaiter& waiter : waiters_) {
+    if (to_come == 0 || !waiter.wants_new_connection()) return &waiter;
+    --to_come;
+  }
+  return nullptr;
 }
 
 void HostPool::on_stream_closed(Connection& connection) {

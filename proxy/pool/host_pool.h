@@ -57,6 +57,8 @@ class HostPool : public base::ListNode<HostPool> {
 
   void give(Connection& connection, StreamWaiter& waiter);
   void serve_waiters(Connection& connection);
+  // nullptr: none that this connection may serve.
+  StreamWaiter* next_waiter(const Connection& connection);
   bool start_connection();
   // How many wait; counts no further than `most`.
   size_t waiting(size_t most);

@@ -62,6 +62,9 @@ class StreamWaiter : public base::ListNode<StreamWaiter> {
   virtual cluster::Priority priority() const = 0;
   // No HTTP is wanted but a connection of its own, for the bytes of a tunnel.
   virtual bool wants_tunnel() const = 0;
+  // A connection that has carried nothing yet: those that are idle may be as stale as the one that it had. Where no
+  // more can be made, any will do.
+  virtual bool wants_new_connection() const { return false; }
   // Of the downstream request, for clusters whose protocol is kAsDownstream.
   virtual http::Version downstream_version() const = 0;
   // The name that the request gives the server, for clusters that take SNI from it.

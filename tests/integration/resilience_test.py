@@ -214,13 +214,91 @@ class Retries(One):
 class KeepAliveRace(One):
     """A kept connection that the backend closes while a request is on its way to it."""
 
+    @classmethod
+    def setUpClass(cls):
+        cls.backend = cls.enterClassContext(Backend())
+        policy = {"retry_policy": {"retry_on": "reset"}}
+        cls.start([bootstrap.cluster("backend", [cls.backend.address])], {"x": {"cluster": "backend"}, "policy": {"cluster": "backend", **policy}})
+
+    def repeats(self):
+        return self.proxy.counter("cluster.backend.upstream_rq_retry_stale_connection")
+
+    def after_another(self, *replies, **request):
+        """What is answered on a connection that has been used before: status, and the backend's connections that it came on."""
+        self.backend.script()
+        self.assertEqual(200, self.ask("x").status)
+        mark = self.backend.mark()
+        self.backend.script(*replies)
+        status = self.ask("x", **request).status
+        return status, [r.connection for r in self.backend.since(mark)[0]]
+
     def test_a_closed_connection_is_not_an_error_of_a_safe_request(self):
-        with Backend() as backend:
-            self.start([bootstrap.cluster("backend", [backend.address])], {"x": {"cluster": "backend", "retry_policy": {"retry_on": "reset"}}})
-            for _ in range(50):
-                # The backend closes right after its answer, so the next request may find the connection half gone.
-                backend.script(Reply(OK, then="close"))
-                self.assertEqual(200, self.ask("x").status)
+        for _ in range(50):
+            # The backend closes right after its answer, so the next request may find the connection half gone.
+            self.backend.script(Reply(OK, then="close"))
+            self.assertEqual(200, self.ask("policy").status)
+
+    def test_an_idempotent_request_goes_again_on_a_new_connection(self):
+        for then in ("close", "reset"):
+            for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"):
+                with self.subTest(then=then, method=method):
+                    before = self.repeats()
+                    status, connections = self.after_another(Reply(b"", then=then), method=method)
+                    self.assertEqual(200, status)
+                    self.assertEqual(2, len(connections))
+                    self.assertEqual(len(self.backend.raw) - 1, connections[1])
+                    self.assertEqual(1, self.repeats() - before)
+
+    def test_a_post_does_not(self):
+        before = self.repeats()
+        for then in ("close", "reset"):
+            for request in ({}, {"headers": ["Content-Length: 5"], "body": b"hello"}):
+                with self.subTest(then=then, request=request):
+                    status, connections = self.after_another(Reply(b"", then=then), method="POST", **request)
+                    self.assertEqual((503, 1), (status, len(connections)))
+        self.assertEqual(before, self.repeats())
+
+    def test_a_connection_that_ends_under_its_first_request_is_an_error(self):
+        last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        for then in ("close", "reset"):
+            with self.subTest(then=then):
+                self.backend.script(last, last)
+                self.assertEqual([200, 200], [self.ask("x").status for _ in range(2)])
+                mark = self.backend.mark()
+                self.backend.script(Reply(b"", then=then))
+                self.assertEqual(503, self.ask("x").status)
+                self.assertEqual(1, len(self.backend.since(mark)[0]))
+
+    def test_it_goes_again_only_once(self):
+        status, connections = self.after_another(*[Reply(b"", then="close")] * 3)
+        self.assertEqual((503, 2), (status, len(connections)))
+
+    def test_the_proxy_next_to_the_backend_does_it_for_those_behind_it(self):
+        front = bootstrap.cluster("back", [self.proxy.addresses["http"]], http2=True)
+        listener = bootstrap.http_listener("http", [{"match": {"prefix": "/"}, "route": {"cluster": "back"}}])
+        with Proxy(bootstrap.bootstrap([listener], [front])) as proxy, http1.Client(proxy.addresses["http"]) as client:
+            for method, status in (("GET", 200), ("POST", 503)):
+                with self.subTest(method=method):
+                    self.backend.script()
+                    self.assertEqual(200, self.ask("x").status)
+                    self.backend.script(Reply(b"", then="close"))
+                    client.send(f"{method} /x/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode())
+                    self.assertEqual(status, client.response(method).status)
+            self.assertEqual(0, proxy.counter("cluster.back.upstream_rq_retry"))
+
+
+class SingleUse(One):
+    def test_a_backend_that_ends_every_connection_at_its_second_request(self):
+        class Once(Backend):
+            def _next_reply(self):
+                newest = self.requests[-1].connection
+                first = sum(r.connection == newest for r in self.requests) == 1
+                return Reply(OK) if first else Reply(b"", then="reset")
+
+        with Once() as backend:
+            self.start([bootstrap.cluster("backend", [backend.address])], {"x": {"cluster": "backend"}})
+            self.assertEqual([200] * 20, [self.ask("x").status for _ in range(20)])
+            self.assertEqual((39, 19), (len(backend.requests), self.proxy.counter("cluster.backend.upstream_rq_retry_stale_connection")))
 
 
 class Limits(One):

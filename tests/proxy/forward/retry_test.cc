@@ -90,8 +90,22 @@ TEST_CASE("what was provably not processed is repeated freely, whatever the meth
 
 TEST_CASE("the keep-alive race costs an idempotent request nothing") {
   Asked get("GET");
-  CHECK(get.failed(nullptr, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, true) == RetryVerdict::kFree);
+  CHECK(get.failed(nullptr, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, true) ==
+        RetryVerdict::kOnNewConnection);
   CHECK(get.failed(nullptr, ResetReason::kConnectionClosed, Cause::kUpstreamClosed, true) == RetryVerdict::kNo);
+  Asked post("POST");
+  CHECK(post.failed(nullptr, ResetReason::kConnectionClosedUnused, Cause::kUpstreamClosed, true) == RetryVerdict::kNo);
+}
+
+TEST_CASE("the keep-alive race is the policy's matter once it was lost twice") {
+  Asked get("GET");
+  TryOutcome outcome;
+  outcome.reason = ResetReason::kConnectionClosedUnused;
+  outcome.cause = Cause::kUpstreamClosed;
+  outcome.request_bytes_written = outcome.had_new_connection = true;
+  CHECK(retry_verdict(nullptr, get.request, outcome) == RetryVerdict::kNo);
+  get.policy.on = On::kReset;
+  CHECK(retry_verdict(&get.policy, get.request, outcome) == RetryVerdict::kByPolicy);
 }
 
 TEST_CASE("a connection that could not be made is retried by connect-failure, 5xx or reset") {

@@ -36,6 +36,7 @@ struct Request final : StreamWaiter {
   }
   cluster::Priority priority() const override { return asked_priority; }
   bool wants_tunnel() const override { return tunnel; }
+  bool wants_new_connection() const override { return fresh; }
   http::Version downstream_version() const override { return version; }
 
   bool waits() const { return stream == nullptr && !failed; }
@@ -44,7 +45,7 @@ struct Request final : StreamWaiter {
   codec::ResponseRecorder answer;
   codec::ClientStream* stream = nullptr;
   UpstreamConnection* connection = nullptr;
-  bool reused = false, failed = false, tunnel = false;
+  bool reused = false, failed = false, tunnel = false, fresh = false;
   cluster::Priority asked_priority = cluster::Priority::kDefault;
   http::Cause cause = http::Cause::kNone;
   http::Version version = http::Version::kHttp11;
@@ -74,6 +75,20 @@ struct Fixture {
     requests.back()->tunnel = tunnel;
     pools->acquire_stream(hosts[static_cast<size_t>(host)], *requests.back());
     return *requests.back();
+  }
+  // Of a request whose connection before turned out to be stale.
+  Request& request_fresh() {
+    requests.push_back(std::make_unique<Request>());
+    requests.back()->fresh = true;
+    pools->acquire_stream(hosts[0], *requests.back());
+    return *requests.back();
+  }
+  // As many connections to a host that has none; each has carried a request and waits for the next.
+  void idle(int count, int host = 0) {
+    size_t first = wires();
+    for (int i = 0; i < count; ++i) request(host);
+    for (size_t i = first; i < wires(); ++i) accept(i);
+    for (size_t i = first; i < wires(); ++i) arrive(i, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
   }
   void start_requests(int count) {
     for (int i = 0; i < count; ++i) request();

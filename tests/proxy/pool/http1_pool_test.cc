@@ -63,6 +63,58 @@ TEST_CASE("a request on a used connection that closes before its answer is told 
   CHECK(fresh.answer.reason == codec::ResetReason::kConnectionClosed);
 }
 
+TEST_CASE("who wants a new connection is given none that has been idle") {
+  Fixture fixture;
+  fixture.idle(2);
+  Request& fresh = fixture.request_fresh();
+  REQUIRE(fixture.wires() == 3);
+  CHECK(fresh.waits());
+  // One that others need not wait for.
+  Request& other = fixture.request();
+  CHECK(other.reused);
+  fixture.loop.turn();
+  fixture.arrive(1, kOk);
+  CHECK(other.answered());
+  CHECK(fresh.waits());
+  fixture.accept(2);
+  CHECK_FALSE(fresh.reused);
+  fixture.arrive(2, kOk);
+  CHECK(fresh.answered());
+  CHECK(fixture.wires() == 3);
+}
+
+TEST_CASE("who wants a new connection takes any where no more can be made") {
+  Fixture fixture([](auto& config) { config.breakers[0].max_connections = 2; });
+  fixture.idle(2);
+  CHECK(fixture.request_fresh().reused);
+  CHECK(fixture.request_fresh().reused);
+  Request& third = fixture.request_fresh();
+  CHECK(third.waits());
+  fixture.loop.turn();
+  fixture.arrive(0, kOk);
+  CHECK(third.reused);
+  fixture.loop.turn();
+  fixture.arrive(0, kOk);
+  CHECK(third.answered());
+  CHECK(fixture.wires() == 2);
+}
+
+TEST_CASE("of those who want a new connection, only as many pass a used one over as new ones are under way") {
+  Fixture fixture([](auto& config) { config.breakers[0].max_connections = 2; });
+  fixture.idle(1);
+  fixture.request();  // Takes the idle one.
+  Request& first = fixture.request_fresh();
+  Request& second = fixture.request_fresh();
+  REQUIRE(fixture.wires() == 2);
+  fixture.loop.turn();
+  fixture.arrive(0, kOk);
+  CHECK(first.waits());
+  CHECK(second.reused);
+  fixture.accept(1);
+  CHECK_FALSE(first.waits());
+  CHECK_FALSE(first.reused);
+}
+
 TEST_CASE("a connection whose answer says close is closed after it") {
   Fixture fixture;
   fixture.request();

@@ -30,6 +30,8 @@ class DnsThread final : public config::NamePublisher {
   void change_names(std::vector<dns::NameChange> changes) override;
   void set_names_known() override;
   void stop();
+  // To post to.
+  event::Loop& loop() { return loop_; }
   const observe::FamilyBase& family() const override { return stats_; }
   // As bound.
   const std::vector<transport::Address>& addresses() const { return options_.addresses; }

@@ -40,6 +40,13 @@ auto find_in(const config::CompiledBootstrap& config) {
   };
 }
 
+std::vector<event::Loop*> loops(const LiveConfig::Workers& workers, event::Loop* names) {
+  std::vector<event::Loop*> all;
+  for (const auto& worker : workers) all.push_back(&worker->loop());
+  if (names != nullptr) all.push_back(names);
+  return all;
+}
+
 }  // namespace
 
 LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,
@@ -50,7 +57,8 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       upstreams_(pool::make_worker_upstreams(loop, random, 0)),
       context_{loop, random, *upstreams_, 0},
       control_plane_stats_("control_plane.", "", "", 1),
-      reporter_(context_, *this, {std::move(options.version), loop.wall_ns(), false}),
+      reporter_(context_, *this, {std::move(options.version), loop.wall_ns(), false},
+                loops(workers, options.names_loop)),
       identity_(make_identity(std::move(options.read_token))),
       mesh_metrics_(
           context_, options.metrics_interval_ms,
@@ -308,6 +316,7 @@ void LiveConfig::say_where(const std::string& name, const std::vector<listener::
 
 void LiveConfig::on_workers_started() {
   workers_started_ = true;
+  reporter_.set_serving();
   known_access_logs_ = config_.parts->access_logs.size();
   listeners_.stats().workers_started.set(1);
   for (const auto& [name, entry] : listeners_.entries()) {

@@ -42,6 +42,7 @@ class LiveConfig final : private config::Intake,
     // Of the process's own certificate (CompileOptions::own_secret), where it changes; may be nullptr.
     std::function<absl::StatusOr<std::string>()> read_token;
     config::NamePublisher* names = nullptr;  // Of a DNS responder, if there is one; outlives it.
+    event::Loop* names_loop = nullptr;       // On which that one takes them.
   };
   // `config` and `workers` outlive it. The static clusters are posted to the workers at once.
   LiveConfig(event::LibeventLoop& loop, base::Random& random, const config::CompiledBootstrap& config,

@@ -145,7 +145,8 @@ int Server::run() {
   live_ = std::make_unique<LiveConfig>(
       loop_, random_, config_, workers_,
       LiveConfig::Options{version_text(), options_.drain_time_s * 1000, say, options_.metrics_interval_ms,
-                          std::move(kept), std::move(read_token), dns_.get()});
+                          std::move(kept), std::move(read_token), dns_.get(),
+                          dns_ == nullptr ? nullptr : &dns_->loop()});
   if (!start()) return 1;
   loop_.run();
 

@@ -25,6 +25,8 @@ class WorkerThread {
 
   using AccessLogs = std::vector<std::shared_ptr<observe::AccessLog>>;
   void start(AccessLogs access_logs);
+  // To post to.
+  event::Loop& loop() { return loop_; }
   // Each of these is posted to the worker and returns at once; they keep their order. What was posted before start() is
   // done first.
   void set_access_logs(AccessLogs access_logs);

@@ -29,7 +29,7 @@ struct ResourceState {
     std::string reason;
     int64_t wall_ns = 0;
   };
-  std::string version;          // In force: workers use it.
+  std::string version;          // In force: workers use it, or do as soon as they come to it.
   std::string warming_version;  // Waits for what it needs.
   std::optional<Refused> refused;
 };

@@ -37,17 +37,53 @@ void Conversation::open(const envoy::config::core::v3::Node& node) {
   sent_ = answered_ = 0;
   process_changed_ = true;
   workload_changed_ = workload_.health() != v1::WorkloadReport::UNKNOWN;
-  changed_.clear();
-  inventory_.visit([this](const ResourceKey& key) { changed_.insert(key); });
+  forget_changes();
+  inventory_.visit([this](const ResourceKey& key) { unconfirmed_.insert(key); });
 }
 
 void Conversation::close() {
   open_ = false;
+  forget_changes();
+}
+
+void Conversation::forget_changes() {
+  unconfirmed_.clear();
+  in_round_.clear();
   changed_.clear();
 }
 
 void Conversation::changed(const ResourceKey& key) {
-  if (open_) changed_.insert(key);
+  if (!open_) return;
+  unconfirmed_.insert(key);
+  changed_.erase(key);
+}
+
+void Conversation::set_serving() {
+  is_serving_ = true;
+  unconfirmed_.merge(in_round_);
+  in_round_.clear();
+}
+
+bool Conversation::begin_round() {
+  if (!is_serving_) {
+    for (const ResourceKey& key : std::exchange(unconfirmed_, {})) {
+      bool in_force = !inventory_.state(key).version.empty();
+      (in_force ? in_round_ : changed_).insert(key);
+      if (!in_force) in_round_.erase(key);
+    }
+    return false;
+  }
+  if (round_runs_ || unconfirmed_.empty()) return false;
+  in_round_ = std::exchange(unconfirmed_, {});
+  return round_runs_ = true;
+}
+
+void Conversation::end_round() {
+  round_runs_ = false;
+  for (const ResourceKey& key : std::exchange(in_round_, {})) {
+    // What it is now, not all may have.
+    if (!unconfirmed_.contains(key)) changed_.insert(key);
+  }
 }
 
 void Conversation::set_draining() {
@@ -98,7 +134,7 @@ std::string Conversation::next_message() {
     add_resource(*changed_.begin(), &request);
     changed_.erase(changed_.begin());
   }
-  if (changed_.empty() && !std::exchange(complete_, true)) request.set_complete(true);
+  if (nothing_left() && !std::exchange(complete_, true)) request.set_complete(true);
   return request.SerializeAsString();
 }
 

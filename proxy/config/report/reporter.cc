@@ -16,9 +16,11 @@ constexpr int kUnimplemented = 12;
 
 }  // namespace
 
-Reporter::Reporter(pool::WorkerContext& context, const Inventory& inventory, Conversation::Process process)
+Reporter::Reporter(pool::WorkerContext& context, const Inventory& inventory, Conversation::Process process,
+                   std::vector<event::Loop*> workers)
     : context_(context),
       conversation_(inventory, std::move(process)),
+      rounds_(context.loop, std::move(workers)),
       backoff_(kBackoffBaseMs, kBackoffMaxMs),
       retry_timer_(context.loop.timers(), base::bind<&Reporter::connect>(this)) {}
 
@@ -53,6 +55,11 @@ void Reporter::on_resource_changed(const ResourceKey& key) {
   if (open_) send_soon();
 }
 
+void Reporter::set_serving() {
+  conversation_.set_serving();
+  if (open_) send_soon();
+}
+
 void Reporter::set_draining(base::Callback<void()> on_drained) {
   conversation_.set_draining();
   on_drained_ = on_drained;
@@ -72,7 +79,13 @@ void Reporter::on_grpc_open() {
 
 void Reporter::on_turn_end() {
   if (!open_) return;
+  if (conversation_.begin_round()) rounds_.start([this] { on_round_ended(); });
   for (const std::string& message : conversation_.take()) stream_->send(message);
+}
+
+void Reporter::on_round_ended() {
+  conversation_.end_round();
+  if (open_) send_soon();
 }
 
 void Reporter::on_grpc_message(std::string_view message) {

@@ -10,7 +10,9 @@ namespace {
 using Requests = std::vector<v1::ReportRequest>;
 
 struct Fixture {
-  explicit Fixture(Conversation::Limits limits = {}) : conversation(inventory, {"weft-proxy test", 5, false}, limits) {}
+  explicit Fixture(Conversation::Limits limits = {}) : conversation(inventory, {"weft-proxy test", 5, false}, limits) {
+    conversation.set_serving();
+  }
   void set(const std::string& name, const std::string& version) {
     inventory.running[cluster_key(name)].version = version;
     conversation.changed(cluster_key(name));
@@ -24,7 +26,12 @@ struct Fixture {
     node.set_id("n");
     conversation.open(node);
   }
+  // After a round, which takes no time.
   Requests take() {
+    if (conversation.begin_round()) conversation.end_round();
+    return take_now();
+  }
+  Requests take_now() {
     Requests requests;
     for (const std::string& message : conversation.take()) {
       requests.emplace_back();
@@ -104,6 +111,122 @@ TEST_CASE("no more is sent than may be unanswered, and what comes meanwhile is t
   CHECK(next.complete());
   REQUIRE(f.answer(3).ok());
   CHECK(f.take().empty());
+}
+
+TEST_CASE("what changed is told when a round through the workers has ended, and not before") {
+  Fixture f;
+  f.open();
+  f.only();
+  f.set("a", "1");
+  f.set("b", "1");
+  CHECK(f.conversation.begin_round());
+  CHECK(f.take_now().empty());
+  // Not in this round, nor one of its own beside it.
+  f.set("b", "2");
+  f.set("c", "1");
+  CHECK_FALSE(f.conversation.begin_round());
+  f.conversation.end_round();
+  Requests told = f.take_now();
+  REQUIRE(told.size() == 1);
+  REQUIRE(told[0].resources_size() == 1);
+  CHECK(told[0].resources(0).name() == "a");
+  CHECK(f.conversation.begin_round());
+  CHECK(f.take_now().empty());
+  f.conversation.end_round();
+  told = f.take_now();
+  REQUIRE(told.size() == 1);
+  REQUIRE(told[0].resources_size() == 2);
+  CHECK(told[0].resources(0).name() == "b");
+  CHECK(told[0].resources(0).version() == "2");
+  CHECK_FALSE(f.conversation.begin_round());
+}
+
+TEST_CASE("what waits for its turn to be told and changes again waits for another round") {
+  Fixture f({.resources_per_message = 1, .messages_in_flight = 1});
+  f.open();
+  f.only();
+  f.set("a", "1");
+  REQUIRE(f.conversation.begin_round());
+  f.conversation.end_round();
+  f.set("a", "2");
+  REQUIRE(f.answer(1).ok());
+  CHECK(f.take_now().empty());
+  REQUIRE(f.conversation.begin_round());
+  f.conversation.end_round();
+  Requests told = f.take_now();
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].resources(0).version() == "2");
+}
+
+TEST_CASE("a report is complete only when all that runs has been through a round") {
+  Fixture f;
+  f.set("a", "1");
+  f.open();
+  CHECK(f.conversation.begin_round());
+  Requests first = f.take_now();
+  REQUIRE(first.size() == 1);
+  CHECK(first[0].node().id() == "n");
+  CHECK_FALSE(first[0].complete());
+  CHECK(first[0].resources_size() == 0);
+  CHECK(f.take_now().empty());
+  f.conversation.end_round();
+  Requests second = f.take_now();
+  REQUIRE(second.size() == 1);
+  CHECK(second[0].complete());
+  CHECK(second[0].resources_size() == 1);
+}
+
+TEST_CASE("a round that another stream began tells this one nothing") {
+  Fixture f;
+  f.open();
+  f.only();
+  f.set("a", "1");
+  REQUIRE(f.conversation.begin_round());
+  f.conversation.close();
+  f.open();
+  CHECK_FALSE(f.conversation.begin_round());
+  CHECK(f.take_now().size() == 1);
+  f.conversation.end_round();
+  CHECK(f.take_now().empty());
+  v1::ReportRequest told = f.only();
+  CHECK(told.complete());
+  CHECK(told.resources_size() == 1);
+}
+
+TEST_CASE("until the workers run nothing is told to be in force, but what warms or was refused is") {
+  FakeInventory inventory;
+  inventory.running[cluster_key("a")].version = "1";
+  inventory.running[cluster_key("b")].warming_version = "1";
+  inventory.running[cluster_key("c")].refused.emplace("1", "no", 0);
+  Conversation conversation(inventory, {"weft-proxy test", 5, false});
+  auto told = [&] {
+    v1::ReportRequest all;
+    for (const std::string& message : conversation.take()) REQUIRE(all.MergeFromString(message));
+    return all;
+  };
+  conversation.open({});
+  CHECK_FALSE(conversation.begin_round());
+  v1::ReportRequest first = told();
+  REQUIRE(first.resources_size() == 2);
+  CHECK(first.resources(0).warming_version() == "1");
+  CHECK(first.resources(1).refused().reason() == "no");
+  CHECK(first.complete());
+  inventory.running[cluster_key("b")] = {"1", "", {}};
+  conversation.changed(cluster_key("b"));
+  inventory.running.erase(cluster_key("a"));
+  conversation.changed(cluster_key("a"));
+  CHECK_FALSE(conversation.begin_round());
+  v1::ReportRequest second = told();
+  REQUIRE(second.resources_size() == 1);
+  CHECK(second.resources(0).name() == "a");
+  conversation.set_serving();
+  REQUIRE(conversation.begin_round());
+  CHECK(told().resources_size() == 0);
+  conversation.end_round();
+  v1::ReportRequest third = told();
+  REQUIRE(third.resources_size() == 1);
+  CHECK(third.resources(0).name() == "b");
+  CHECK(third.resources(0).version() == "1");
 }
 
 TEST_CASE("another stream begins from the start") {

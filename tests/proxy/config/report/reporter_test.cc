@@ -7,7 +7,10 @@ namespace weft::config::report {
 namespace {
 
 struct ReporterFixture : call::GrpcFixture {
-  ReporterFixture() { node.set_id("n"); }
+  ReporterFixture() {
+    node.set_id("n");
+    reporter->set_serving();
+  }
   ~ReporterFixture() {
     reporter.reset();
     loop.turn();
@@ -35,8 +38,10 @@ struct ReporterFixture : call::GrpcFixture {
   pool::WorkerContext worker = context();
   FakeInventory inventory;
   envoy::config::core::v3::Node node;
+  event::ManualLoop workers[2] = {event::ManualLoop(clock), event::ManualLoop(clock)};
   std::unique_ptr<Reporter> reporter =
-      std::make_unique<Reporter>(worker, inventory, Conversation::Process{"weft-proxy test", 0, false});
+      std::make_unique<Reporter>(worker, inventory, Conversation::Process{"weft-proxy test", 0, false},
+                                 std::vector<event::Loop*>{&workers[0], &workers[1]});
 };
 
 }  // namespace
@@ -53,7 +58,7 @@ TEST_CASE("only a control plane of ours is told what runs") {
   CHECK(f.reports(0)[0].node().id() == "n");
 }
 
-TEST_CASE("the changes of a turn are told together at its end") {
+TEST_CASE("the changes of a turn are told together, once every worker has them") {
   ReporterFixture f;
   f.connect("weft-control");
   f.serve(0);
@@ -61,6 +66,13 @@ TEST_CASE("the changes of a turn are told together at its end") {
     f.inventory.running[cluster_key(name)].version = "1";
     f.reporter->on_resource_changed(cluster_key(name));
   }
+  f.loop.turn();
+  f.loop.turn();
+  CHECK(f.reports(0).size() == 1);
+  f.workers[0].turn();
+  f.loop.turn();
+  CHECK(f.reports(0).size() == 1);
+  f.workers[1].turn();
   f.loop.turn();
   auto reports = f.reports(0);
   REQUIRE(reports.size() == 2);
@@ -86,6 +98,24 @@ TEST_CASE("a report that was ended begins again after a while, unless the server
   // Another connection may be to a newer one.
   f.connect("weft-control");
   CHECK(f.reports(0, 5).size() == 1);
+}
+
+TEST_CASE("a worker that answers after the stream, or after the reporter, does no harm") {
+  ReporterFixture f;
+  f.connect("weft-control");
+  f.serve(0);
+  f.reporter->on_resource_changed(cluster_key("a"));
+  f.loop.turn();
+  f.reporter->on_disconnected();
+  for (auto& each : f.workers) each.turn();
+  f.loop.turn();
+  f.connect("weft-control");
+  f.reporter->on_resource_changed(cluster_key("a"));
+  f.loop.turn();
+  f.reporter.reset();
+  for (auto& each : f.workers) each.turn();
+  f.loop.turn();
+  CHECK(f.reports(0).size() == 1);
 }
 
 TEST_CASE("who drains is told once when others know") {

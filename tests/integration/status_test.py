@@ -2,6 +2,7 @@
 does not report."""
 
 import json
+import re
 import signal
 import subprocess
 import tempfile
@@ -12,7 +13,7 @@ from envoy.config.cluster.v3 import cluster_pb2
 from envoy.service.status.v3 import csds_pb2, csds_pb2_grpc
 
 from tests.integration.harness.live import answer, eventually
-from tests.integration.harness import bootstrap
+from tests.integration.harness import bootstrap, held
 from tests.integration.harness.backend import Backend
 from tests.integration.harness.control_plane import ControlPlane, binary
 from tests.integration.harness.proxy import Proxy
@@ -125,6 +126,19 @@ class Status(unittest.TestCase):
             stopped.process.send_signal(signal.SIGCONT)
         self.assertTrue(eventually(lambda: self.applied() == {"quick": 2, "stopped": 2}))
         self.assertEqual(0, self.metric("weft_control_open_commits"))
+
+    def test_what_a_worker_has_not_come_to_yet_is_not_applied(self):
+        proxy = self.start("busy")
+        with held.all_but_main_thread(proxy.process.pid):
+            self.control.apply(service("pay"), endpoint("pay", 9))
+            # The main thread has it, and has acknowledged it.
+            warming = re.compile(r"busy +shop +- +\S+ +WARMING +WARMING")
+            self.assertTrue(eventually(lambda: "shop/pay:80::127.0.0.1:9" in proxy.get_admin("/clusters")))
+            self.assertTrue(eventually(lambda: warming.search(self.weftctl("proxy-status"))), self.weftctl("proxy-status"))
+            self.assertIn("busy has not applied it: ", self.apply_and_wait(service("stock"), timeout="1s", expect=NOT_APPLIED))
+            self.assertRegex(self.weftctl("proxy-status"), warming)
+            self.assertEqual({"busy": 1}, self.applied())
+        self.assertTrue(eventually(lambda: self.applied() == {"busy": 3}))
 
     def test_what_a_proxy_was_given_and_runs_is_shown(self):
         self.start("a")

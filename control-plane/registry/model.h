@@ -119,6 +119,9 @@ struct Endpoint {
   std::string workload;
   // It takes mutual TLS of the mesh.
   bool mtls = false;
+  // It could, whatever mode holds there: that of its application's port.
+  bool can_mtls = false;
+  uint16_t app_port = 0;
   // Of a workload that announced itself.
   WorkloadLabels labels;
 

@@ -152,7 +152,12 @@ void add_workload(const Workload& workload, const Endpoint& platform, const Serv
   endpoint.ready = workload.ready();
   endpoint.draining = workload.draining;
   endpoint.workload = workload.name.node;
-  endpoint.mtls = workload.mtls && takes_mtls(workload.app_port);
+  const auto place_behind = [&](uint16_t app_port, Endpoint* endpoint) {
+    endpoint->app_port = app_port;
+    endpoint->can_mtls = workload.mtls;
+    endpoint->mtls = workload.mtls && takes_mtls(app_port);
+  };
+  place_behind(workload.app_port, &endpoint);
   endpoint.labels = workload.labels;
   const std::vector<uint16_t> own = service.ports_of_app(workload.app_port);
   for (size_t i = 0; i < service.ports.size(); ++i) {
@@ -162,7 +167,7 @@ void add_workload(const Workload& workload, const Endpoint& platform, const Serv
     } else if (workload.takes_all_ports && port.target_port != 0) {
       out->ports[i].endpoints.push_back(endpoint);
       out->ports[i].endpoints.back().port = port.target_port;
-      out->ports[i].endpoints.back().mtls = workload.mtls && takes_mtls(port.target_port);
+      place_behind(port.target_port, &out->ports[i].endpoints.back());
     }
   }
 }

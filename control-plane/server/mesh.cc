@@ -20,6 +20,14 @@ bool is_due(const xds::Debounce& debounce, int64_t now_ms) {
   return debounce.due_ms().has_value() && *debounce.due_ms() <= now_ms;
 }
 
+bool may_be_disabled(const registry::Model& model) {
+  bool is_disabled = false;
+  model.mtls.for_each([&](const auto&, const std::shared_ptr<const registry::NamespaceMtls>& of_namespace) {
+    is_disabled = is_disabled || registry::may_be_disabled(*of_namespace);
+  });
+  return is_disabled;
+}
+
 // Of no meaning, and so the same for all, where nothing is intercepted.
 bool is_refusing(const registry::Model& model, const compile::Audience& audience, const std::string& service) {
   return audience.capture.port != 0 && model.refuses_unknown(audience.namespace_name, service);
@@ -99,9 +107,10 @@ std::optional<int64_t> Mesh::due_ms() const {
   return due_ms;
 }
 
-std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
-  const bool all = is_due(debounce_, now_ms);
-  if (!all && !is_due(endpoint_debounce_, now_ms)) return std::nullopt;
+std::optional<xds::Brought> Mesh::advance(int64_t now_ms, bool hurries) {
+  const int64_t by_ms = hurries ? INT64_MAX : now_ms;
+  const bool all = is_due(debounce_, by_ms);
+  if (!all && !is_due(endpoint_debounce_, by_ms)) return std::nullopt;
   registry::ChangeSet changed;
   if (all) {
     changed = std::exchange(pending_, {});
@@ -120,7 +129,7 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
     }
     after = std::move(with_endpoints);
   }
-  if (!changed.mtls.empty()) begin_mtls_steps(*after, changed, now_ms);
+  const bool is_changing = begin_mtls_steps(*after, changed, now_ms);
   after = with_callers_held(std::move(after));
   apply(*after, changed);
   applied_ = std::move(after);
@@ -133,65 +142,75 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms) {
   asked_anew.insert(changed.authorizations.begin(), changed.authorizations.end());
   if (!asked_anew.empty()) apply_caller_rules(asked_anew);
   xds::Brought brought = take_commits(all);
-  if (!changed.mtls.empty() && !mtls_steps_.empty()) {
-    commits_in_steps_.insert(commits_in_steps_.end(), brought.finished.begin(), brought.finished.end());
-    brought.finished.clear();
-  }
+  hold_back_for_steps(is_changing, brought);
   return brought;
 }
 
-void Mesh::begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms) {
-  std::set<registry::ServiceName> services = changed.services;
-  services.insert(changed.endpoints.begin(), changed.endpoints.end());
-  for (const registry::ServiceName& name : services) {
-    const auto was = applied_->endpoints.find(name);
-    const auto is = after.endpoints.find(name);
-    const bool is_known = was != nullptr && is != nullptr;
-    if (is_known && is_called_otherwise(*was, *is)) mtls_steps_.begin(name, applied_, now_ms);
+// What changes how services are called is finished when the last step is over, or none is left.
+void Mesh::hold_back_for_steps(bool is_changing, xds::Brought& brought) {
+  std::vector<uint64_t>& waiting = commits_in_steps_;
+  if (mtls_steps_.empty()) {
+    brought.touched.insert(brought.touched.end(), waiting.begin(), waiting.end());
+    brought.finished.insert(brought.finished.end(), waiting.begin(), waiting.end());
+    waiting.clear();
+  } else if (is_changing) {
+    waiting.insert(waiting.end(), brought.finished.begin(), brought.finished.end());
+    brought.finished.clear();
   }
 }
 
-registry::ModelPointer Mesh::with_callers_held(registry::ModelPointer after) const {
-  const std::vector<registry::ServiceName> services = mtls_steps_.holding();
-  if (services.empty()) return after;
-  auto held = std::make_shared<registry::Model>(*after);
+// True if it is a change of how callers call, or of one that is under way.
+bool Mesh::begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms) {
+  std::set<registry::ServiceName> services = changed.services;
+  const auto add = [&](const registry::ServiceName& name, const auto&) { services.insert(name); };
+  if (changed.mtls.contains(std::string(registry::kRootNamespace))) after.services.for_each(add);
+  for (const std::string& name : changed.mtls) {
+    if (const auto names = after.by_namespace.find({name})) services.insert(names->begin(), names->end());
+  }
+  bool is_changing = false;
   for (const registry::ServiceName& name : services) {
-    const auto was = applied_->endpoints.find(name);
-    const auto is = after->endpoints.find(name);
-    if (was != nullptr && is != nullptr) held->endpoints.set(name, called_as_before(*was, *is));
+    // Nobody of the mesh is behind it.
+    if (name.external) continue;
+    if (after.services.find(name) == nullptr) {
+      mtls_steps_.forget(name);
+    } else if (mtls_steps_.want(name, plain_ports(after, name), now_ms)) {
+      is_changing = true;
+    }
+  }
+  return is_changing;
+}
+
+registry::ModelPointer Mesh::with_callers_held(registry::ModelPointer after) const {
+  if (mtls_steps_.empty()) return after;
+  auto held = std::make_shared<registry::Model>(*after);
+  for (const auto& [name, plain] : mtls_steps_.called()) {
+    if (const auto is = after->endpoints.find(name)) held->endpoints.set(name, called_as(plain, *is));
   }
   return held;
 }
 
 std::optional<xds::Brought> Mesh::advance_mtls(int64_t now_ms, const xds::Rollouts& rollouts) {
-  if (mtls_steps_.take_returned(now_ms)) apply_caller_rules({std::string(registry::kRootNamespace)});
+  // What was DISABLE took TLS until now.
+  if (mtls_steps_.take_returned(now_ms) && may_be_disabled(*applied_)) {
+    apply_caller_rules({std::string(registry::kRootNamespace)});
+  }
   if (mtls_steps_.empty()) return std::nullopt;
   const std::vector<MtlsSteps::Over> over =
       mtls_steps_.take_over(now_ms, rollouts, [this](const auto& name) { return owes_endpoints_of(name); });
   if (over.empty()) return std::nullopt;
   registry::ChangeSet told;
-  auto after = std::make_shared<registry::Model>(*applied_);
   for (const MtlsSteps::Over& each : over) {
-    if (each.is_done) {
-      apply_inbound_of(*applied_, each.service);
-    } else if (auto endpoints = newest_->endpoints.find(each.service)) {
-      after->endpoints.set(each.service, std::move(endpoints));
-      told.endpoints.insert(each.service);
-    }
+    if (!each.is_done) told.endpoints.insert(each.service);
   }
+  registry::ModelPointer after = with_callers_held(applied_);
   apply(*after, told);
   applied_ = std::move(after);
+  for (const MtlsSteps::Over& each : over) {
+    if (each.is_done) apply_inbound_of(*applied_, each.service);
+  }
   xds::Brought brought{.touched = commits_in_steps_, .finished = {}};
   if (mtls_steps_.empty()) brought.finished = std::exchange(commits_in_steps_, {});
   return brought;
-}
-
-void Mesh::await_returns(int64_t until_ms) {
-  bool has_disabled = false;
-  newest_->mtls.for_each([&](const auto&, const std::shared_ptr<const registry::NamespaceMtls>& of_namespace) {
-    has_disabled = has_disabled || registry::may_be_disabled(*of_namespace);
-  });
-  if (has_disabled) mtls_steps_.await_returns(until_ms);
 }
 
 void Mesh::apply(const registry::Model& after, const registry::ChangeSet& changed) {
@@ -310,7 +329,10 @@ void Mesh::apply_caller_rules(const std::set<std::string>& changed) {
 
 void Mesh::apply_inbound(const registry::Model& model, Node& node) {
   if (!node.inbound.has_value()) return;
-  const auto mode_of = [&](uint16_t port) { return mtls_steps_.mode_of(node.service, port, model); };
+  const auto mode_of = [&](uint16_t port) {
+    const registry::MtlsMode mode = model.mtls_mode(node.service.namespace_name, node.service.name, port);
+    return mtls_steps_.mode_of(node.service, port, mode);
+  };
   std::vector<compile::InboundPort> ports = compile::inbound_ports(model, node.service, *node.inbound);
   for (compile::InboundPort& port : ports) port.mtls = mode_of(port.app_port);
   compile::Compiled compiled;

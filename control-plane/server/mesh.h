@@ -45,8 +45,9 @@ class Mesh : public xds::Views {
 
   // When advance() has something to do; nothing if it has not.
   std::optional<int64_t> due_ms() const;
-  // Brings the views to where they are due by now. Nothing if none may have changed; else by which commits.
-  std::optional<xds::Brought> advance(int64_t now_ms);
+  // Brings the views to where they are due by now. Nothing if none may have changed; else by which commits. `hurries`:
+  // all that is new is due.
+  std::optional<xds::Brought> advance(int64_t now_ms, bool hurries = false);
   // What has changed of this service's endpoints has not gone out to the views.
   bool owes_endpoints_of(const registry::ServiceName& name) const {
     return pending_endpoints_.contains(name) || waits_with_rest(name);
@@ -55,11 +56,15 @@ class Mesh : public xds::Views {
   // Callers that are to change between mutual TLS and plain text do so step by step (mtls_steps.h). What is due by now;
   // as advance().
   std::optional<xds::Brought> advance_mtls(int64_t now_ms, const xds::Rollouts& rollouts);
+  // How services were called before the control plane was started anew; before the first model is set.
+  void restore_calls(CallStates states) { mtls_steps_.restore(std::move(states)); }
+  // What is to be kept of that; steps wait for it (mtls_steps.h).
+  std::optional<MtlsSteps::ToKeep> take_calls_to_keep() { return mtls_steps_.take_to_keep(); }
+  void calls_kept(uint64_t ticket) { mtls_steps_.kept(ticket); }
   // All that the views were brought to has gone out by this push.
   void pushed(xds::Epoch epoch) { mtls_steps_.pushed(epoch); }
-  // The control plane was started anew, and its first model set. Proxies may come back until this time that were told
-  // of another.
-  void await_returns(int64_t until_ms);
+  // The control plane was started anew. Proxies may come back until this time that were told of another model.
+  void await_returns(int64_t until_ms) { mtls_steps_.await_returns(until_ms); }
   // The views that have changed since it was last asked, each once.
   std::vector<const snapshot::View*> take_changed();
 
@@ -110,8 +115,9 @@ class Mesh : public xds::Views {
     return pending_.services.contains(name) || pending_.endpoints.contains(name);
   }
   xds::Brought take_commits(bool all);
-  void begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms);
+  bool begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms);
   registry::ModelPointer with_callers_held(registry::ModelPointer after) const;
+  void hold_back_for_steps(bool is_changing, xds::Brought& brought);
   void apply_inbound_of(const registry::Model& model, const registry::ServiceName& service);
   void apply(const registry::Model& after, const registry::ChangeSet& changed);
   void apply(const registry::Model& after, const registry::ChangeSet& changed, Audiences::iterator audience);

@@ -43,6 +43,7 @@ namespace {
 constexpr char kDatabase[] = "/weft.db";
 constexpr char kAddresses[] = "/addresses.db";
 constexpr char kWorkloads[] = "/workloads.db";
+constexpr char kMtls[] = "/mtls.db";
 constexpr char kTokens[] = "/tokens.db";
 constexpr char kAuthority[] = "/ca.db";
 constexpr char kAuthorityFolder[] = "/ca";
@@ -174,6 +175,8 @@ int run(const Options& options) {
   if (!control.ok()) return fail(control.status());
   const auto workload_store = WorkloadStore::open(options.data_dir + kWorkloads);
   if (!workload_store.ok()) return fail(workload_store.status());
+  const auto mtls_store = MtlsStore::open(options.data_dir + kMtls);
+  if (!mtls_store.ok()) return fail(mtls_store.status());
   const auto tokens = open_tokens(options);
   if (!tokens.ok()) return fail(tokens.status());
   std::optional<XdsServer::Security> security;
@@ -195,7 +198,7 @@ int run(const Options& options) {
   telemetry::Traffic traffic(base::system_clock());
   Mesh::Limits limits = options.limits;
   limits.trust_domain = options.trust_domain;
-  XdsServer xds(base::system_clock(), std::move(limits), options.workload_grace_ms, **workload_store,
+  XdsServer xds(base::system_clock(), std::move(limits), options.workload_grace_ms, {**workload_store, **mtls_store},
                 std::move(security));
   // Before the first model goes out, so that it has those that were known.
   const auto known = xds.restore_workloads();
@@ -210,6 +213,8 @@ int run(const Options& options) {
     return cat(directory_metrics((*control)->directory_status()), traffic_metrics(traffic.now(0)),
                *webhook == nullptr ? "" : (*webhook)->metrics());
   });
+  const absl::Status restored = xds.restore_calls(*(*control)->model());
+  if (!restored.ok()) return fail(restored);
   (*control)->set_on_model([&xds](const registry::ModelPointer& model, const registry::ChangeSet& changed) {
     xds.set_model(model, changed);
   });

@@ -20,6 +20,12 @@ void WorkloadKeeper::put(std::vector<registry::WorkloadChange> changes) {
   arrived_.notify_one();
 }
 
+void WorkloadKeeper::post(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  arrived_.notify_one();
+}
+
 void WorkloadKeeper::stop() {
   if (!thread_.joinable()) return;
   {
@@ -33,18 +39,25 @@ void WorkloadKeeper::stop() {
 void WorkloadKeeper::run() {
   while (true) {
     std::vector<registry::WorkloadChange> changes;
+    std::vector<std::function<void()>> tasks;
     {
       std::unique_lock lock(mutex_);
-      arrived_.wait(lock, [this] { return !waiting_.empty() || is_stopped_; });
-      if (waiting_.empty()) return;
+      arrived_.wait(lock, [this] { return !waiting_.empty() || !tasks_.empty() || is_stopped_; });
+      if (waiting_.empty() && tasks_.empty()) return;
       changes.swap(waiting_);
+      tasks.swap(tasks_);
     }
-    if (const absl::Status saved = store_.save(changes); !saved.ok()) {
-      base::log_warning(
-          text::cat("workloads that are not kept are missed only after a restart of weft-control: ", saved.message()));
-    }
-    if (on_workloads_) on_workloads_(changes);
+    if (!changes.empty()) hand_on(changes);
+    for (const std::function<void()>& task : tasks) task();
   }
+}
+
+void WorkloadKeeper::hand_on(const std::vector<registry::WorkloadChange>& changes) {
+  if (const absl::Status saved = store_.save(changes); !saved.ok()) {
+    base::log_warning(
+        text::cat("workloads that are not kept are missed only after a restart of weft-control: ", saved.message()));
+  }
+  if (on_workloads_) on_workloads_(changes);
 }
 
 }  // namespace weft::control::server

@@ -52,15 +52,15 @@ std::optional<int64_t> earlier(std::optional<int64_t> a, std::optional<int64_t> 
 
 }  // namespace
 
-XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store,
+XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, Stores stores,
                      std::optional<Security> security)
     : clock_(clock),
       loop_(clock),
       mesh_(std::make_shared<registry::Model>(), limits),
       workload_grace_ms_(workload_grace_ms),
       workloads_(workload_grace_ms),
-      workload_store_(store),
-      workload_keeper_(store),
+      stores_(stores),
+      workload_keeper_(stores.workloads),
       registration_(mesh_, workloads_, drains_, clock),
       security_(std::move(security)),
       secrets_(registration_, mesh_, security_.has_value() ? security_->authority : nullptr, clock),
@@ -98,19 +98,41 @@ void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet chan
     hub_.rollouts().on_commit(model->revision, committed_ms);
     mesh_.set(std::move(model), changed, loop_.now_ms());
     if (std::exchange(has_model_, true)) return;
-    mesh_.await_returns(loop_.now_ms() + workload_grace_ms_);
-    push(INT64_MAX);
+    // Nobody calls where no workload was.
+    if (!workloads_.all().empty()) mesh_.await_returns(loop_.now_ms() + workload_grace_ms_);
+    push(loop_.now_ms(), true);
   });
 }
 
 absl::StatusOr<std::vector<registry::WorkloadChange>> XdsServer::restore_workloads() {
-  const absl::StatusOr<std::vector<registry::Workload>> known = workload_store_.load();
+  const absl::StatusOr<std::vector<registry::Workload>> known = stores_.workloads.load();
   if (!known.ok()) return known.status();
   workloads_.restore(*known, loop_.now_ms());
   return workloads_.take_changes();
 }
 
-void XdsServer::push(int64_t now_ms) {
+absl::Status XdsServer::restore_calls(const registry::Model& first) {
+  absl::StatusOr<CallStates> known = restore(stores_.mtls, first);
+  if (!known.ok()) return known.status();
+  mesh_.restore_calls(*std::move(known));
+  return absl::OkStatus();
+}
+
+void XdsServer::keep_calls() {
+  std::optional<MtlsSteps::ToKeep> calls = mesh_.take_calls_to_keep();
+  if (!calls.has_value()) return;
+  workload_keeper_.post([this, calls = *std::move(calls)] {
+    if (const absl::Status saved = stores_.mtls.save(calls.changes); !saved.ok()) {
+      base::log_warning(
+          text::cat("a change of PeerAuthentications of which it is not kept how far it has come may fail "
+                    "calls if weft-control is restarted meanwhile: ",
+                    saved.message()));
+    }
+    loop_.post([this, ticket = calls.ticket] { mesh_.calls_kept(ticket); });
+  });
+}
+
+void XdsServer::push(int64_t now_ms, bool hurries) {
   const auto go_out = [this](std::optional<xds::Brought> brought) {
     const std::vector<const snapshot::View*> changed = mesh_.take_changed();
     if (!brought.has_value() && changed.empty()) return false;
@@ -119,10 +141,11 @@ void XdsServer::push(int64_t now_ms) {
     mesh_.pushed(hub_.rollouts().epoch());
     return true;
   };
-  go_out(mesh_.advance(now_ms));
+  go_out(mesh_.advance(now_ms, hurries));
   // A step that concerns nobody is over at once.
   while (go_out(mesh_.advance_mtls(loop_.now_ms(), hub_.rollouts()))) {
   }
+  keep_calls();
 }
 
 void XdsServer::on_kept(const std::vector<registry::WorkloadChange>& changes) {

@@ -18,6 +18,7 @@
 #include "control-plane/server/identity_service.h"
 #include "control-plane/server/loop.h"
 #include "control-plane/server/mesh.h"
+#include "control-plane/server/mtls_store.h"
 #include "control-plane/server/node_secrets.h"
 #include "control-plane/server/registration.h"
 #include "control-plane/server/workload_keeper.h"
@@ -51,9 +52,15 @@ class XdsServer {
   // What became of workloads that announced themselves; called on a thread of its own, where it may wait.
   using OnWorkloads = WorkloadKeeper::OnWorkloads;
 
-  // The clock, the store, the tokens and the authority outlive it. Without `security` streams are not encrypted, and
+  // What is kept over restarts; from start() on they belong to a thread of XdsServer's.
+  struct Stores {
+    WorkloadStore& workloads;
+    MtlsStore& mtls;
+  };
+
+  // The clock, the stores, the tokens and the authority outlive it. Without `security` streams are not encrypted, and
   // all may come in.
-  XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, WorkloadStore& store,
+  XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_grace_ms, Stores stores,
             std::optional<Security> security);
   ~XdsServer();
 
@@ -63,6 +70,8 @@ class XdsServer {
 
   // Those that the store knows; before start(). Their time of grace begins.
   absl::StatusOr<std::vector<registry::WorkloadChange>> restore_workloads();
+  // How services were called when the control plane ended, of those in the first model; before set_model().
+  absl::Status restore_calls(const registry::Model& first);
   // Before start().
   void set_on_workloads(OnWorkloads on_workloads) { on_workloads_ = std::move(on_workloads); }
   // What /metrics has beside what is of nodes, in the same form; called on the thread of XdsServer. Before start().
@@ -81,8 +90,9 @@ class XdsServer {
   void ask(const std::function<void(xds::Hub& hub)>& task);
 
  private:
-  // What is due by then.
-  void push(int64_t now_ms);
+  // What is due by now, or all that is new.
+  void push(int64_t now_ms, bool hurries = false);
+  void keep_calls();
   // What became of workloads has been handed on, and is in the model if it changed anything.
   void on_kept(const std::vector<registry::WorkloadChange>& changes);
 
@@ -92,7 +102,7 @@ class XdsServer {
   bool has_model_ = false;
   const int64_t workload_grace_ms_;
   registry::Workloads workloads_;
-  WorkloadStore& workload_store_;
+  const Stores stores_;
   OnWorkloads on_workloads_;
   WorkloadKeeper workload_keeper_;
   Drains drains_;

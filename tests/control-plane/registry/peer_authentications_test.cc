@@ -106,6 +106,9 @@ TEST_CASE("a port of a workload that takes all of its ports is called as its own
   const auto endpoints = fed.model().endpoints.find({.namespace_name = "shop", .name = "cart"});
   CHECK(endpoints->of(80).at(0).mtls);
   CHECK_FALSE(endpoints->of(90).at(0).mtls);
+  CHECK(endpoints->of(90).at(0).can_mtls);
+  CHECK(endpoints->of(80).at(0).app_port == 8080);
+  CHECK(endpoints->of(90).at(0).app_port == 9090);
 }
 
 TEST_CASE("of an address that an EndpointSlice has, too, the workload's own word counts, but for where it runs") {

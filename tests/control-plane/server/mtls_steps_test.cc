@@ -16,6 +16,7 @@ using snapshot::Type;
 const registry::ServiceName kCart{.namespace_name = "shop", .name = "cart"};
 constexpr xds::SessionId kCaller = 7;
 constexpr int64_t kStepMs = 5'000;
+constexpr int64_t kGraceMs = 10'000;
 
 envoy::config::core::v3::Node node(const std::string& service, bool serves) {
   envoy::config::core::v3::Node node;
@@ -42,29 +43,36 @@ struct Fixture {
     service->ports = {{"", 80, registry::AppProtocol::kHttp, 8080}};
     service->service_accounts = {"cart"};
     model.services.set(kCart, service);
+    model.by_namespace.set({"shop"}, std::make_shared<std::set<registry::ServiceName>>(std::set{kCart}));
     model.routes.set(kCart, std::make_shared<registry::Routes>());
     model.policies.set(kCart, std::make_shared<registry::Policies>());
     set_marks(true);
     commit({.services = {kCart}, .endpoints = {kCart}});
-    caller = *mesh.acquire(node("front", false));
-    workload = *mesh.acquire(node("cart", true));
+    caller = *mesh->acquire(node("front", false));
+    workload = *mesh->acquire(node("cart", true));
   }
 
+  std::unique_ptr<Mesh> made() const {
+    return std::make_unique<Mesh>(std::make_shared<registry::Model>(),
+                                  Mesh::Limits{.mtls_step_ms = kStepMs, .mtls_settle_ms = settle_ms});
+  }
   void set_marks(bool mtls) {
     auto endpoints = std::make_shared<registry::Endpoints>();
     registry::Endpoint endpoint;
     endpoint.address = "10.0.0.1";
     endpoint.port = 15006;
     endpoint.mtls = mtls;
+    endpoint.can_mtls = true;
+    endpoint.app_port = 8080;
     endpoints->ports.push_back({80, {endpoint}});
     model.endpoints.set(kCart, endpoints);
   }
   void commit(const registry::ChangeSet& changed) {
     ++model.revision;
     rollouts.on_commit(model.revision, now_ms);
-    mesh.set(std::make_shared<registry::Model>(model), changed, now_ms);
+    mesh->set(std::make_shared<registry::Model>(model), changed, now_ms);
     now_ms += 1'000;
-    push(mesh.advance(now_ms));
+    push(mesh->advance(now_ms));
   }
   void set_mode(MtlsMode mode) {
     auto whole = std::make_shared<registry::Mtls>();
@@ -80,13 +88,51 @@ struct Fixture {
     const xds::Epoch epoch = rollouts.begin_push(*brought);
     rollouts.concern(epoch, kCaller, false);
     owed.push_back(epoch);
-    mesh.pushed(epoch);
+    mesh->pushed(epoch);
   }
-  // False if nothing was to do.
+  // False if nothing was to do. The disk has all before it returns, unless it is slow.
   bool step() {
-    const std::optional<xds::Brought> brought = mesh.advance_mtls(now_ms, rollouts);
+    const std::optional<xds::Brought> brought = mesh->advance_mtls(now_ms, rollouts);
     push(brought);
-    return brought.has_value();
+    if (brought.has_value() || is_slow) return brought.has_value();
+    return write() && step();
+  }
+  // What waits goes to the disk.
+  bool write() {
+    const std::optional<MtlsSteps::ToKeep> to_keep = mesh->take_calls_to_keep();
+    if (!to_keep.has_value()) return false;
+    for (const CallChange& each : to_keep->changes) disk[each.service] = each.state;
+    mesh->calls_kept(to_keep->ticket);
+    return true;
+  }
+  // To its end, as everybody applies everything.
+  void finish() {
+    do {
+      apply_all();
+    } while (step());
+  }
+  // The control plane is killed and started anew, with what is on the disk; its proxies are away, and come back at
+  // once.
+  void restart() {
+    apply_all();
+    rollouts = xds::Rollouts();
+    mesh = made();
+    CallStates states;
+    for (const auto& [service, state] : disk) {
+      if (state != CallState()) states.emplace(service, state);
+    }
+    mesh->restore_calls(states);
+    mesh->set(std::make_shared<registry::Model>(model),
+              {.services = {kCart}, .endpoints = {kCart}, .routes = {kCart}, .policies = {kCart}}, now_ms);
+    mesh->await_returns(now_ms + kGraceMs);
+    push(mesh->advance(now_ms, true));
+    caller = *mesh->acquire(node("front", false));
+    workload = *mesh->acquire(node("cart", true));
+  }
+  // All are back that will be.
+  void end_grace() {
+    now_ms += kGraceMs;
+    step();
   }
   void apply_all() {
     for (const xds::Epoch epoch : std::exchange(owed, {})) rollouts.ended(epoch, {.session = kCaller}, now_ms);
@@ -122,9 +168,11 @@ struct Fixture {
   const int64_t settle_ms;
   int64_t now_ms = 0;
   registry::Model model;
-  Mesh mesh{std::make_shared<registry::Model>(), {.mtls_step_ms = kStepMs, .mtls_settle_ms = settle_ms}};
+  std::unique_ptr<Mesh> mesh = made();
   xds::Rollouts rollouts;
   std::vector<xds::Epoch> owed;
+  CallStates disk;
+  bool is_slow = false;
   const snapshot::View* caller = nullptr;
   const snapshot::View* workload = nullptr;
 };
@@ -148,15 +196,13 @@ TEST_CASE("to DISABLE callers go first, and the workload refuses TLS once they h
   f.apply_all();
   CHECK(f.is_done());
   CHECK_FALSE(f.step());
-  CHECK_FALSE(f.mesh.due_ms().has_value());
+  CHECK_FALSE(f.mesh->due_ms().has_value());
 }
 
 TEST_CASE("from DISABLE to STRICT the workload goes first, then callers, and then what is plain is refused") {
   Fixture f;
   f.set_mode(MtlsMode::kDisable);
-  do {
-    f.apply_all();
-  } while (f.step());
+  f.finish();
   REQUIRE(f.now() == "plain, called plainly");
   f.set_mode(MtlsMode::kStrict);
   CHECK(f.now() == "both, called plainly");
@@ -183,13 +229,13 @@ TEST_CASE("callers who are stuck are waited for a while and no longer") {
   Fixture f;
   f.apply_all();
   f.set_mode(MtlsMode::kDisable);
-  REQUIRE(f.mesh.due_ms() == f.now_ms + kStepMs);
+  REQUIRE(f.mesh->due_ms() == f.now_ms + kStepMs);
   f.now_ms += kStepMs - 1;
   CHECK_FALSE(f.step());
   f.now_ms += 1;
   CHECK(f.step());
   CHECK(f.now() == "both, called plainly");
-  f.now_ms = *f.mesh.due_ms();
+  f.now_ms = *f.mesh->due_ms();
   CHECK(f.step());
   CHECK(f.now() == "plain, called plainly");
 }
@@ -202,7 +248,7 @@ TEST_CASE("when all run a step, calls that were begun before still have their ti
   for (const char* after : {"both, called plainly", "plain, called plainly"}) {
     f.apply_all();
     CHECK_FALSE(f.step());
-    REQUIRE(f.mesh.due_ms() == f.now_ms + kSettleMs);
+    REQUIRE(f.mesh->due_ms() == f.now_ms + kSettleMs);
     f.now_ms += kSettleMs - 1;
     CHECK_FALSE(f.step());
     f.now_ms += 1;
@@ -214,8 +260,12 @@ TEST_CASE("when all run a step, calls that were begun before still have their ti
   f.set_mode(MtlsMode::kStrict);
   f.apply_all();
   CHECK_FALSE(f.step());
-  f.set_mode(MtlsMode::kPermissive);
-  CHECK(f.mesh.due_ms() == f.now_ms + kStepMs);
+  f.now_ms = *f.mesh->due_ms();
+  REQUIRE(f.step());
+  f.apply_all();
+  CHECK_FALSE(f.step());
+  f.set_mode(MtlsMode::kDisable);
+  CHECK(f.mesh->due_ms() == f.now_ms + kStepMs);
 }
 
 TEST_CASE("a mode that changes while callers do is waited for from the beginning") {
@@ -239,12 +289,11 @@ TEST_CASE("a mode that is taken back before callers were told leaves all as it w
   Fixture f;
   f.set_mode(MtlsMode::kDisable);
   f.set_mode(MtlsMode::kStrict);
-  CHECK(f.now() == "both, called by tls");
-  do {
-    f.apply_all();
-    CHECK(f.calls_by_tls());
-  } while (f.step());
   CHECK(f.now() == "tls, called by tls");
+  f.apply_all();
+  CHECK(f.is_done());
+  CHECK_FALSE(f.step());
+  CHECK_FALSE(f.mesh->due_ms().has_value());
 }
 
 TEST_CASE("endpoints that come and go meanwhile do not hurry callers") {
@@ -259,46 +308,210 @@ TEST_CASE("endpoints that come and go meanwhile do not hurry callers") {
   CHECK(f.now() == "both, called plainly");
 }
 
-TEST_CASE("a port whose mode stays is as it was while another's changes") {
+// Of cart, with these modes of one port and of all others.
+registry::ModelPointer model_of(MtlsMode mode, MtlsMode other) {
+  auto model = std::make_shared<registry::Model>();
+  auto of_cart = std::make_shared<registry::Mtls>();
+  of_cart->mode = mode;
+  of_cart->ports = {{9090, other}};
+  auto of_namespace = std::make_shared<registry::NamespaceMtls>();
+  of_namespace->of_service["cart"] = of_cart;
+  model->mtls.set({"shop"}, of_namespace);
+  return model;
+}
+
+TEST_CASE("a port whose mode stays is as it was while another's changes, and after a restart meanwhile") {
+  const Ports plain = plain_ports(*model_of(MtlsMode::kStrict, MtlsMode::kDisable), kCart);
+  CHECK(plain == Ports{.rest = false, .others = {9090}});
   MtlsSteps steps(kStepMs, 0);
-  const auto model_of = [](MtlsMode other) {
-    auto model = std::make_shared<registry::Model>();
-    auto of_cart = std::make_shared<registry::Mtls>();
-    of_cart->mode = MtlsMode::kStrict;
-    of_cart->ports = {{9090, other}};
-    auto of_namespace = std::make_shared<registry::NamespaceMtls>();
-    of_namespace->of_service["cart"] = of_cart;
-    model->mtls.set({"shop"}, of_namespace);
-    return model;
+  const auto is_as_it_should = [](const MtlsSteps& those) {
+    CHECK(those.mode_of(kCart, 8080, MtlsMode::kStrict) == MtlsMode::kStrict);
+    CHECK(those.mode_of(kCart, 9090, MtlsMode::kDisable) == MtlsMode::kPermissive);
   };
-  const auto after = model_of(MtlsMode::kDisable);
-  steps.begin(kCart, model_of(MtlsMode::kStrict), 0);
-  CHECK(steps.mode_of(kCart, 8080, *after) == MtlsMode::kStrict);
-  CHECK(steps.mode_of(kCart, 9090, *after) == MtlsMode::kPermissive);
+  xds::Rollouts rollouts;
+  const auto owes = [](const auto&) { return false; };
+  CHECK(steps.want(kCart, plain, 0));
+  is_as_it_should(steps);
+  steps.pushed(rollouts.begin_push({}));
+  CHECK(steps.take_over(0, rollouts, owes).empty());
+  is_as_it_should(steps);
+  const std::optional<MtlsSteps::ToKeep> to_keep = steps.take_to_keep();
+  REQUIRE(to_keep.has_value());
+  CHECK(to_keep->changes == std::vector<CallChange>{{kCart, {.plain = {}, .mixed = plain}}});
+  MtlsSteps anew(kStepMs, 0);
+  anew.restore({{kCart, to_keep->changes[0].state}});
+  CHECK(anew.want(kCart, plain, 0));
+  is_as_it_should(anew);
   // And stays so when it goes back: callers may have been told.
-  CHECK(steps.mode_of(kCart, 9090, *model_of(MtlsMode::kStrict)) == MtlsMode::kPermissive);
+  CHECK(anew.want(kCart, {}, 0));
+  CHECK(anew.mode_of(kCart, 9090, MtlsMode::kStrict) == MtlsMode::kPermissive);
+  CHECK(anew.mode_of(kCart, 8080, MtlsMode::kStrict) == MtlsMode::kStrict);
+}
+
+TEST_CASE("neither are callers told nor do workloads refuse anything before that is on the disk") {
+  Fixture f;
+  f.is_slow = true;
+  f.set_mode(MtlsMode::kDisable);
+  f.apply_all();
+  f.now_ms += kStepMs;
+  CHECK_FALSE(f.step());
+  CHECK(f.now() == "both, called by tls");
+  // Nothing is to be done until then.
+  CHECK_FALSE(f.mesh->due_ms().has_value());
+  REQUIRE(f.write());
+  CHECK(f.step());
+  CHECK(f.now() == "both, called plainly");
+  f.apply_all();
+  CHECK_FALSE(f.step());
+  CHECK(f.now() == "both, called plainly");
+  // Another mode waits for it, too.
+  f.set_mode(MtlsMode::kStrict);
+  CHECK(f.now() == "both, called plainly");
+  CHECK_FALSE(f.step());
+  REQUIRE(f.write());
+  CHECK(f.disk == CallStates{{kCart, {.plain = {.rest = true, .others = {}}, .mixed = {}}}});
+  CHECK(f.step());
+  CHECK(f.now() == "both, called plainly");
+  f.is_slow = false;
+  f.finish();
+  CHECK(f.now() == "tls, called by tls");
+  CHECK(f.disk == CallStates{{kCart, {}}});
+  CHECK(f.is_done());
+}
+
+TEST_CASE("a change goes on after a restart at any time, beginning with what its workloads take") {
+  struct Way {
+    MtlsMode from;
+    MtlsMode to;
+    std::string before;
+    std::string after;
+  };
+  const Way ways[] = {{MtlsMode::kDisable, MtlsMode::kStrict, "called plainly", "tls, called by tls"},
+                      {MtlsMode::kStrict, MtlsMode::kDisable, "called by tls", "plain, called plainly"}};
+  for (const Way& way : ways) {
+    for (int steps = 0; steps < 3; ++steps) {
+      Fixture f;
+      f.set_mode(way.from);
+      f.finish();
+      f.set_mode(way.to);
+      for (int i = 0; i < steps; ++i) {
+        f.apply_all();
+        REQUIRE(f.step());
+      }
+      INFO(way.before << " after " << steps);
+      f.restart();
+      // Who was told to call as it was to be is told to do as before, or never was told; the workload takes both.
+      const bool is_over = steps == 2;
+      if (is_over) {
+        CHECK(f.calls_by_tls() == (way.to == MtlsMode::kStrict));
+      } else {
+        CHECK(f.now() == "both, " + way.before);
+      }
+      // Not before all may be back.
+      f.apply_all();
+      CHECK_FALSE(f.step());
+      CHECK(f.mesh->due_ms() == f.now_ms + kGraceMs);
+      f.end_grace();
+      f.finish();
+      CHECK(f.now() == way.after);
+      CHECK_FALSE(f.mesh->due_ms().has_value());
+    }
+  }
+}
+
+TEST_CASE("STRICT that was in force before a restart is so at once, and what is PERMISSIVE has no steps") {
+  Fixture f;
+  f.set_mode(MtlsMode::kStrict);
+  f.finish();
+  CHECK(f.disk.empty());
+  f.restart();
+  CHECK(f.now() == "tls, called by tls");
+  f.set_mode(MtlsMode::kPermissive);
+  CHECK(f.now() == "both, called by tls");
+  f.restart();
+  f.end_grace();
+  CHECK(f.now() == "both, called by tls");
+}
+
+TEST_CASE("a mode that was taken back when some were told is not in force right after a restart") {
+  Fixture f;
+  f.set_mode(MtlsMode::kStrict);
+  f.set_mode(MtlsMode::kDisable);
+  f.apply_all();
+  REQUIRE(f.step());
+  REQUIRE(f.now() == "both, called plainly");
+  f.set_mode(MtlsMode::kStrict);
+  f.restart();
+  CHECK(f.now() == "both, called by tls");
+  f.end_grace();
+  CHECK(f.now() == "both, called by tls");
+  f.finish();
+  CHECK(f.now() == "tls, called by tls");
+  CHECK(f.disk == CallStates{{kCart, {}}});
+}
+
+TEST_CASE("a mode that changes soon after a restart waits for who is not back yet") {
+  Fixture f;
+  f.set_mode(MtlsMode::kStrict);
+  f.restart();
+  f.set_mode(MtlsMode::kDisable);
+  f.apply_all();
+  CHECK_FALSE(f.step());
+  f.now_ms += kStepMs;
+  CHECK_FALSE(f.step());
+  CHECK(f.now() == "both, called by tls");
+  f.end_grace();
+  f.finish();
+  CHECK(f.now() == "plain, called plainly");
+}
+
+TEST_CASE("a new service whose mode is DISABLE is called by mutual TLS until it is kept that it need not be") {
+  MtlsSteps steps(kStepMs, 0);
+  CHECK(steps.mode_of(kCart, 8080, MtlsMode::kDisable) == MtlsMode::kPermissive);
+  CHECK(steps.mode_of(kCart, 8080, MtlsMode::kStrict) == MtlsMode::kStrict);
+  CHECK(steps.want(kCart, {.rest = true, .others = {}}, 0));
+  REQUIRE(steps.called().size() == 1);
+  CHECK(steps.called()[0].second.empty());
+  steps.forget(kCart);
+  CHECK(steps.empty());
+  CHECK_FALSE(steps.take_to_keep().has_value());
+}
+
+TEST_CASE("a service that goes is forgotten, and the commit that changed it is finished") {
+  Fixture f;
+  f.set_mode(MtlsMode::kDisable);
+  f.finish();
+  REQUIRE(f.disk[kCart].plain.rest);
+  f.set_mode(MtlsMode::kStrict);
+  f.model.services.erase(kCart);
+  f.model.endpoints.erase(kCart);
+  f.model.routes.erase(kCart);
+  f.model.policies.erase(kCart);
+  f.commit({.services = {kCart}, .endpoints = {kCart}, .routes = {kCart}, .policies = {kCart}});
+  REQUIRE(f.write());
+  CHECK(f.disk == CallStates{{kCart, {}}});
+  f.apply_all();
+  CHECK(f.is_done());
+  CHECK(f.rollouts.of(f.model.revision - 1).is_done());
+  CHECK_FALSE(f.mesh->due_ms().has_value());
 }
 
 TEST_CASE("after a start DISABLE takes TLS until who was told of another mode may have come back") {
   Fixture f;
   f.set_mode(MtlsMode::kDisable);
-  do {
-    f.apply_all();
-  } while (f.step());
-  Mesh anew(std::make_shared<registry::Model>(), {});
-  anew.set(std::make_shared<registry::Model>(f.model), {.services = {kCart}, .mtls = {"shop"}}, 0);
-  anew.await_returns(10'000);
-  REQUIRE(anew.advance(100));
-  f.workload = *anew.acquire(node("cart", true));
+  f.finish();
+  f.restart();
   CHECK(f.takes() == "both");
-  CHECK(anew.due_ms() == 10'000);
-  static_cast<void>(anew.advance_mtls(9'999, f.rollouts));
+  CHECK(f.mesh->due_ms() == f.now_ms + kGraceMs);
+  f.now_ms += kGraceMs - 1;
+  CHECK_FALSE(f.step());
   CHECK(f.takes() == "both");
-  static_cast<void>(anew.take_changed());
-  static_cast<void>(anew.advance_mtls(10'000, f.rollouts));
+  static_cast<void>(f.mesh->take_changed());
+  f.now_ms += 1;
+  CHECK_FALSE(f.step());
   CHECK(f.takes() == "plain");
-  CHECK(anew.take_changed() == std::vector<const snapshot::View*>{f.workload});
-  CHECK_FALSE(anew.due_ms().has_value());
+  CHECK(f.mesh->take_changed() == std::vector<const snapshot::View*>{f.workload});
+  CHECK_FALSE(f.mesh->due_ms().has_value());
 }
 
 }  // namespace

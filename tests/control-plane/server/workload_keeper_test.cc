@@ -39,5 +39,17 @@ TEST_CASE("who tells of workloads does not wait for a commit that is being made,
   CHECK(known->size() == 4);
 }
 
+TEST_CASE("what else waits for the disk is done after the workloads that were put before, and before the end") {
+  const auto store = WorkloadStore::open(":memory:");
+  REQUIRE(store.ok());
+  std::vector<std::string> done;
+  WorkloadKeeper keeper(**store);
+  keeper.start([&](const std::vector<registry::WorkloadChange>& changes) { done.push_back(changes[0].name.node); });
+  keeper.put({change("one")});
+  keeper.post([&] { done.push_back("task"); });
+  keeper.stop();
+  CHECK(done == std::vector<std::string>{"one", "task"});
+}
+
 }  // namespace
 }  // namespace weft::control::server

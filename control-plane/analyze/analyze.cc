@@ -16,6 +16,7 @@ Findings analyze(const Input& input) {
   find_in_services(input, &out);
   find_in_grants(input, &out);
   find_in_authorizations(input, &out);
+  find_in_providers(input, &out);
   const auto order = [](const Finding& a) {
     return std::make_tuple(-static_cast<int>(a.severity), std::cref(a.key), std::cref(a.path), std::cref(a.code),
                            std::cref(a.message));

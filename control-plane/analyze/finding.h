@@ -55,6 +55,8 @@ void find_conditions(const Input& input, Findings* out);
 void find_in_routes(const Input& input, Findings* out);
 void find_in_services(const Input& input, Findings* out);
 void find_in_authorizations(const Input& input, Findings* out);
+// Providers of CUSTOM policies whose questions are asked about, in a circle.
+void find_in_providers(const Input& input, Findings* out);
 void find_in_grants(const Input& input, Findings* out);
 
 }  // namespace weft::control::analyze

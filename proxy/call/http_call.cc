@@ -29,6 +29,12 @@ HttpCall* HttpCall::start(pool::WorkerContext& context, HttpRequest request, Eve
 void HttpCall::on_next_turn() {
   pool::WorkerCluster* upstream = context_.upstreams.find(request_.cluster);
   if (upstream == nullptr) return fail("there is no such cluster");
+  if (again_) {
+    // One that has taken its place knows nothing of the host.
+    if (&upstream->cluster() != cluster_.get()) return fail_with(http::Cause::kUpstreamClosed, {});
+    upstream->stats().upstream_rq_retry_stale_connection.add();
+    return upstream->acquire_stream(claim_.host(), *this);
+  }
   cluster_ = upstream->cluster().shared_from_this();
   if (std::string_view lack = claim_.claim(*upstream, priority()); !lack.empty()) return fail(lack);
   upstream->acquire_stream(claim_.host(), *this);
@@ -86,8 +92,17 @@ void HttpCall::finish_answered() {
   release();
 }
 
-void HttpCall::on_reset(codec::ResetReason, http::Cause cause) {
+bool HttpCall::goes_again(codec::ResetReason reason) const {
+  if (again_ || released_ || reason != codec::ResetReason::kConnectionClosedUnused) return false;
+  return http::is_idempotent(http::method_of(request_.method)) || !connection_->request_bytes_written(*stream_);
+}
+
+void HttpCall::on_reset(codec::ResetReason reason, http::Cause cause) {
   over_ = true;
+  if (goes_again(reason)) {
+    again_ = true;
+    return;  // Once the stream is closed.
+  }
   fail_with(cause, {});
 }
 
@@ -118,6 +133,7 @@ void HttpCall::on_stream_closed() {
   stream_ = nullptr;
   connection_ = nullptr;
   if (released_) return destroy();
+  if (again_ && std::exchange(over_, false)) return context_.loop.at_next_turn(*this);
   fail("the stream was closed");
 }
 

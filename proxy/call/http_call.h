@@ -13,8 +13,9 @@
 #include "proxy/pool/worker_context.h"
 
 // A request of the proxy's own, on a worker, over a cluster's pool: one attempt, its answer read whole within a bound.
-// Owned by itself from start() until its HTTP stream is closed; whoever started it holds a pointer, good until an event
-// or cancel(). One thread.
+// One that met an idle connection which had ended is made again, once, on a new connection to the same host, if its
+// method is idempotent or nothing of it was written (RFC 9112, 9.3.1). Owned by itself from start() until its HTTP
+// stream is closed; whoever started it holds a pointer, good until an event or cancel(). One thread.
 
 namespace weft::call {
 
@@ -61,6 +62,7 @@ class HttpCall final : public event::Deferred,
   HttpCall(pool::WorkerContext& context, HttpRequest request, Events& events);
 
   void send();
+  bool goes_again(codec::ResetReason reason) const;
   void finish_answered();
   void fail(std::string_view reason);
   void fail_with(http::Cause cause, std::string_view detail);
@@ -87,6 +89,7 @@ class HttpCall final : public event::Deferred,
   cluster::Priority priority() const override { return cluster::Priority::kDefault; }
   http::Version downstream_version() const override { return http::Version::kHttp11; }
   bool wants_tunnel() const override { return false; }
+  bool wants_new_connection() const override { return again_; }
   std::string_view server_name() const override;
 
   pool::WorkerContext& context_;
@@ -100,6 +103,7 @@ class HttpCall final : public event::Deferred,
   std::string body_;
   codec::ClientStream* stream_ = nullptr;
   pool::UpstreamConnection* connection_ = nullptr;
+  bool again_ = false;     // The connection of the first attempt had ended; this is the second.
   bool ended_ = false;     // The answer came whole.
   bool over_ = false;      // The HTTP stream has ended by itself.
   bool released_ = false;  // Nobody wants anything of it any more.

@@ -268,6 +268,15 @@ class OverHttp(Case):
         self.assertEqual(403, self.ask("http", answer=Reply(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", then="close")).status)
         self.assertEqual(403, self.ask("http", answer=answer("200 OK", body="x" * 2_000_000)).status)
 
+    def test_a_service_that_ends_a_kept_connection_under_a_question_is_asked_again_if_it_may_be(self):
+        for then in ("close", "reset"):
+            for method, status, questions in (("GET", 200, 2), ("POST", 403, 1)):
+                with self.subTest(then=then, method=method):
+                    self.assertEqual(200, self.ask("http", answer=answer("200 OK")).status)
+                    asked = self.http.mark()
+                    self.assertEqual(status, self.ask("http", method=method, answer=Reply(b"", then=then)).status)
+                    self.assertEqual(questions, len(self.http.since(asked)[0]))
+
 
 @unittest.skipIf(under_test() == "envoy", "compares the two")
 class SameAsEnvoy(Case):

@@ -288,17 +288,44 @@ class KeepAliveRace(One):
 
 
 class SingleUse(One):
-    def test_a_backend_that_ends_every_connection_at_its_second_request(self):
-        class Once(Backend):
-            def _next_reply(self):
-                newest = self.requests[-1].connection
-                first = sum(r.connection == newest for r in self.requests) == 1
-                return Reply(OK) if first else Reply(b"", then="reset")
+    """Every connection ends at its second request. The first requests are answered when as many as `together` are there."""
 
-        with Once() as backend:
-            self.start([bootstrap.cluster("backend", [backend.address])], {"x": {"cluster": "backend"}})
+    class Upstream(Backend):
+        def __init__(self, together):
+            self._together = together
+            self._own = threading.local()
+            super().__init__()
+
+        def _add(self, message):
+            self._own.connection = message.connection
+            super()._add(message)
+
+        def _next_reply(self):
+            self.wait_for(lambda requests: len(requests) >= self._together)
+            first = sum(r.connection == self._own.connection for r in self.requests) == 1
+            return Reply(OK) if first else Reply(b"", then="reset")
+
+    def start_before(self, backend):
+        self.start([bootstrap.cluster("backend", [backend.address])], {"x": {"cluster": "backend"}})
+
+    def repeats(self):
+        return self.proxy.counter("cluster.backend.upstream_rq_retry_stale_connection")
+
+    def test_one_request_after_another(self):
+        with self.Upstream(1) as backend:
+            self.start_before(backend)
             self.assertEqual([200] * 20, [self.ask("x").status for _ in range(20)])
-            self.assertEqual((39, 19), (len(backend.requests), self.proxy.counter("cluster.backend.upstream_rq_retry_stale_connection")))
+            self.assertEqual((39, 19), (len(backend.requests), self.repeats()))
+
+    def test_no_other_connection_that_was_idle_is_tried(self):
+        with self.Upstream(8) as backend:
+            self.start_before(backend)
+            clients = [self.enterContext(http1.Client(self.proxy.addresses["http"])) for _ in range(8)]
+            for client in clients:
+                client.send(b"GET /x/ HTTP/1.1\r\nHost: a\r\n\r\n")
+            self.assertEqual([200] * 8, [client.response().status for client in clients])
+            self.assertEqual(200, self.ask("x").status)
+            self.assertEqual((10, 1), (len(backend.requests), self.repeats()))
 
 
 class Limits(One):

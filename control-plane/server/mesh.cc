@@ -142,7 +142,8 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms, bool hurries) {
   asked_anew.insert(changed.authorizations.begin(), changed.authorizations.end());
   if (!asked_anew.empty()) apply_caller_rules(asked_anew);
   xds::Brought brought = take_commits(all);
-  hold_back_for_steps(is_changing, brought);
+  // A service that is new can be called whatever step it is at.
+  hold_back_for_steps(is_changing && !changed.mtls.empty(), brought);
   return brought;
 }
 

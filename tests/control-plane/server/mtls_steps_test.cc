@@ -83,6 +83,15 @@ struct Fixture {
     set_marks(mode != MtlsMode::kDisable);
     commit({.endpoints = {kCart}, .mtls = {"shop"}});
   }
+  // Those of this model, in place of cart or of none.
+  void set_services(const registry::Model& from) {
+    model.services = from.services;
+    model.endpoints = from.endpoints;
+    model.routes = from.routes;
+    model.policies = from.policies;
+    model.by_namespace = from.by_namespace;
+    commit({.services = {kCart}, .endpoints = {kCart}, .routes = {kCart}, .policies = {kCart}});
+  }
   void push(const std::optional<xds::Brought>& brought) {
     if (!brought.has_value()) return;
     const xds::Epoch epoch = rollouts.begin_push(*brought);
@@ -483,17 +492,30 @@ TEST_CASE("a service that goes is forgotten, and the commit that changed it is f
   f.finish();
   REQUIRE(f.disk[kCart].plain.rest);
   f.set_mode(MtlsMode::kStrict);
-  f.model.services.erase(kCart);
-  f.model.endpoints.erase(kCart);
-  f.model.routes.erase(kCart);
-  f.model.policies.erase(kCart);
-  f.commit({.services = {kCart}, .endpoints = {kCart}, .routes = {kCart}, .policies = {kCart}});
+  f.set_services(registry::Model());
   REQUIRE(f.write());
   CHECK(f.disk == CallStates{{kCart, {}}});
   f.apply_all();
   CHECK(f.is_done());
   CHECK(f.rollouts.of(f.model.revision - 1).is_done());
   CHECK_FALSE(f.mesh->due_ms().has_value());
+}
+
+TEST_CASE("the commit of a new service waits for no step, though its mode is DISABLE") {
+  Fixture f;
+  f.set_mode(MtlsMode::kDisable);
+  f.finish();
+  const registry::Model with_cart = f.model;
+  f.set_services(registry::Model());
+  REQUIRE(f.write());
+  f.apply_all();
+  CHECK(f.takes() == "both");
+  f.set_services(with_cart);
+  CHECK(f.now() == "both, called by tls");
+  f.apply_all();
+  CHECK(f.is_done());
+  f.finish();
+  CHECK(f.now() == "plain, called plainly");
 }
 
 TEST_CASE("after a start DISABLE takes TLS until who was told of another mode may have come back") {

@@ -81,6 +81,42 @@ bool takes_null(const FieldDescriptor& field) {
 // An Any, or any other type whose JSON is not simply its fields, stands under "value" within an Any.
 bool has_own_json(const Descriptor& type) { return type.well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED; }
 
+// Where the walk is. It is spelled out only for those who are told of it. Of the walk's stack: one outlives those below
+// it, and the names are the document's or a descriptor's.
+class Path {
+ public:
+  Path() = default;
+
+  Path field(std::string_view name) const { return Path(this, Step::kField, name, 0); }
+  Path index(size_t index) const { return Path(this, Step::kIndex, {}, index); }
+  Path key(std::string_view key) const { return Path(this, Step::kKey, key, 0); }
+
+  std::string str() const {
+    switch (step_) {
+      case Step::kRoot:
+        return "";
+      case Step::kField:
+        return field_path(up_->str(), name_);
+      case Step::kIndex:
+        return index_path(up_->str(), index_);
+      case Step::kKey:
+        return key_path(up_->str(), name_);
+    }
+    return "";
+  }
+
+ private:
+  enum class Step { kRoot, kField, kIndex, kKey };
+
+  Path(const Path* up, Step step, std::string_view name, size_t index)
+      : up_(up), step_(step), name_(name), index_(index) {}
+
+  const Path* up_ = nullptr;
+  Step step_ = Step::kRoot;
+  std::string_view name_;
+  size_t index_ = 0;
+};
+
 class Builder {
  public:
   Builder(std::string_view file_name, const ParseOptions& options, Source* source)
@@ -93,19 +129,20 @@ class Builder {
     return absl::InvalidArgumentError(text);
   }
 
-  void fail(Position position, std::string_view path, std::string_view what) {
+  void fail(Position position, const Path& path, std::string_view what) {
     if (errors_.size() >= options_.max_errors) {
       more_errors_ = true;
       return;
     }
     std::string line(file_name_);
     if (position.known()) append(&line, line.empty() ? "" : ":", position.line, ":", position.column);
-    append(&line, line.empty() ? "" : ": ", path, path.empty() ? "" : ": ", what);
+    const std::string place = path.str();
+    append(&line, line.empty() ? "" : ": ", place, place.empty() ? "" : ": ", what);
     errors_.push_back(std::move(line));
   }
 
   // A message of any type, well-known or not.
-  void message(const Node& node, Message* out, const std::string& path, int depth) {
+  void message(const Node& node, Message* out, const Path& path, int depth) {
     if (!enter(node, path, depth)) return;
     const Descriptor& type = *out->GetDescriptor();
     if (is_wrapper(type) && node.kind != Node::Kind::kMap) {
@@ -139,7 +176,7 @@ class Builder {
   using Members = std::vector<const Node::Member*>;
 
   // Counts the visit against the limits; false if the walk must not go on here.
-  bool enter(const Node& node, const std::string& path, int depth) {
+  bool enter(const Node& node, const Path& path, int depth) {
     if (stopped_) return false;
     if (++visited_ > options_.max_values) {
       stopped_ = true;
@@ -155,19 +192,19 @@ class Builder {
     return true;
   }
 
-  void expect(const Node& node, const std::string& path, const std::string& expected) {
+  void expect(const Node& node, const Path& path, const std::string& expected) {
     if (expected.empty()) return;
-    const bool hidden = node.kind == Node::Kind::kScalar && holds_secret(path);
+    const bool hidden = node.kind == Node::Kind::kScalar && holds_secret(path.str());
     fail(node.position, path,
          cat("expected ", expected, "; got ", hidden ? "a text that is not shown" : describe(node)));
   }
 
-  void note(const std::string& path, Position position) {
-    if (source_ != nullptr) source_->positions.add(path, position);
+  void note(const Path& path, Position position) {
+    if (source_ != nullptr) source_->positions.add(path.str(), position);
   }
 
   // The members of a map with YAML's merge keys carried out: a map's own members win, then the earlier source.
-  Members members(const Node& node, const std::string& path, int depth) {
+  Members members(const Node& node, const Path& path, int depth) {
     Members out;
     std::unordered_map<std::string_view, Position> seen;
     for (const Node::Member& member : node.members) {
@@ -186,7 +223,7 @@ class Builder {
     return out;
   }
 
-  void merge(const Node& from, const std::string& path, int depth, Members* out,
+  void merge(const Node& from, const Path& path, int depth, Members* out,
              std::unordered_map<std::string_view, Position>* seen) {
     if (!enter(from, path, depth)) return;
     if (from.kind == Node::Kind::kList) {
@@ -200,7 +237,7 @@ class Builder {
     }
   }
 
-  void fields(const Node& node, Message* out, const std::string& path, int depth) {
+  void fields(const Node& node, Message* out, const Path& path, int depth) {
     if (node.kind == Node::Kind::kNull) return;
     if (node.kind != Node::Kind::kMap) {
       return expect(node, path, cat("a map with the fields of ", out->GetDescriptor()->full_name()));
@@ -208,7 +245,7 @@ class Builder {
     object(members(node, path, depth), out, path, depth);
   }
 
-  void object(const Members& members, Message* out, const std::string& path, int depth) {
+  void object(const Members& members, Message* out, const Path& path, int depth) {
     absl::flat_hash_set<const FieldDescriptor*> seen;
     for (const Node::Member* entry : members) {
       const Node::Member& member = *entry;
@@ -217,7 +254,7 @@ class Builder {
         unknown_field(*out->GetDescriptor(), member, path);
         continue;
       }
-      const std::string here = field_path(path, shown_name(*field));
+      const Path here = path.field(shown_name(*field));
       if (!seen.insert(field).second) {
         fail(member.position, here, "the field stands a second time, in its other spelling");
         continue;
@@ -257,7 +294,7 @@ class Builder {
     return nullptr;
   }
 
-  void unknown_field(const Descriptor& type, const Node::Member& member, const std::string& path) {
+  void unknown_field(const Descriptor& type, const Node::Member& member, const Path& path) {
     constexpr int kMaxListed = 10;
     std::string what = cat("unknown field \"", member.key, "\" of ", type.full_name());
     const std::string_view successor = successor_of(type.full_name(), member.key);
@@ -274,16 +311,16 @@ class Builder {
     fail(member.position, path, what);
   }
 
-  void list_field(const Node& node, Message* out, const FieldDescriptor& field, const std::string& path, int depth) {
+  void list_field(const Node& node, Message* out, const FieldDescriptor& field, const Path& path, int depth) {
     if (!enter(node, path, depth)) return;
     if (node.kind != Node::Kind::kList) {
       // A lone element stands for a list of one, as protobuf's own parser has it; published files rely on it.
-      const std::string here = index_path(path, 0);
+      const Path here = path.index(0);
       note(here, node.position);
       return singular(node, out, field, here, depth + 1);
     }
     for (size_t i = 0; i < node.items.size(); ++i) {
-      const std::string here = index_path(path, i);
+      const Path here = path.index(i);
       note(here, node.items[i]->position);
       if (node.items[i]->kind == Node::Kind::kNull && !takes_null(field)) {
         fail(node.items[i]->position, here, "expected a value in the list; got null");
@@ -293,14 +330,14 @@ class Builder {
     }
   }
 
-  void map_field(const Node& node, Message* out, const FieldDescriptor& field, const std::string& path, int depth) {
+  void map_field(const Node& node, Message* out, const FieldDescriptor& field, const Path& path, int depth) {
     if (!enter(node, path, depth)) return;
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map");
     const FieldDescriptor& key_field = *field.message_type()->map_key();
     const FieldDescriptor& value_field = *field.message_type()->map_value();
     for (const Node::Member* written : members(node, path, depth)) {
       const Node::Member& member = *written;
-      const std::string here = key_path(path, member.key);
+      const Path here = path.key(member.key);
       note(here, member.position);
       if (member.value->kind == Node::Kind::kNull && !takes_null(value_field)) {
         fail(member.value->position, here, "expected a value for the key; got null");
@@ -319,7 +356,7 @@ class Builder {
   }
 
   // Sets a singular field, or adds to a repeated one.
-  void singular(const Node& node, Message* out, const FieldDescriptor& field, const std::string& path, int depth) {
+  void singular(const Node& node, Message* out, const FieldDescriptor& field, const Path& path, int depth) {
     const Reflection& reflection = *out->GetReflection();
     const bool add = field.is_repeated();
     if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
@@ -390,7 +427,7 @@ class Builder {
     expect(node, path, expected);
   }
 
-  void any(const Node& node, Any* out, const std::string& path, int depth) {
+  void any(const Node& node, Any* out, const Path& path, int depth) {
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map with \"@type\"");
     Members content = members(node, path, depth);
     if (content.empty()) return;
@@ -409,7 +446,7 @@ class Builder {
   }
 
   // A TypedStruct of a type that we know is read as that type. False if it is of none: it stays a TypedStruct.
-  bool typed_struct(const Members& content, Any* out, const std::string& path, int depth) {
+  bool typed_struct(const Members& content, Any* out, const Path& path, int depth) {
     const Node* url = nullptr;
     const Node* value = nullptr;
     for (const Node::Member* member : content) {
@@ -427,7 +464,7 @@ class Builder {
   }
 
   void any_content(Members content, const Node& node, const std::string& url, Position url_position, Any* out,
-                   const std::string& path, int depth) {
+                   const Path& path, int depth) {
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type_name(url)));
     if (type == nullptr) return unknown_type(content, url, url_position, out, path, depth);
     std::unique_ptr<Message> message(MessageFactory::generated_factory()->GetPrototype(type)->New());
@@ -437,17 +474,17 @@ class Builder {
       for (const Node::Member* member : content) {
         fail(member->position, path, cat("unknown key \"", member->key, "\"; known are @type and value"));
       }
-      note(field_path(path, "value"), value->position);
-      this->message(*value->value, message.get(), field_path(path, "value"), depth + 1);
+      note(path.field("value"), value->position);
+      this->message(*value->value, message.get(), path.field("value"), depth + 1);
     } else {
       object(content, message.get(), path, depth + 1);
     }
     pack(url, *message, out);
   }
 
-  void unknown_type(const Members& content, const std::string& url, Position url_position, Any* out,
-                    const std::string& path, int depth) {
-    if (source_ != nullptr) source_->unknown_types.push_back({url, path, url_position});
+  void unknown_type(const Members& content, const std::string& url, Position url_position, Any* out, const Path& path,
+                    int depth) {
+    if (source_ != nullptr) source_->unknown_types.push_back({url, path.str(), url_position});
     if (!options_.keep_unknown_types) return fail(url_position, path, cat("unknown type ", url));
     xds::type::v3::TypedStruct kept;
     kept.set_type_url(url);
@@ -470,22 +507,22 @@ class Builder {
     return nullptr;
   }
 
-  void structure(const Node& node, google::protobuf::Struct* out, const std::string& path, int depth) {
+  void structure(const Node& node, google::protobuf::Struct* out, const Path& path, int depth) {
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map");
     members_of_structure(members(node, path, depth), out, path, depth);
   }
 
-  void members_of_structure(const Members& members, google::protobuf::Struct* out, const std::string& path, int depth) {
+  void members_of_structure(const Members& members, google::protobuf::Struct* out, const Path& path, int depth) {
     for (const Node::Member* entry : members) {
       const Node::Member& member = *entry;
-      const std::string here = key_path(path, member.key);
+      const Path here = path.key(member.key);
       note(here, member.position);
       if (!enter(*member.value, here, depth + 1)) return;
       value(*member.value, &(*out->mutable_fields())[member.key], here, depth + 1);
     }
   }
 
-  void value(const Node& node, google::protobuf::Value* out, const std::string& path, int depth) {
+  void value(const Node& node, google::protobuf::Value* out, const Path& path, int depth) {
     if (node.kind == Node::Kind::kMap) return structure(node, out->mutable_struct_value(), path, depth);
     if (node.kind == Node::Kind::kList) return list_value(node, out->mutable_list_value(), path, depth);
     double number = 0;
@@ -508,17 +545,17 @@ class Builder {
     }
   }
 
-  void list_value(const Node& node, google::protobuf::ListValue* out, const std::string& path, int depth) {
+  void list_value(const Node& node, google::protobuf::ListValue* out, const Path& path, int depth) {
     if (node.kind != Node::Kind::kList) return expect(node, path, "a list");
     for (size_t i = 0; i < node.items.size(); ++i) {
-      const std::string here = index_path(path, i);
+      const Path here = path.index(i);
       note(here, node.items[i]->position);
       if (!enter(*node.items[i], here, depth + 1)) return;
       value(*node.items[i], out->add_values(), here, depth + 1);
     }
   }
 
-  void field_mask(const Node& node, google::protobuf::FieldMask* out, const std::string& path) {
+  void field_mask(const Node& node, google::protobuf::FieldMask* out, const Path& path) {
     const bool text = node.kind == Node::Kind::kScalar && node.style != Node::Style::kPlainJson;
     if (text && google::protobuf::util::FieldMaskUtil::FromJsonString(node.scalar, out)) return;
     expect(node, path, "field paths separated by commas, such as \"name,loadAssignment\"");
@@ -545,14 +582,14 @@ bool is_json(std::string_view text, std::string_view file_name, ParseOptions::Fo
 // False if it is no document; `builder` then knows why.
 bool read(std::string_view text, bool json, const ParseOptions& options, Builder* builder, Document* document) {
   if (text.size() > options.max_input_bytes) {
-    builder->fail({}, "", cat("longer than ", options.max_input_bytes, " bytes"));
+    builder->fail({}, Path(), cat("longer than ", options.max_input_bytes, " bytes"));
     return false;
   }
   Position invalid;
   const int lines_before = options.first_line - 1;
   if (find_invalid_utf8(text, &invalid)) {
     invalid.line += lines_before;
-    builder->fail(invalid, "", "not UTF-8 text");
+    builder->fail(invalid, Path(), "not UTF-8 text");
     return false;
   }
   SyntaxError error;
@@ -560,7 +597,7 @@ bool read(std::string_view text, bool json, const ParseOptions& options, Builder
                        : read_yaml(text, options.max_depth, document, &error);
   if (!ok) {
     error.position.line += lines_before;
-    builder->fail(error.position, "", cat(json ? "not JSON: " : "not YAML: ", error.message));
+    builder->fail(error.position, Path(), cat(json ? "not JSON: " : "not YAML: ", error.message));
     return false;
   }
   document->move_down(lines_before);
@@ -569,9 +606,9 @@ bool read(std::string_view text, bool json, const ParseOptions& options, Builder
 
 absl::Status build(const Document& document, Builder* builder, Message* out) {
   if (document.root == nullptr || document.root->kind == Node::Kind::kNull) {
-    builder->fail({}, "", cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
+    builder->fail({}, Path(), cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
   } else {
-    builder->message(*document.root, out, "", 0);
+    builder->message(*document.root, out, Path(), 0);
   }
   absl::Status status = builder->status();
   if (!status.ok()) out->Clear();
@@ -609,6 +646,14 @@ std::string_view Untyped::scalar(std::string_view key) const {
   if (document_->root == nullptr) return {};
   for (const Node::Member& member : document_->root->members) {
     if (member.key == key && member.value->kind == Node::Kind::kScalar) return member.value->scalar;
+  }
+  return {};
+}
+
+Position Untyped::position(std::string_view key) const {
+  if (document_->root == nullptr) return {};
+  for (const Node::Member& member : document_->root->members) {
+    if (member.key == key) return member.position;
   }
   return {};
 }

@@ -79,6 +79,8 @@ class Untyped {
 
   // The scalar that the outermost map itself has for `key`, as it is written; empty if there is none.
   std::string_view scalar(std::string_view key) const;
+  // Where it stands there; unknown if it does not.
+  Position position(std::string_view key) const;
   // As the function of this name.
   absl::Status parse(google::protobuf::Message* out, Source* source = nullptr) const;
 

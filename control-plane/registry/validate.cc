@@ -334,11 +334,14 @@ std::vector<Mistake> validate(Kind kind, const google::protobuf::Message& conten
 }
 
 absl::Status validate(const source::Draft& draft) {
+  const std::vector<Mistake> mistakes = validate(draft.key.kind, *draft.content);
+  if (mistakes.empty()) return absl::OkStatus();
+  const text::PositionMap positions = draft.positions();
   std::string text;
-  for (const Mistake& mistake : validate(draft.key.kind, *draft.content)) {
-    text::append(&text, text.empty() ? "" : "\n", draft.positions.locate(mistake.path), ": ", mistake.what);
+  for (const Mistake& mistake : mistakes) {
+    text::append(&text, text.empty() ? "" : "\n", positions.locate(mistake.path), ": ", mistake.what);
   }
-  return text.empty() ? absl::OkStatus() : absl::InvalidArgumentError(text);
+  return absl::InvalidArgumentError(text);
 }
 
 }  // namespace weft::control::registry

@@ -218,9 +218,9 @@ absl::StatusOr<std::vector<Write>> Control::writes_of(const std::vector<source::
     if (!status.ok()) text::append(&mistakes, mistakes.empty() ? "" : "\n", status.message());
     const auto [first, added] = seen.try_emplace(draft.key, &draft);
     if (!added) {
-      text::append(&mistakes, mistakes.empty() ? "" : "\n", draft.positions.locate("metadata.name"), ": ",
+      text::append(&mistakes, mistakes.empty() ? "" : "\n", draft.positions().locate("metadata.name"), ": ",
                    to_string(draft.key), " stands a second time; the first is at ",
-                   first->second->positions.locate("metadata.name"));
+                   first->second->positions().locate("metadata.name"));
     }
     Write write{draft.key, draft.content, std::nullopt};
     if (draft.expected_revision != 0) write.expected = draft.expected_revision;
@@ -318,13 +318,15 @@ absl::StatusOr<Control::Analysis> Control::analyze(const std::vector<source::Dra
 
   Analysis out;
   out.revision = listing->revision;
+  std::map<Key, text::PositionMap> positions_of;
   for (analyze::Finding& finding : found) {
     Located located;
     const auto draft = draft_of.find(finding.key);
     const auto object = objects.find(finding.key);
     if (draft != draft_of.end()) {
-      const text::PositionMap& positions = draft->second->positions;
-      located.origin = cat(positions.file_name(), ":", positions.find(finding.path).line);
+      const auto [positions, is_new] = positions_of.try_emplace(finding.key);
+      if (is_new) positions->second = draft->second->positions();
+      located.origin = cat(draft->second->written.file_name, ":", positions->second.find(finding.path).line);
     } else {
       located.origin = files_.origin(finding.key);
     }

@@ -40,6 +40,15 @@ absl::Status at(const text::PositionMap& positions, std::string_view path, std::
   return absl::InvalidArgumentError(cat(positions.locate(path), ": ", what));
 }
 
+text::ParseOptions options_for(int first_line) {
+  text::ParseOptions options;
+  options.json_names = true;
+  options.first_line = first_line;
+  options.max_input_bytes = kMaxInputBytes;
+  options.max_depth = kMaxDepth;
+  return options;
+}
+
 // Takes out what is not the writer's to say, and reads what the writer expects to find.
 absl::Status settle(const KindInfo& info, Draft* draft) {
   Message* content = draft->content.get();
@@ -51,7 +60,7 @@ absl::Status settle(const KindInfo& info, Draft* draft) {
     const auto [end, error] =
         std::from_chars(version.data(), version.data() + version.size(), draft->expected_revision);
     if (error != std::errc() || end != version.data() + version.size() || draft->expected_revision == 0) {
-      return at(draft->positions, "metadata.resourceVersion",
+      return at(draft->positions(), "metadata.resourceVersion",
                 cat("expected a revision of this store, as `get -o yaml` shows it, or nothing; got \"", version, "\""));
     }
   }
@@ -63,9 +72,9 @@ absl::Status settle(const KindInfo& info, Draft* draft) {
   metadata->mutable_annotations()->erase(kOriginAnnotation);
   if (info.in_namespace && metadata->namespace_().empty()) metadata->set_namespace_("default");
   if (!info.in_namespace && !metadata->namespace_().empty()) {
-    return at(draft->positions, "metadata.namespace", cat("a ", info.name, " lives in no namespace; leave it out"));
+    return at(draft->positions(), "metadata.namespace", cat("a ", info.name, " lives in no namespace; leave it out"));
   }
-  if (metadata->name().empty()) return at(draft->positions, "metadata.name", "expected a name; got none");
+  if (metadata->name().empty()) return at(draft->positions(), "metadata.name", "expected a name; got none");
   draft->key = key_of(info.kind, *content);
   return absl::OkStatus();
 }
@@ -88,13 +97,7 @@ absl::StatusOr<const KindInfo*> kind_of(const text::Untyped& object, std::string
 }
 
 absl::StatusOr<Draft> read_part(const text::Part& part, std::string_view file_name) {
-  text::ParseOptions options;
-  options.json_names = true;
-  options.first_line = part.first_line;
-  options.max_input_bytes = kMaxInputBytes;
-  options.max_depth = kMaxDepth;
-
-  const absl::StatusOr<text::Untyped> object = text::Untyped::read(part.text, file_name, options);
+  const absl::StatusOr<text::Untyped> object = text::Untyped::read(part.text, file_name, options_for(part.first_line));
   if (!object.ok()) return object.status();
   const KindInfo* info = find_kind(object->scalar("apiVersion"), object->scalar("kind"));
   if (info == nullptr) {
@@ -103,11 +106,11 @@ absl::StatusOr<Draft> read_part(const text::Part& part, std::string_view file_na
     info = *found;
   }
   Draft draft;
-  text::Source source;
+  draft.key.kind = info->kind;
   draft.content = make_message(info->kind);
-  if (absl::Status status = object->parse(draft.content.get(), &source); !status.ok()) return status;
-  draft.positions = std::move(source.positions);
-  draft.positions.add("", {part.first_line, 1});
+  draft.written = {std::string(part.text), std::string(file_name), part.first_line,
+                   object->position("apiVersion").line};
+  if (absl::Status status = object->parse(draft.content.get()); !status.ok()) return status;
   if (absl::Status status = settle(*info, &draft); !status.ok()) return status;
   return draft;
 }
@@ -118,13 +121,23 @@ void add_mistake(const absl::Status& status, std::string* mistakes) {
 
 }  // namespace
 
+text::PositionMap Draft::positions() const {
+  text::Source source;
+  // What is wrong with it, its reader was told.
+  static_cast<void>(text::parse(written.text, written.file_name, make_message(key.kind).get(),
+                                options_for(written.first_line), &source));
+  text::PositionMap positions = std::move(source.positions);
+  positions.add("", {written.first_line, 1});
+  return positions;
+}
+
 absl::StatusOr<std::vector<Draft>> read_documents(std::string_view text, std::string_view file_name) {
   if (text.size() > kMaxInputBytes) {
     return absl::InvalidArgumentError(cat(file_name, ": longer than ", kMaxInputBytes, " bytes"));
   }
   const bool json = absl::EndsWithIgnoreCase(text::to_absl(file_name), ".json");
   std::vector<Draft> drafts;
-  std::map<Key, std::string> seen;
+  std::map<Key, size_t> seen;
   std::string mistakes;
   for (const text::Part& part : json ? std::vector<text::Part>{{text, 1}} : text::split_documents(text)) {
     if (!json && text::says_nothing(part.text)) continue;
@@ -133,10 +146,11 @@ absl::StatusOr<std::vector<Draft>> read_documents(std::string_view text, std::st
       add_mistake(draft.status(), &mistakes);
       continue;
     }
-    const auto [first, added] = seen.try_emplace(draft->key, draft->positions.locate("metadata"));
+    const auto [first, added] = seen.try_emplace(draft->key, drafts.size());
     if (!added) {
-      add_mistake(at(draft->positions, "metadata.name",
-                     cat(to_string(draft->key), " stands a second time; the first is at ", first->second)),
+      add_mistake(at(draft->positions(), "metadata.name",
+                     cat(to_string(draft->key), " stands a second time; the first is at ",
+                         drafts[first->second].positions().locate("metadata"))),
                   &mistakes);
       continue;
     }

@@ -13,14 +13,24 @@
 
 namespace weft::control::source {
 
+// The text of one object, and where it stands.
+struct Written {
+  std::string text;
+  std::string file_name;
+  // In the file, from 1: where the text begins, and where it says its apiVersion.
+  int first_line = 1;
+  int line = 1;
+};
+
 // An object as written, not yet in any store.
 struct Draft {
   Key key;
   std::shared_ptr<google::protobuf::Message> content;
   // Written as metadata.resourceVersion: the change is only wanted on top of this one. 0 if nothing was said.
   Revision expected_revision = 0;
-  // Where its fields stand, by paths in JSON's names; what positions.locate() says of them.
-  text::PositionMap positions;
+  Written written;
+  // Where its fields stand, by paths in JSON's names. Reads the text again: for those who have found a mistake.
+  text::PositionMap positions() const;
 };
 
 // All objects of a text, in its order. metadata.namespace becomes "default" where a kind wants one and none is given;

@@ -51,7 +51,7 @@ void Files::read(const File& file) {
       text::append(&entry.mistake, entry.mistake.empty() ? "" : "\n", status.message());
     }
     set_origin(file.path, draft.content.get());
-    objects[draft.key] = {draft.content, draft.positions.find("apiVersion").line};
+    objects[draft.key] = {draft.content, draft.written.line};
   }
   if (entry.mistake.empty()) entry.wanted = std::move(objects);
 }

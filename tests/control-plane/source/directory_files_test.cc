@@ -20,8 +20,9 @@ class Fixture {
  public:
   Fixture()
       : files_([](const Draft& draft) {
-          return draft.key.name == "wrong" ? absl::InvalidArgumentError(draft.positions.locate("metadata") + ": wrong")
-                                           : absl::OkStatus();
+          return draft.key.name == "wrong"
+                     ? absl::InvalidArgumentError(draft.positions().locate("metadata") + ": wrong")
+                     : absl::OkStatus();
         }) {}
 
   void write(const std::string& path, const std::string& text) {

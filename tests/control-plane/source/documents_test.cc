@@ -52,8 +52,8 @@ TEST_CASE("a text's documents become objects, in its order, each with its positi
   CHECK(service.spec().cluster_ip() == "10.1.0.1");
   CHECK(service.spec().ports(0).target_port().number_value() == 8080);
   CHECK(service.spec().ports(1).target_port().string_value() == "admin");
-  CHECK((*drafts)[0].positions.locate("spec.ports[1].targetPort") == "cart.yaml:13:31: spec.ports[1].targetPort");
-  CHECK((*drafts)[1].positions.locate("spec.rules[0].backendRefs[0].weight") ==
+  CHECK((*drafts)[0].positions().locate("spec.ports[1].targetPort") == "cart.yaml:13:31: spec.ports[1].targetPort");
+  CHECK((*drafts)[1].positions().locate("spec.rules[0].backendRefs[0].weight") ==
         "cart.yaml:22:45: spec.rules[0].backendRefs[0].weight");
 }
 

@@ -85,7 +85,11 @@ grpc::Status ProxiesService::Await(grpc::ServerContext* context, const v1::Await
       continue;
     }
     const bool is_over = clock_.monotonic_ms() >= deadline_ms;
-    if (is_over && last.state() == v1::RolloutProgress::RUNNING) last.set_state(v1::RolloutProgress::TIMED_OUT);
+    if (is_over && last.state() == v1::RolloutProgress::RUNNING) {
+      // Those who are left may have come further since a number changed.
+      xds_.ask([&](xds::Hub& hub) { last = rollout_progress(hub, request->revision()); });
+      if (last.state() == v1::RolloutProgress::RUNNING) last.set_state(v1::RolloutProgress::TIMED_OUT);
+    }
     is_heard = writer->Write(last);
   }
   xds_.ask([&](xds::Hub& hub) { hub.rollouts().unwatch(watch); });

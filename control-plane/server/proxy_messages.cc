@@ -109,15 +109,15 @@ v1::ProxyResource resource_message(Type type, const xds::ResourceStatus& status)
   return out;
 }
 
-// What a session that has not ended is waited for.
-std::string waits_for(const xds::Hub::Session& session) {
+// What a session is waited for that owes this push. What it owes of later ones is no reason.
+std::string waits_for(const xds::Hub::Session& session, xds::Epoch epoch) {
   for (const Type type : snapshot::kTypes) {
-    if (session.stream->subscription(type).in_flight())
+    if (session.stream->subscription(type).in_flight() && session.stream->acknowledged(type) < epoch)
       return absl::StrCat("has not acknowledged ", std::string(snapshot::type_name(type)), " resources");
   }
   if (session.progress->source() == xds::Progress::Source::kAwaited) return "has not reported what it runs";
   for (const auto& [key, difference] : session.progress->applied().differences()) {
-    if (difference.since == xds::Applied::kNothing) continue;
+    if (difference.since > epoch) continue;
     return absl::StrCat(std::string(snapshot::type_name(key.first)), " \"", key.second, "\" ",
                         difference.reported.warming_version != 0 ? "is warming" : "is not in force yet");
   }
@@ -183,12 +183,12 @@ v1::RolloutProgress rollout_progress(const xds::Hub& hub, xds::Revision revision
     proxy->set_id(verdict.node);
     proxy->set_reason(verdict.refusal);
   }
-  for (const xds::SessionId id : rollout.pending) {
-    const auto session = hub.sessions().find(id);
+  for (const xds::Owing& owing : rollout.pending) {
+    const auto session = hub.sessions().find(owing.session);
     if (session == hub.sessions().end()) continue;
     v1::RolloutProgress::Proxy* proxy = out.add_pending();
     proxy->set_id(session->second.node.id());
-    proxy->set_reason(waits_for(session->second));
+    proxy->set_reason(waits_for(session->second, owing.epoch));
   }
   std::sort(out.mutable_pending()->begin(), out.mutable_pending()->end(),
             [](const auto& a, const auto& b) { return a.id() < b.id(); });

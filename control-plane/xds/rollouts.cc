@@ -117,7 +117,7 @@ Rollout Rollouts::of(Revision revision) const {
       if (out.refusals.size() < Rollout::kMaxTold) out.refusals.push_back(verdict);
     }
     for (const auto& [session, member] : push.pending) {
-      if (out.pending.size() < Rollout::kMaxTold) out.pending.push_back(session);
+      if (out.pending.size() < Rollout::kMaxTold) out.pending.push_back({session, epoch});
     }
   }
   return out;

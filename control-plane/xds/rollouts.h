@@ -39,6 +39,14 @@ struct Verdict {
   bool is_acknowledged_only = false;
 };
 
+// A session and the push that it has neither applied nor refused.
+struct Owing {
+  SessionId session = 0;
+  Epoch epoch = 0;
+
+  bool operator==(const Owing&) const = default;
+};
+
 // Of one commit.
 struct Rollout {
   Revision revision = 0;
@@ -55,7 +63,7 @@ struct Rollout {
   size_t refused = 0;
   std::vector<Verdict> refusals;
   // Not applied and not refused; at most kMaxTold.
-  std::vector<SessionId> pending;
+  std::vector<Owing> pending;
 
   static constexpr size_t kMaxTold = 100;
   bool is_done() const { return pushed && applied + refused >= concerned; }

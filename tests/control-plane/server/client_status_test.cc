@@ -147,6 +147,25 @@ TEST_CASE("a rollout's message names who is waited for and for what") {
   CHECK(progress.acknowledged_only() == 0);
 }
 
+TEST_CASE("a proxy that has come further than a commit is waited for by what that commit brought") {
+  Fixture f;
+  xds::Node proxy(f.hub, "proxy", true);
+  proxy.begin();
+  const uint64_t version = f.commit(1, "a", 1);
+  proxy.answer();
+  f.commit(2, "b", 1);
+  const auto reason = [&](xds::Revision revision) {
+    const v1::RolloutProgress progress = rollout_progress(f.hub, revision);
+    return progress.pending().empty() ? "" : progress.pending(0).reason();
+  };
+  CHECK(reason(1) == "cluster \"a\" is not in force yet");
+  CHECK(reason(2) == "has not acknowledged cluster resources");
+  REQUIRE(proxy.tell("a", version).ok());
+  proxy.answer();
+  CHECK(reason(1).empty());
+  CHECK(reason(2) == "cluster \"b\" is not in force yet");
+}
+
 TEST_CASE("a proxy's status and configuration are told by its id") {
   Fixture f;
   xds::Node proxy(f.hub, "proxy", false);

@@ -105,6 +105,11 @@ struct HubFixture {
     return resource->version;
   }
   Rollout rollout(Revision revision) { return hub.rollouts().of(revision); }
+  std::vector<SessionId> pending(Revision revision) {
+    std::vector<SessionId> out;
+    for (const Owing& each : rollout(revision).pending) out.push_back(each.session);
+    return out;
+  }
 
   OneView views;
   base::ManualClock clock;

@@ -13,7 +13,7 @@ TEST_CASE("a commit is applied by those who do not report when they have acknowl
   f.clock.advance_ms(40);
   CHECK_FALSE(f.rollout(7).is_done());
   CHECK(f.rollout(7).concerned == 1);
-  CHECK(f.rollout(7).pending == std::vector<SessionId>{envoy.session});
+  CHECK(f.pending(7) == std::vector<SessionId>{envoy.session});
   CHECK(envoy.progress().applied_revision() == 6);
   envoy.answer();
   CHECK(f.rollout(7).is_done());
@@ -133,7 +133,7 @@ TEST_CASE("a proxy that has not acknowledged one commit still owes it after the 
   quick.answer();
   CHECK(f.rollout(1).applied == 1);
   CHECK(f.rollout(2).applied == 1);
-  CHECK(f.rollout(2).pending == std::vector<SessionId>{slow.session});
+  CHECK(f.pending(2) == std::vector<SessionId>{slow.session});
   slow.answer();
   CHECK(f.rollout(1).is_done());
   CHECK_FALSE(f.rollout(2).is_done());

@@ -111,6 +111,8 @@ v1::ProxyResource resource_message(Type type, const xds::ResourceStatus& status)
 
 // What a session is waited for that owes this push. What it owes of later ones is no reason.
 std::string waits_for(const xds::Hub::Session& session, xds::Epoch epoch) {
+  // Until it has loaded what there was, nothing else counts.
+  if (!session.progress->is_started()) epoch = xds::Applied::kNothing - 1;
   for (const Type type : snapshot::kTypes) {
     if (session.stream->subscription(type).in_flight() && session.stream->acknowledged(type) < epoch)
       return absl::StrCat("has not acknowledged ", std::string(snapshot::type_name(type)), " resources");

@@ -150,7 +150,9 @@ void Hub::push(const Brought& brought, const std::vector<const View*>* changed) 
   const int64_t now_ms = clock_.monotonic_ms();
   const auto push_to = [&](Session& session) {
     if (session.stream == nullptr || session.pushed_generation == session.view->generation()) return;
-    if (session.stream->catch_up(epoch)) session.progress->concern(epoch, false);
+    const bool is_sent = session.stream->catch_up(epoch);
+    // Who still loads may ask for it later.
+    if (is_sent || !session.progress->is_started()) session.progress->concern(epoch, !is_sent);
     flush(session);
     session.progress->advance(*session.stream, now_ms);
   };

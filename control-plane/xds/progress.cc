@@ -97,8 +97,11 @@ Epoch Progress::applied_through(const Stream& stream, Epoch acknowledged) {
 void Progress::advance(const Stream& stream, int64_t now_ms) {
   const Epoch acknowledged = stream.acknowledged();
   const Epoch applied = applied_through(stream, acknowledged);
-  is_started_ = is_started_ || (stream.is_settled() && applied == acknowledged && source_ != Source::kAwaited);
-  if (!is_started_) return;
+  if (!is_started_) {
+    if (!stream.is_settled() || applied != acknowledged || source_ == Source::kAwaited) return;
+    is_started_ = true;
+    rollouts_.end_load(id_);
+  }
   for (Waiting& waiting : waiting_) {
     if (waiting.epoch > acknowledged) break;
     if (!std::exchange(waiting.is_acknowledged, true)) rollouts_.acknowledged(waiting.epoch, id_, now_ms);
@@ -117,6 +120,7 @@ std::vector<Epoch> Progress::close() {
     owed.push_back(waiting.epoch);
   }
   waiting_.clear();
+  rollouts_.end_load(id_);
   return owed;
 }
 

@@ -26,11 +26,15 @@ class Progress {
     kReport,
   };
 
-  // `rollouts` outlives it.
-  Progress(SessionId id, std::string node, Rollouts& rollouts) : id_(id), node_(std::move(node)), rollouts_(rollouts) {}
+  // The session has just come, and loads what there is. `rollouts` outlives it.
+  Progress(SessionId id, std::string node, Rollouts& rollouts) : id_(id), node_(std::move(node)), rollouts_(rollouts) {
+    rollouts_.begin_load(id_);
+  }
 
   Source source() const { return source_; }
   const Applied& applied() const { return applied_; }
+  // It has run what there was when it came.
+  bool is_started() const { return is_started_; }
   // Of all that it was to run by then, the newest commit that it runs; 0 if it has not come so far.
   Revision applied_revision() const;
 
@@ -76,7 +80,6 @@ class Progress {
   std::unique_ptr<Told> told_;
   // The oldest first; acknowledged ones before others.
   std::deque<Waiting> waiting_;
-  // It has run what there was when it came.
   bool is_started_ = false;
 };
 

@@ -94,6 +94,11 @@ void Rollouts::gone(Epoch epoch, SessionId session) {
   changed(push->second);
 }
 
+void Rollouts::end_load(SessionId session) {
+  if (loading_.erase(session) == 0) return;
+  for (const auto& [id, watch] : watches_) changed_.insert(watch.revision);
+}
+
 Revision Rollouts::oldest_of(Epoch epoch) const {
   const auto push = pushes_.find(epoch);
   if (push == pushes_.end()) return 0;
@@ -120,7 +125,21 @@ Rollout Rollouts::of(Revision revision) const {
       if (out.pending.size() < Rollout::kMaxTold) out.pending.push_back({session, epoch});
     }
   }
+  add_loading(commit->second, out);
   return out;
+}
+
+// Those that owe one of its pushes as such are in it already.
+void Rollouts::add_loading(const Commit& commit, Rollout& out) const {
+  if (commit.pushes.empty()) return;
+  for (const auto& [session, newest] : loading_) {
+    if (newest < commit.pushes.front()) continue;
+    const bool is_in = std::any_of(commit.pushes.begin(), commit.pushes.end(),
+                                   [&](Epoch epoch) { return pushes_.at(epoch).pending.contains(session); });
+    if (is_in) continue;
+    ++out.concerned;
+    if (out.pending.size() < Rollout::kMaxTold) out.pending.push_back({session, newest});
+  }
 }
 
 uint64_t Rollouts::watch(Revision revision, std::function<void()> told) {

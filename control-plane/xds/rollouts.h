@@ -52,7 +52,7 @@ struct Rollout {
   Revision revision = 0;
   // All of it has been pushed.
   bool pushed = false;
-  // Sessions that it concerns, but for those that are gone.
+  // Sessions that it concerns, but for those that are gone. Those that load it are among them while they do.
   size_t concerned = 0;
   size_t acknowledged = 0;
   // Those that run it, or acknowledged it and do not tell what they run.
@@ -83,10 +83,14 @@ class Rollouts {
   void acknowledged(Epoch epoch, SessionId session, int64_t now_ms);
   void ended(Epoch epoch, Verdict verdict, int64_t now_ms);
   void gone(Epoch epoch, SessionId session);
+  // A session that comes loads all that was pushed until now, and owes it until end_load(), whichever push brought it.
+  void begin_load(SessionId session) { loading_.emplace(session, epoch_); }
+  void end_load(SessionId session);
   // The oldest commit that a push brings; 0 if it brings none.
   Revision oldest_of(Epoch epoch) const;
-  // No session owes anything any more of the pushes up to this one, be they of commits or not.
-  bool is_over(Epoch epoch) const { return owed_.empty() || owed_.begin()->first > epoch; }
+  // No session owes anything any more of the pushes up to this one, be they of commits or not; nor does one load, which
+  // may run what it did before any of them.
+  bool is_over(Epoch epoch) const { return loading_.empty() && (owed_.empty() || owed_.begin()->first > epoch); }
   // Of all that has been pushed whole, the newest.
   Revision newest_pushed() const { return newest_pushed_; }
 
@@ -132,6 +136,7 @@ class Rollouts {
   };
 
   void settle(Epoch epoch);
+  void add_loading(const Commit& commit, Rollout& out) const;
   void changed(const Push& push);
   void forget_old();
 
@@ -142,6 +147,8 @@ class Rollouts {
   std::map<Epoch, Push> pushes_;
   // Of every push, how many sessions it still concerns.
   std::map<Epoch, size_t> owed_;
+  // With the newest push when they came.
+  absl::flat_hash_map<SessionId, Epoch> loading_;
   std::map<uint64_t, Watch> watches_;
   uint64_t last_watch_ = 0;
   absl::flat_hash_set<Revision> changed_;

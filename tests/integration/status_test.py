@@ -142,6 +142,21 @@ class Status(unittest.TestCase):
             self.assertEqual({"busy": 1}, self.applied())
         self.assertTrue(eventually(lambda: self.applied() == {"busy": 3}))
 
+    def test_a_proxy_that_comes_back_is_waited_for_until_it_runs_what_it_missed(self):
+        proxy = self.start("back")
+        folder, place = self.control.folder, "%s:%d" % self.control.xds
+        with held.all_but_main_thread(proxy.process.pid):
+            self.control.stop()
+            with ControlPlane(folder) as elsewhere:
+                elsewhere.apply(service("pay"))
+            self.control = self.enterContext(ControlPlane(folder, xds=place))
+            self.assertTrue(eventually(lambda: "back" in self.applied()))
+            # Of which no push concerned it: it was away.
+            told = self.apply_and_wait(service("pay"), timeout="1s", expect=NOT_APPLIED)
+            self.assertIn("back has not applied it: ", told)
+        self.assertIn("revision 2\n", self.apply_and_wait(service("pay")))
+        self.assertEqual({"back": 2}, self.applied())
+
     def test_what_a_proxy_was_given_and_runs_is_shown(self):
         self.start("a")
         self.assertRegex(self.weftctl("proxy-config", "clusters", "a"), r"shop/cart:80 +EDS +\S+ +[0-9a-f]{16} +SYNCED")

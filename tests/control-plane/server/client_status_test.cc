@@ -166,6 +166,24 @@ TEST_CASE("a proxy that has come further than a commit is waited for by what tha
   CHECK(reason(2) == "cluster \"b\" is not in force yet");
 }
 
+TEST_CASE("a proxy that loads is waited for by what it has not come to yet") {
+  Fixture f;
+  const uint64_t version = f.commit(1, "a", 1);
+  const auto reason = [&] {
+    const v1::RolloutProgress progress = rollout_progress(f.hub, 1);
+    return progress.pending().empty() ? "" : progress.pending(0).reason();
+  };
+  xds::Node proxy(f.hub, "proxy", true);
+  CHECK(reason() == "has not acknowledged cluster resources");
+  proxy.answer();
+  CHECK(reason() == "has not reported what it runs");
+  proxy.start_report();
+  REQUIRE(proxy.tell("", 0, true).ok());
+  CHECK(reason() == "cluster \"a\" is not in force yet");
+  REQUIRE(proxy.tell("a", version).ok());
+  CHECK(reason().empty());
+}
+
 TEST_CASE("a proxy's status and configuration are told by its id") {
   Fixture f;
   xds::Node proxy(f.hub, "proxy", false);

@@ -249,6 +249,19 @@ TEST_CASE("callers who are stuck are waited for a while and no longer") {
   CHECK(f.now() == "plain, called plainly");
 }
 
+TEST_CASE("no step is over by all running it while somebody who came loads what there is") {
+  constexpr xds::SessionId kOther = 8;
+  Fixture f;
+  f.apply_all();
+  f.set_mode(MtlsMode::kDisable);
+  f.rollouts.begin_load(kOther);
+  f.apply_all();
+  CHECK_FALSE(f.step());
+  f.rollouts.end_load(kOther);
+  CHECK(f.step());
+  CHECK(f.now() == "both, called plainly");
+}
+
 TEST_CASE("when all run a step, calls that were begun before still have their time") {
   constexpr int64_t kSettleMs = 300;
   Fixture f(kSettleMs);

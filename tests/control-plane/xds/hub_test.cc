@@ -158,6 +158,62 @@ TEST_CASE("who goes is not waited for, and who comes back owes what it owed; its
   CHECK(f.hub.rollouts().to_applied().count() == 0);
 }
 
+TEST_CASE("who comes is waited for until it runs what it loads, as all are whom a commit concerned") {
+  Fixture f;
+  const uint64_t version = f.commit(1, "a", 1);
+  const Epoch epoch = f.hub.rollouts().epoch();
+  int told = 0;
+  const uint64_t watch = f.hub.rollouts().watch(1, [&told] { ++told; });
+  Node proxy(f.hub, "proxy", true);
+  CHECK(f.pending(1) == std::vector<SessionId>{proxy.session});
+  CHECK_FALSE(f.hub.rollouts().is_over(epoch));
+  proxy.begin();
+  CHECK_FALSE(f.rollout(1).is_done());
+  CHECK_FALSE(f.hub.rollouts().is_over(epoch));
+  f.hub.rollouts().tell();
+  CHECK(told == 0);
+  REQUIRE(proxy.tell("a", version).ok());
+  CHECK(f.rollout(1).is_done());
+  CHECK(f.rollout(1).concerned == 0);
+  CHECK(f.hub.rollouts().is_over(epoch));
+  f.hub.rollouts().tell();
+  CHECK(told == 1);
+  f.hub.rollouts().unwatch(watch);
+}
+
+TEST_CASE("who does not report has loaded what it acknowledged, and who goes is waited for no more") {
+  Fixture f;
+  f.commit(1, "a", 1);
+  Node envoy(f.hub, "envoy", false);
+  Node gone(f.hub, "gone", false);
+  CHECK(f.rollout(1).concerned == 2);
+  envoy.answer();
+  CHECK(f.pending(1) == std::vector<SessionId>{gone.session});
+  gone.disconnect();
+  CHECK(f.rollout(1).is_done());
+  CHECK(f.hub.rollouts().is_over(f.hub.rollouts().epoch()));
+}
+
+TEST_CASE("who is stuck while it loads keeps up no commit that comes after, unless that changes what it loads") {
+  Fixture f;
+  f.commit(1, "a", 1);
+  Node stuck(f.hub, "stuck", false);
+  f.hub.rollouts().on_commit(2, 0);
+  f.hub.push({{2}, {2}});
+  CHECK(f.rollout(2).is_done());
+  // It has yet to ask for listeners.
+  f.hub.rollouts().on_commit(3, 0);
+  const envoy::config::cluster::v3::Cluster content;
+  REQUIRE(f.views.view.apply({{Type::kListener, "l", snapshot::make_resource(Type::kListener, "l", content)}}).ok());
+  f.hub.push({{3}, {3}});
+  CHECK(f.pending(3) == std::vector<SessionId>{stuck.session});
+  CHECK(f.rollout(3).concerned == 1);
+  stuck.answer();
+  CHECK(f.rollout(3).is_done());
+  CHECK(f.rollout(3).applied == 1);
+  CHECK(f.hub.rollouts().to_applied().count() == 0);
+}
+
 TEST_CASE("a report that begins tells of all that runs, and what it does not name does not run") {
   Fixture f;
   const uint64_t version = f.commit(1, "a", 1);

@@ -77,6 +77,7 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
     for (Commit& each : commits_) each.has_rest = each.has_rest || (takes_along && each.has_endpoints);
   }
   for (const registry::ServiceName& name : changed.endpoints) {
+    if (waits_for_mode(name)) pending_.endpoints.insert(name);
     // A service that changes takes its endpoints along.
     if (waits_with_rest(name)) {
       commit.has_rest = true;
@@ -87,6 +88,13 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
     commit.has_endpoints = true;
   }
   if (is_commit) commits_.push_back(commit);
+}
+
+// Its endpoints are marked for a mode that goes out with the rest. Where it had none, the mode did not take them along.
+bool Mesh::waits_for_mode(const registry::ServiceName& name) const {
+  const bool may_change =
+      pending_.mtls.contains(name.namespace_name) || pending_.mtls.contains(std::string(registry::kRootNamespace));
+  return may_change && !(plain_ports(*newest_, name) == plain_ports(*applied_, name));
 }
 
 xds::Brought Mesh::take_commits(bool all) {

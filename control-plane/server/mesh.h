@@ -114,6 +114,7 @@ class Mesh : public xds::Views {
   bool waits_with_rest(const registry::ServiceName& name) const {
     return pending_.services.contains(name) || pending_.endpoints.contains(name);
   }
+  bool waits_for_mode(const registry::ServiceName& name) const;
   xds::Brought take_commits(bool all);
   bool begin_mtls_steps(const registry::Model& after, const registry::ChangeSet& changed, int64_t now_ms);
   registry::ModelPointer with_callers_held(registry::ModelPointer after) const;

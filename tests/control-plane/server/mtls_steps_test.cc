@@ -74,12 +74,16 @@ struct Fixture {
     now_ms += 1'000;
     push(mesh->advance(now_ms));
   }
-  void set_mode(MtlsMode mode) {
+  // In the newest model, which is not out yet.
+  void write_mode(MtlsMode mode) {
     auto whole = std::make_shared<registry::Mtls>();
     whole->mode = mode;
     auto of_namespace = std::make_shared<registry::NamespaceMtls>();
     of_namespace->whole = whole;
     model.mtls.set({"shop"}, of_namespace);
+  }
+  void set_mode(MtlsMode mode) {
+    write_mode(mode);
     set_marks(mode != MtlsMode::kDisable);
     commit({.endpoints = {kCart}, .mtls = {"shop"}});
   }
@@ -485,6 +489,44 @@ TEST_CASE("a mode that changes soon after a restart waits for who is not back ye
   f.end_grace();
   f.finish();
   CHECK(f.now() == "plain, called plainly");
+}
+
+TEST_CASE("the first endpoints of a service whose mode has changed just before do not go out ahead of it") {
+  Fixture f;
+  f.set_mode(MtlsMode::kStrict);
+  f.finish();
+  f.model.endpoints.set(kCart, std::make_shared<registry::Endpoints>());
+  f.commit({.endpoints = {kCart}});
+  f.finish();
+  f.write_mode(MtlsMode::kDisable);
+  ++f.model.revision;
+  f.mesh->set(std::make_shared<registry::Model>(f.model), {.mtls = {"shop"}}, f.now_ms);
+  f.set_marks(false);
+  f.mesh->set(std::make_shared<registry::Model>(f.model), {.endpoints = {kCart}}, f.now_ms);
+  // So soon go endpoints alone.
+  f.now_ms += 50;
+  const auto brought = f.mesh->advance(f.now_ms);
+  if (brought.has_value()) CHECK(f.now() == "tls, called by tls");
+  CHECK_FALSE(brought.has_value());
+  f.now_ms += 1'000;
+  f.push(f.mesh->advance(f.now_ms));
+  CHECK(f.now() == "both, called by tls");
+  f.finish();
+  CHECK(f.now() == "plain, called plainly");
+}
+
+TEST_CASE("endpoints whose mode stays as it is do not wait for what else of a namespace changes") {
+  Fixture f;
+  f.set_mode(MtlsMode::kStrict);
+  f.finish();
+  f.write_mode(MtlsMode::kPermissive);
+  ++f.model.revision;
+  f.mesh->set(std::make_shared<registry::Model>(f.model), {.mtls = {"shop"}}, f.now_ms);
+  f.set_marks(true);
+  f.mesh->set(std::make_shared<registry::Model>(f.model), {.endpoints = {kCart}}, f.now_ms);
+  f.now_ms += 50;
+  CHECK(f.mesh->advance(f.now_ms).has_value());
+  CHECK(f.now() == "tls, called by tls");
 }
 
 TEST_CASE("a new service whose mode is DISABLE is called by mutual TLS until it is kept that it need not be") {

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "api/text/cat.h"
+#include "control-plane/base/log.h"
+
 namespace weft::control::server {
 
 using source::sqlite::Database;
@@ -76,6 +79,15 @@ absl::Status MtlsStore::write(const std::vector<CallChange>& changes) {
 
 absl::Status MtlsStore::save(const std::vector<CallChange>& changes) {
   return database_->transact([&] { return write(changes); });
+}
+
+void keep(MtlsStore& store, const std::vector<CallChange>& changes) {
+  const absl::Status saved = store.save(changes);
+  if (saved.ok()) return;
+  base::log_warning(
+      text::cat("a change of PeerAuthentications of which it is not kept how far it has come may fail "
+                "calls if weft-control is restarted meanwhile: ",
+                saved.message()));
 }
 
 absl::StatusOr<CallStates> restore(MtlsStore& store, const registry::Model& model) {

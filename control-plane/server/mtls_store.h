@@ -31,6 +31,10 @@ class MtlsStore {
   std::unique_ptr<source::sqlite::Database> database_;
 };
 
+// Saves the changes of a step. Where that cannot be done, as the disk is full, it is told in the log, and the step goes
+// on: a mode that people asked for is in force all the same, and what is less safe then is a restart alone.
+void keep(MtlsStore& store, const std::vector<CallChange>& changes);
+
 // What a control plane that starts with this model goes by. Where nothing was ever saved, as by a control plane of
 // before, all are taken to be called as the model says. Services that are gone are forgotten.
 absl::StatusOr<CallStates> restore(MtlsStore& store, const registry::Model& model);

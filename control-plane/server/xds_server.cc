@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "api/text/cat.h"
-#include "control-plane/base/log.h"
 #include "control-plane/ca/origin.h"
 #include "control-plane/server/status_pages.h"
 
@@ -122,12 +121,7 @@ void XdsServer::keep_calls() {
   std::optional<MtlsSteps::ToKeep> calls = mesh_.take_calls_to_keep();
   if (!calls.has_value()) return;
   workload_keeper_.post([this, calls = *std::move(calls)] {
-    if (const absl::Status saved = stores_.mtls.save(calls.changes); !saved.ok()) {
-      base::log_warning(
-          text::cat("a change of PeerAuthentications of which it is not kept how far it has come may fail "
-                    "calls if weft-control is restarted meanwhile: ",
-                    saved.message()));
-    }
+    keep(stores_.mtls, calls.changes);
     loop_.post([this, ticket = calls.ticket] { mesh_.calls_kept(ticket); });
   });
 }

@@ -1,11 +1,16 @@
 #include "control-plane/server/mtls_steps.h"
 
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "control-plane/server/mesh.h"
+#include "control-plane/server/mtls_store.h"
 #include "envoy/config/core/v3/base.pb.h"
 #include "envoy/config/endpoint/v3/endpoint.pb.h"
 #include "envoy/config/listener/v3/listener.pb.h"
+#include "tests/control-plane/server/full_disk.h"
 
 namespace weft::control::server {
 namespace {
@@ -114,6 +119,7 @@ struct Fixture {
   bool write() {
     const std::optional<MtlsSteps::ToKeep> to_keep = mesh->take_calls_to_keep();
     if (!to_keep.has_value()) return false;
+    if (store != nullptr) keep(*store, to_keep->changes);
     for (const CallChange& each : to_keep->changes) disk[each.service] = each.state;
     mesh->calls_kept(to_keep->ticket);
     return true;
@@ -185,6 +191,8 @@ struct Fixture {
   xds::Rollouts rollouts;
   std::vector<xds::Epoch> owed;
   CallStates disk;
+  // A real one beside it, where a test has one.
+  MtlsStore* store = nullptr;
   bool is_slow = false;
   const snapshot::View* caller = nullptr;
   const snapshot::View* workload = nullptr;
@@ -403,6 +411,30 @@ TEST_CASE("neither are callers told nor do workloads refuse anything before that
   CHECK(f.now() == "tls, called by tls");
   CHECK(f.disk == CallStates{{kCart, {}}});
   CHECK(f.is_done());
+}
+
+TEST_CASE("modes change to their end though the disk is full and nothing of it can be kept") {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("weft-steps-" + std::to_string(getpid()));
+  {
+    const auto store = MtlsStore::open(path);
+    REQUIRE(store.ok());
+    Fixture f;
+    f.store = store->get();
+    const FullDisk full(path.string() + "-wal");
+    REQUIRE_FALSE((*store)->save({{kCart, {.plain = {.rest = true, .others = {}}, .mixed = {}}}}).ok());
+    for (const auto& [mode, end] :
+         {std::pair(MtlsMode::kDisable, "plain, called plainly"), std::pair(MtlsMode::kStrict, "tls, called by tls")}) {
+      f.set_mode(mode);
+      f.finish();
+      CHECK(f.now() == end);
+      CHECK(f.is_done());
+    }
+    const auto kept = (*store)->load();
+    REQUIRE(kept.ok());
+    CHECK_FALSE(kept->has_value());
+  }
+  std::filesystem::remove(path);
 }
 
 TEST_CASE("a change goes on after a restart at any time, beginning with what its workloads take") {

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 
+#include "tests/control-plane/server/full_disk.h"
+
 namespace weft::control::server {
 namespace {
 
@@ -61,6 +63,23 @@ TEST_CASE("how services are called is what it was after a restart") {
     REQUIRE(store->save({{kCart, some}, {kPay, {}}}).ok());
   }
   CHECK(states(*opened(path)) == CallStates{{kCart, some}});
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("what cannot be written leaves what was kept as it was, and is kept when there is room again") {
+  const std::filesystem::path path = std::filesystem::temp_directory_path() / ("weft-full-" + std::to_string(getpid()));
+  const CallState all_plain{.plain = {.rest = true, .others = {}}, .mixed = {}};
+  {
+    const auto store = opened(path);
+    REQUIRE(store->save({{kCart, all_plain}}).ok());
+    {
+      const FullDisk full(path.string() + "-wal");
+      CHECK_FALSE(store->save({{kCart, {}}, {kPay, all_plain}}).ok());
+    }
+    CHECK(states(*store) == CallStates{{kCart, all_plain}});
+    CHECK(store->save({{kCart, {}}, {kPay, all_plain}}).ok());
+  }
+  CHECK(states(*opened(path)) == CallStates{{kPay, all_plain}});
   std::filesystem::remove(path);
 }
 

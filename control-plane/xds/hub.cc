@@ -20,6 +20,12 @@ constexpr size_t kMaxReasonBytes = 2048;
 // Nodes that are remembered though they are gone.
 constexpr size_t kMaxAbsent = 10'000;
 
+// Whether the client says what it holds from before this stream.
+bool is_back(const DiscoveryRequest& request) {
+  return request.response_nonce().empty() && !request.version_info().empty();
+}
+bool is_back(const DeltaDiscoveryRequest& request) { return !request.initial_resource_versions().empty(); }
+
 // A node's id is its own word. Where it belongs is what it was let in for, and another's of the same id is not its
 // affair.
 bool is_same_place(const envoy::config::core::v3::Node& a, const envoy::config::core::v3::Node& b) {
@@ -128,6 +134,7 @@ void Hub::handle(SessionId id, Request request) {
   }
   const std::optional<Type> type = snapshot::type_of_url(request.type_url());
   const Counts before = type.has_value() ? session.stream->counts(*type) : Counts();
+  if (is_back(request)) session.progress->came_back();
   session.stream->on_request(request);
   if (type.has_value()) {
     const Counts& now = session.stream->counts(*type);

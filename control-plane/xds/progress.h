@@ -38,6 +38,8 @@ class Progress {
   // Of all that it was to run by then, the newest commit that it runs; 0 if it has not come so far.
   Revision applied_revision() const;
 
+  // It holds something from before it came.
+  void came_back() { rollouts_.came_back(id_); }
   // It is sent something of this push.
   void concern(Epoch epoch, bool is_late);
   // What it acknowledged changed what it holds.

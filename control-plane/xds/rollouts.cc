@@ -96,7 +96,12 @@ void Rollouts::gone(Epoch epoch, SessionId session) {
 
 void Rollouts::end_load(SessionId session) {
   if (loading_.erase(session) == 0) return;
+  back_.erase(session);
   for (const auto& [id, watch] : watches_) changed_.insert(watch.revision);
+}
+
+void Rollouts::came_back(SessionId session) {
+  if (loading_.contains(session)) back_.insert(session);
 }
 
 Revision Rollouts::oldest_of(Epoch epoch) const {

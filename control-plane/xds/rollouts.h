@@ -86,11 +86,13 @@ class Rollouts {
   // A session that comes loads all that was pushed until now, and owes it until end_load(), whichever push brought it.
   void begin_load(SessionId session) { loading_.emplace(session, epoch_); }
   void end_load(SessionId session);
+  // It holds something from before it came, and so may run what it did before any push, until it has loaded.
+  void came_back(SessionId session);
   // The oldest commit that a push brings; 0 if it brings none.
   Revision oldest_of(Epoch epoch) const;
-  // No session owes anything any more of the pushes up to this one, be they of commits or not; nor does one load, which
-  // may run what it did before any of them.
-  bool is_over(Epoch epoch) const { return loading_.empty() && (owed_.empty() || owed_.begin()->first > epoch); }
+  // No session owes anything any more of the pushes up to this one, be they of commits or not; nor does one load that
+  // came back. Of those that load and came anew, none runs anything older.
+  bool is_over(Epoch epoch) const { return back_.empty() && (owed_.empty() || owed_.begin()->first > epoch); }
   // Of all that has been pushed whole, the newest.
   Revision newest_pushed() const { return newest_pushed_; }
 
@@ -149,6 +151,8 @@ class Rollouts {
   std::map<Epoch, size_t> owed_;
   // With the newest push when they came.
   absl::flat_hash_map<SessionId, Epoch> loading_;
+  // Of these, those that came back.
+  absl::flat_hash_set<SessionId> back_;
   std::map<uint64_t, Watch> watches_;
   uint64_t last_watch_ = 0;
   absl::flat_hash_set<Revision> changed_;

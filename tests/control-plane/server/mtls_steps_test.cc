@@ -72,10 +72,13 @@ struct Fixture {
     endpoints->ports.push_back({80, {endpoint}});
     model.endpoints.set(kCart, endpoints);
   }
+  void set_model(const registry::ChangeSet& changed) {
+    mesh->set(std::make_shared<registry::Model>(model), changed, now_ms);
+  }
   void commit(const registry::ChangeSet& changed) {
     ++model.revision;
     rollouts.on_commit(model.revision, now_ms);
-    mesh->set(std::make_shared<registry::Model>(model), changed, now_ms);
+    set_model(changed);
     now_ms += 1'000;
     push(mesh->advance(now_ms));
   }
@@ -261,12 +264,13 @@ TEST_CASE("callers who are stuck are waited for a while and no longer") {
   CHECK(f.now() == "plain, called plainly");
 }
 
-TEST_CASE("no step is over by all running it while somebody who came loads what there is") {
+TEST_CASE("no step is over by all running it while somebody who came back loads what there is") {
   constexpr xds::SessionId kOther = 8;
   Fixture f;
   f.apply_all();
   f.set_mode(MtlsMode::kDisable);
   f.rollouts.begin_load(kOther);
+  f.rollouts.came_back(kOther);
   f.apply_all();
   CHECK_FALSE(f.step());
   f.rollouts.end_load(kOther);
@@ -532,9 +536,9 @@ TEST_CASE("the first endpoints of a service whose mode has changed just before d
   f.finish();
   f.write_mode(MtlsMode::kDisable);
   ++f.model.revision;
-  f.mesh->set(std::make_shared<registry::Model>(f.model), {.mtls = {"shop"}}, f.now_ms);
+  f.set_model({.mtls = {"shop"}});
   f.set_marks(false);
-  f.mesh->set(std::make_shared<registry::Model>(f.model), {.endpoints = {kCart}}, f.now_ms);
+  f.set_model({.endpoints = {kCart}});
   // So soon go endpoints alone.
   f.now_ms += 50;
   const auto brought = f.mesh->advance(f.now_ms);
@@ -553,9 +557,9 @@ TEST_CASE("endpoints whose mode stays as it is do not wait for what else of a na
   f.finish();
   f.write_mode(MtlsMode::kPermissive);
   ++f.model.revision;
-  f.mesh->set(std::make_shared<registry::Model>(f.model), {.mtls = {"shop"}}, f.now_ms);
+  f.set_model({.mtls = {"shop"}});
   f.set_marks(true);
-  f.mesh->set(std::make_shared<registry::Model>(f.model), {.endpoints = {kCart}}, f.now_ms);
+  f.set_model({.endpoints = {kCart}});
   f.now_ms += 50;
   CHECK(f.mesh->advance(f.now_ms).has_value());
   CHECK(f.now() == "tls, called by tls");

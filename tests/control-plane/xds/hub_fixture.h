@@ -1,6 +1,7 @@
 #pragma once
 
 #include <catch2/catch.hpp>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,7 +31,11 @@ struct OneView final : Views {
 
 // A node with one delta stream of clusters.
 struct Node final : Sink {
-  Node(Hub& hub, const std::string& id, bool reports) : hub(hub), id(id), reports(reports) { connect(); }
+  // `held`: versions of what it has when it comes.
+  Node(Hub& hub, const std::string& id, bool reports, std::map<std::string, uint64_t> held = {})
+      : hub(hub), id(id), reports(reports), held(std::move(held)) {
+    connect();
+  }
 
   void send(const Response& response) override { last = response; }
   void end(const absl::Status& status) override { ended = status; }
@@ -41,6 +46,9 @@ struct Node final : Sink {
     request.mutable_node()->set_id(id);
     if (reports) request.mutable_node()->add_client_features("weft.reports");
     request.set_type_url(std::string(snapshot::type_url(Type::kCluster)));
+    for (const auto& [name, version] : held) {
+      (*request.mutable_initial_resource_versions())[name] = snapshot::version_text(version);
+    }
     hub.on_request(session, request);
   }
   void disconnect() { hub.close(session); }
@@ -88,6 +96,7 @@ struct Node final : Sink {
   Hub& hub;
   std::string id;
   bool reports;
+  std::map<std::string, uint64_t> held;
   SessionId session = 0;
   Hub::ReportId report = 0;
   uint64_t sequence = 0;

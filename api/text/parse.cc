@@ -9,6 +9,7 @@
 #include <google/protobuf/timestamp.pb.h>
 #include <google/protobuf/util/field_mask_util.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <unordered_map>
@@ -604,6 +605,14 @@ bool read(std::string_view text, bool json, const ParseOptions& options, Builder
   return true;
 }
 
+// Of the outermost map itself; of a key that stands twice, which is a mistake, the first.
+const Node::Member* find_member(const Document& document, std::string_view key) {
+  if (document.root == nullptr) return nullptr;
+  const auto& members = document.root->members;
+  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& each) { return each.key == key; });
+  return found == members.end() ? nullptr : &*found;
+}
+
 absl::Status build(const Document& document, Builder* builder, Message* out) {
   if (document.root == nullptr || document.root->kind == Node::Kind::kNull) {
     builder->fail({}, Path(), cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
@@ -643,19 +652,14 @@ absl::StatusOr<Untyped> Untyped::read(std::string_view text, std::string_view fi
 }
 
 std::string_view Untyped::scalar(std::string_view key) const {
-  if (document_->root == nullptr) return {};
-  for (const Node::Member& member : document_->root->members) {
-    if (member.key == key && member.value->kind == Node::Kind::kScalar) return member.value->scalar;
-  }
-  return {};
+  const Node::Member* member = find_member(*document_, key);
+  return member != nullptr && member->value->kind == Node::Kind::kScalar ? std::string_view(member->value->scalar)
+                                                                         : std::string_view();
 }
 
 Position Untyped::position(std::string_view key) const {
-  if (document_->root == nullptr) return {};
-  for (const Node::Member& member : document_->root->members) {
-    if (member.key == key) return member.position;
-  }
-  return {};
+  const Node::Member* member = find_member(*document_, key);
+  return member == nullptr ? Position() : member->position;
 }
 
 absl::Status Untyped::parse(Message* out, Source* source) const {

@@ -37,9 +37,8 @@ absl::StatusOr<Stage> stage_of(std::string_view text) {
 std::string_view stage_name(Stage stage) { return kStages[static_cast<size_t>(stage)]; }
 
 absl::StatusOr<std::unique_ptr<AuthorityStore>> AuthorityStore::open(const std::string& path, int64_t max_issued) {
-  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path, kTables);
   if (!database.ok()) return database.status();
-  if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
   return std::unique_ptr<AuthorityStore>(new AuthorityStore(*std::move(database), max_issued));
 }
 

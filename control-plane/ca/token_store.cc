@@ -22,9 +22,8 @@ CREATE TABLE IF NOT EXISTS joined(token TEXT NOT NULL, node TEXT NOT NULL, PRIMA
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::open(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path, kTables);
   if (!database.ok()) return database.status();
-  if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
   return std::unique_ptr<TokenStore>(new TokenStore(*std::move(database)));
 }
 

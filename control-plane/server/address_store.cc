@@ -20,9 +20,8 @@ CREATE TABLE IF NOT EXISTS addresses(
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<AddressStore>> AddressStore::open(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path, kTables);
   if (!database.ok()) return database.status();
-  if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
   return std::unique_ptr<AddressStore>(new AddressStore(*std::move(database)));
 }
 

@@ -30,17 +30,15 @@ void add(uint16_t port, bool is_in, Ports* ports) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<MtlsStore>> MtlsStore::open(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path, kTables);
   if (!database.ok()) return database.status();
-  if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
   return std::unique_ptr<MtlsStore>(new MtlsStore(*std::move(database)));
 }
 
 absl::StatusOr<std::optional<CallStates>> MtlsStore::load() {
-  absl::StatusOr<Statement> version = database_->prepare("PRAGMA user_version");
+  const absl::StatusOr<int64_t> version = database_->user_version();
   if (!version.ok()) return version.status();
-  if (const absl::StatusOr<bool> row = version->step(); !row.ok()) return row.status();
-  if (version->integer(0) == 0) return std::nullopt;
+  if (*version == 0) return std::nullopt;
   absl::StatusOr<Statement> rows =
       database_->prepare("SELECT namespace, service, port, plain, mixed FROM calls ORDER BY namespace, service, port");
   if (!rows.ok()) return rows.status();

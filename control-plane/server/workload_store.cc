@@ -36,9 +36,8 @@ absl::Status add_missing_column(Database& database, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<WorkloadStore>> WorkloadStore::open(const std::string& path) {
-  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path);
+  absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path, kTables);
   if (!database.ok()) return database.status();
-  if (absl::Status status = (*database)->execute(kTables); !status.ok()) return status;
   for (const char* name : {"mtls", "takes_all_ports"}) {
     if (absl::Status status = add_missing_column(**database, name); !status.ok()) return status;
   }

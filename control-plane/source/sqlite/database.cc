@@ -77,6 +77,20 @@ absl::StatusOr<std::unique_ptr<Database>> Database::open(const std::string& path
   return database;
 }
 
+absl::StatusOr<std::unique_ptr<Database>> Database::open(const std::string& path, const char* tables) {
+  absl::StatusOr<std::unique_ptr<Database>> database = open(path);
+  if (!database.ok()) return database.status();
+  if (absl::Status status = (*database)->execute(tables); !status.ok()) return status;
+  return database;
+}
+
+absl::StatusOr<int64_t> Database::user_version() {
+  absl::StatusOr<Statement> version = prepare("PRAGMA user_version");
+  if (!version.ok()) return version.status();
+  if (const absl::StatusOr<bool> row = version->step(); !row.ok()) return row.status();
+  return version->integer(0);
+}
+
 absl::Status Database::execute(const char* sql) {
   if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return error("access");
   return absl::OkStatus();

@@ -50,9 +50,13 @@ class Database {
   // Creates the file if there is none; ":memory:" keeps nothing. Commits are on the disk when they return: write-ahead
   // log, fully synchronous. Unavailable if another process has it open.
   static absl::StatusOr<std::unique_ptr<Database>> open(const std::string& path);
+  // The same, and these statements carried out, which create the tables that are not there.
+  static absl::StatusOr<std::unique_ptr<Database>> open(const std::string& path, const char* tables);
 
   absl::Status execute(const char* sql);
   absl::StatusOr<Statement> prepare(std::string_view sql);
+  // The number that a writer left in the file ("PRAGMA user_version=N"); 0 if none did.
+  absl::StatusOr<int64_t> user_version();
   // All that `work`, which returns a status, writes, or if it or the commit fails nothing of it.
   template <typename Work>
   absl::Status transact(Work&& work) {

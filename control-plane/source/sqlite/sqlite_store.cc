@@ -102,15 +102,13 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string
 }
 
 absl::Status SqliteStore::prepare_tables() {
-  absl::StatusOr<Statement> version = database_->prepare("PRAGMA user_version");
+  const absl::StatusOr<int64_t> version = database_->user_version();
   if (!version.ok()) return version.status();
-  if (const absl::StatusOr<bool> row = version->step(); !row.ok()) return row.status();
-  const int64_t format = version->integer(0);
+  const int64_t format = *version;
   if (format > kFormat) {
     return absl::DataLossError(
         cat("the database was written by a newer version: its format is ", format, ", this one reads up to ", kFormat));
   }
-  if (absl::Status status = version->run(); !status.ok()) return status;
   return database_->transact([&]() -> absl::Status {
     if (format == 1) {
       if (absl::Status status = database_->execute(kSetAside); !status.ok()) return status;

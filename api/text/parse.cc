@@ -12,14 +12,19 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <span>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "api/text/cat.h"
 #include "api/text/document.h"
 #include "api/text/former_names.h"
+#include "api/text/message_type.h"
 #include "api/text/nearest.h"
 #include "api/text/scalar.h"
 #include "xds/type/v3/typed_struct.pb.h"
@@ -53,34 +58,8 @@ bool is_typed_struct(std::string_view name) {
   return name == "xds.type.v3.TypedStruct" || name == "udpa.type.v1.TypedStruct";
 }
 
-bool is_wrapper(const Descriptor& type) {
-  switch (type.well_known_type()) {
-    case Descriptor::WELLKNOWNTYPE_DOUBLEVALUE:
-    case Descriptor::WELLKNOWNTYPE_FLOATVALUE:
-    case Descriptor::WELLKNOWNTYPE_INT64VALUE:
-    case Descriptor::WELLKNOWNTYPE_UINT64VALUE:
-    case Descriptor::WELLKNOWNTYPE_INT32VALUE:
-    case Descriptor::WELLKNOWNTYPE_UINT32VALUE:
-    case Descriptor::WELLKNOWNTYPE_STRINGVALUE:
-    case Descriptor::WELLKNOWNTYPE_BYTESVALUE:
-    case Descriptor::WELLKNOWNTYPE_BOOLVALUE:
-      return true;
-    default:
-      return false;
-  }
-}
-
-// Whether null means something for this field rather than "not set".
-bool takes_null(const FieldDescriptor& field) {
-  if (field.cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
-    return field.enum_type()->full_name() == "google.protobuf.NullValue";
-  }
-  return field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE &&
-         field.message_type()->well_known_type() == Descriptor::WELLKNOWNTYPE_VALUE;
-}
-
 // An Any, or any other type whose JSON is not simply its fields, stands under "value" within an Any.
-bool has_own_json(const Descriptor& type) { return type.well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED; }
+bool has_own_json(const MessageType& type) { return type.well_known() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED; }
 
 // Where the walk is. It is spelled out only for those who are told of it. Of the walk's stack: one outlives those below
 // it, and the names are the document's or a descriptor's.
@@ -118,6 +97,23 @@ class Path {
   size_t index_ = 0;
 };
 
+// Whether no key stands there twice, or merges.
+bool are_plain(std::span<const Node::Member> members) {
+  // Of few, comparing each with each costs least.
+  constexpr size_t kFew = 16;
+  absl::flat_hash_set<std::string_view> seen;
+  for (size_t i = 0; i < members.size(); ++i) {
+    const std::string_view key = members[i].key;
+    if (members[i].merge) return false;
+    if (members.size() > kFew) {
+      if (!seen.insert(key).second) return false;
+    } else if (std::any_of(members.begin(), members.begin() + i, [key](const auto& each) { return each.key == key; })) {
+      return false;
+    }
+  }
+  return true;
+}
+
 class Builder {
  public:
   Builder(std::string_view file_name, const ParseOptions& options, Source* source)
@@ -143,13 +139,12 @@ class Builder {
   }
 
   // A message of any type, well-known or not.
-  void message(const Node& node, Message* out, const Path& path, int depth) {
+  void message(const Node& node, const MessageType& type, Message* out, const Path& path, int depth) {
     if (!enter(node, path, depth)) return;
-    const Descriptor& type = *out->GetDescriptor();
-    if (is_wrapper(type) && node.kind != Node::Kind::kMap) {
-      return singular(node, out, *type.FindFieldByNumber(1), path, depth + 1);
+    if (type.wrapped() != nullptr && node.kind != Node::Kind::kMap) {
+      return singular(node, out, *type.wrapped(), path, depth + 1);
     }
-    switch (type.well_known_type()) {
+    switch (type.well_known()) {
       case Descriptor::WELLKNOWNTYPE_ANY:
         return any(node, static_cast<Any*>(out), path, depth);
       case Descriptor::WELLKNOWNTYPE_STRUCT:
@@ -169,12 +164,11 @@ class Builder {
       default:
         break;
     }
-    fields(node, out, path, depth);
+    fields(node, type, out, path, depth);
   }
 
  private:
-  // Of the document, which outlives this.
-  using Members = std::vector<const Node::Member*>;
+  using Members = std::span<const Node::Member>;
 
   // Counts the visit against the limits; false if the walk must not go on here.
   bool enter(const Node& node, const Path& path, int depth) {
@@ -204,74 +198,75 @@ class Builder {
     if (source_ != nullptr) source_->positions.add(path.str(), position);
   }
 
-  // The members of a map with YAML's merge keys carried out: a map's own members win, then the earlier source.
-  Members members(const Node& node, const Path& path, int depth) {
-    Members out;
+  // The members of a map with YAML's merge keys carried out: a map's own members win, then the earlier source. They
+  // are the document's, or else in `room`.
+  Members members(const Node& node, const Path& path, int depth, std::vector<Node::Member>* room) {
+    if (are_plain(node.members())) return node.members();
     std::unordered_map<std::string_view, Position> seen;
-    for (const Node::Member& member : node.members) {
+    for (const Node::Member& member : node.members()) {
       if (member.merge) continue;
       const auto [first, added] = seen.try_emplace(member.key, member.position);
       if (added) {
-        out.push_back(&member);
+        room->push_back(member);
       } else {
         fail(member.position, path,
              cat("the key \"", member.key, "\" stands a second time; the first is on line ", first->second.line));
       }
     }
-    for (const Node::Member& member : node.members) {
-      if (member.merge) merge(*member.value, path, depth + 1, &out, &seen);
+    for (const Node::Member& member : node.members()) {
+      if (member.merge) merge(*member.value, path, depth + 1, room, &seen);
     }
-    return out;
+    return *room;
   }
 
-  void merge(const Node& from, const Path& path, int depth, Members* out,
+  void merge(const Node& from, const Path& path, int depth, std::vector<Node::Member>* out,
              std::unordered_map<std::string_view, Position>* seen) {
     if (!enter(from, path, depth)) return;
     if (from.kind == Node::Kind::kList) {
-      for (const Node* item : from.items) merge(*item, path, depth + 1, out, seen);
+      for (const Node* item : from.items()) merge(*item, path, depth + 1, out, seen);
       return;
     }
     if (from.kind != Node::Kind::kMap) return expect(from, path, "a map, or a list of maps, to merge by <<");
-    for (const Node::Member* member : members(from, path, depth + 1)) {
+    std::vector<Node::Member> room;
+    for (const Node::Member& member : members(from, path, depth + 1, &room)) {
       if (++visited_ > options_.max_values) return;
-      if (seen->try_emplace(member->key, member->position).second) out->push_back(member);
+      if (seen->try_emplace(member.key, member.position).second) out->push_back(member);
     }
   }
 
-  void fields(const Node& node, Message* out, const Path& path, int depth) {
+  void fields(const Node& node, const MessageType& type, Message* out, const Path& path, int depth) {
     if (node.kind == Node::Kind::kNull) return;
     if (node.kind != Node::Kind::kMap) {
-      return expect(node, path, cat("a map with the fields of ", out->GetDescriptor()->full_name()));
+      return expect(node, path, cat("a map with the fields of ", type.descriptor().full_name()));
     }
-    object(members(node, path, depth), out, path, depth);
+    std::vector<Node::Member> room;
+    object(members(node, path, depth, &room), type, out, path, depth);
   }
 
-  void object(const Members& members, Message* out, const Path& path, int depth) {
-    absl::flat_hash_set<const FieldDescriptor*> seen;
-    for (const Node::Member* entry : members) {
-      const Node::Member& member = *entry;
-      const FieldDescriptor* field = find_field(*out->GetDescriptor(), member.key);
+  void object(Members members, const MessageType& type, Message* out, const Path& path, int depth) {
+    absl::InlinedVector<bool, 128> seen(type.fields().size());
+    for (const Node::Member& member : members) {
+      const FieldType* field = type.find(member.key);
       if (field == nullptr) {
-        unknown_field(*out->GetDescriptor(), member, path);
+        unknown_field(type.descriptor(), member, path);
         continue;
       }
-      const Path here = path.field(shown_name(*field));
-      if (!seen.insert(field).second) {
+      const Path here = path.field(shown_name(*field->descriptor));
+      if (std::exchange(seen[static_cast<size_t>(field->index)], true)) {
         fail(member.position, here, "the field stands a second time, in its other spelling");
         continue;
       }
-      if (member.value->kind == Node::Kind::kNull && (field->is_repeated() || !takes_null(*field))) continue;
+      if (member.value->kind == Node::Kind::kNull && (field->is_repeated || !field->takes_null)) continue;
       note(here, member.position);
-      const auto* oneof = field->real_containing_oneof();
-      if (oneof != nullptr && out->GetReflection()->HasOneof(*out, oneof)) {
-        const auto* other = out->GetReflection()->GetOneofFieldDescriptor(*out, oneof);
+      if (field->oneof != nullptr && out->GetReflection()->HasOneof(*out, field->oneof)) {
+        const auto* other = out->GetReflection()->GetOneofFieldDescriptor(*out, field->oneof);
         fail(member.position, here,
-             cat("only one of the ", oneof->name(), " may be set, and ", shown_name(*other), " is already"));
+             cat("only one of the ", field->oneof->name(), " may be set, and ", shown_name(*other), " is already"));
         continue;
       }
-      if (field->is_map()) {
+      if (field->is_map) {
         map_field(*member.value, out, *field, here, depth + 1);
-      } else if (field->is_repeated()) {
+      } else if (field->is_repeated) {
         list_field(*member.value, out, *field, here, depth + 1);
       } else {
         singular(*member.value, out, *field, here, depth + 1);
@@ -281,18 +276,6 @@ class Builder {
 
   const std::string& shown_name(const FieldDescriptor& field) const {
     return options_.json_names ? field.json_name() : field.name();
-  }
-
-  static const FieldDescriptor* find_field(const Descriptor& type, const std::string& key) {
-    const FieldDescriptor* field = type.FindFieldByName(key);
-    if (field != nullptr) return field;
-    // Two fields may share a camelCase name by chance; the JSON name decides.
-    field = type.FindFieldByCamelcaseName(key);
-    if (field != nullptr && field->json_name() == key) return field;
-    for (int i = 0; i < type.field_count(); ++i) {
-      if (type.field(i)->json_name() == key) return type.field(i);
-    }
-    return nullptr;
   }
 
   void unknown_field(const Descriptor& type, const Node::Member& member, const Path& path) {
@@ -312,7 +295,7 @@ class Builder {
     fail(member.position, path, what);
   }
 
-  void list_field(const Node& node, Message* out, const FieldDescriptor& field, const Path& path, int depth) {
+  void list_field(const Node& node, Message* out, const FieldType& field, const Path& path, int depth) {
     if (!enter(node, path, depth)) return;
     if (node.kind != Node::Kind::kList) {
       // A lone element stands for a list of one, as protobuf's own parser has it; published files rely on it.
@@ -320,49 +303,46 @@ class Builder {
       note(here, node.position);
       return singular(node, out, field, here, depth + 1);
     }
-    for (size_t i = 0; i < node.items.size(); ++i) {
+    for (size_t i = 0; i < node.items().size(); ++i) {
+      const Node& item = *node.items()[i];
       const Path here = path.index(i);
-      note(here, node.items[i]->position);
-      if (node.items[i]->kind == Node::Kind::kNull && !takes_null(field)) {
-        fail(node.items[i]->position, here, "expected a value in the list; got null");
+      note(here, item.position);
+      if (item.kind == Node::Kind::kNull && !field.takes_null) {
+        fail(item.position, here, "expected a value in the list; got null");
         continue;
       }
-      singular(*node.items[i], out, field, here, depth + 1);
+      singular(item, out, field, here, depth + 1);
     }
   }
 
-  void map_field(const Node& node, Message* out, const FieldDescriptor& field, const Path& path, int depth) {
+  void map_field(const Node& node, Message* out, const FieldType& field, const Path& path, int depth) {
     if (!enter(node, path, depth)) return;
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map");
-    const FieldDescriptor& key_field = *field.message_type()->map_key();
-    const FieldDescriptor& value_field = *field.message_type()->map_value();
-    for (const Node::Member* written : members(node, path, depth)) {
-      const Node::Member& member = *written;
+    const FieldType& key_field = field.message().fields()[0];
+    const FieldType& value_field = field.message().fields()[1];
+    std::vector<Node::Member> room;
+    for (const Node::Member& member : members(node, path, depth, &room)) {
       const Path here = path.key(member.key);
       note(here, member.position);
-      if (member.value->kind == Node::Kind::kNull && !takes_null(value_field)) {
+      if (member.value->kind == Node::Kind::kNull && !value_field.takes_null) {
         fail(member.value->position, here, "expected a value for the key; got null");
         continue;
       }
-      Message* entry = out->GetReflection()->AddMessage(out, &field);
+      Message* entry = out->GetReflection()->AddMessage(out, field.descriptor);
       // A key is text whatever it looks like; a map keyed by numbers reads the number from it.
-      Node key;
-      key.kind = Node::Kind::kScalar;
-      key.style = Node::Style::kQuoted;
-      key.position = member.position;
-      key.scalar = member.key;
-      singular(key, entry, key_field, here, depth + 1);
+      singular({member.key, Node::Style::kQuoted, member.position}, entry, key_field, here, depth + 1);
       singular(*member.value, entry, value_field, here, depth + 1);
     }
   }
 
   // Sets a singular field, or adds to a repeated one.
-  void singular(const Node& node, Message* out, const FieldDescriptor& field, const Path& path, int depth) {
+  void singular(const Node& node, Message* out, const FieldType& type, const Path& path, int depth) {
     const Reflection& reflection = *out->GetReflection();
-    const bool add = field.is_repeated();
-    if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+    const FieldDescriptor& field = *type.descriptor;
+    const bool add = type.is_repeated;
+    if (type.cpp_type == FieldDescriptor::CPPTYPE_MESSAGE) {
       Message* child = add ? reflection.AddMessage(out, &field) : reflection.MutableMessage(out, &field);
-      return message(node, child, path, depth);
+      return message(node, type.message(), child, path, depth);
     }
     if (!enter(node, path, depth)) return;
     std::string expected;
@@ -372,7 +352,7 @@ class Builder {
     bool truth = false;
     int value = 0;
     std::string text;
-    switch (field.cpp_type()) {
+    switch (type.cpp_type) {
       case FieldDescriptor::CPPTYPE_INT32:
         expected = read_int(node, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(), &integer);
         if (!expected.empty()) break;
@@ -430,9 +410,10 @@ class Builder {
 
   void any(const Node& node, Any* out, const Path& path, int depth) {
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map with \"@type\"");
-    Members content = members(node, path, depth);
+    std::vector<Node::Member> room;
+    const Members content = members(node, path, depth, &room);
     if (content.empty()) return;
-    const Node::Member* type = take(&content, kTypeKey);
+    const Node::Member* type = find(content, kTypeKey);
     if (type == nullptr) {
       return fail(node.position, path, "\"@type\" is missing: the URL of the message's type");
     }
@@ -442,25 +423,27 @@ class Builder {
     if (url.find('/') == std::string::npos || type_name(url).empty()) {
       return expect(*type->value, path, "a type URL, such as \"type.googleapis.com/package.Message\"");
     }
-    if (is_typed_struct(type_name(url)) && typed_struct(content, out, path, depth)) return;
-    any_content(content, node, url, type->value->position, out, path, depth);
+    const std::vector<Node::Member> rest = without(content, *type);
+    if (is_typed_struct(type_name(url)) && typed_struct(rest, out, path, depth)) return;
+    any_content(rest, node, url, type->value->position, out, path, depth);
   }
 
   // A TypedStruct of a type that we know is read as that type. False if it is of none: it stays a TypedStruct.
-  bool typed_struct(const Members& content, Any* out, const Path& path, int depth) {
+  bool typed_struct(Members content, Any* out, const Path& path, int depth) {
     const Node* url = nullptr;
     const Node* value = nullptr;
-    for (const Node::Member* member : content) {
-      if (member->key == "type_url" || member->key == "typeUrl") url = member->value;
-      if (member->key == "value") value = member->value;
+    for (const Node::Member& member : content) {
+      if (member.key == "type_url" || member.key == "typeUrl") url = member.value;
+      if (member.key == "value") value = member.value;
     }
-    const bool known = url != nullptr && url->kind == Node::Kind::kScalar && !type_name(url->scalar).empty() &&
-                       !is_typed_struct(type_name(url->scalar));
+    const bool known = url != nullptr && url->kind == Node::Kind::kScalar && !type_name(url->scalar()).empty() &&
+                       !is_typed_struct(type_name(url->scalar()));
     if (!known || content.size() != (value == nullptr ? 1 : 2)) return false;
     if (value != nullptr && value->kind != Node::Kind::kMap) return false;
     const Node empty;
     const Node& body = value == nullptr ? empty : *value;
-    any_content(members(body, path, depth), body, url->scalar, url->position, out, path, depth);
+    std::vector<Node::Member> room;
+    any_content(members(body, path, depth, &room), body, std::string(url->scalar()), url->position, out, path, depth);
     return true;
   }
 
@@ -469,21 +452,22 @@ class Builder {
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type_name(url)));
     if (type == nullptr) return unknown_type(content, url, url_position, out, path, depth);
     std::unique_ptr<Message> message(MessageFactory::generated_factory()->GetPrototype(type)->New());
-    if (has_own_json(*type)) {
-      const Node::Member* value = take(&content, "value");
+    const MessageType& known = MessageType::of(*type);
+    if (has_own_json(known)) {
+      const Node::Member* value = find(content, "value");
       if (value == nullptr) return fail(node.position, path, "\"value\" is missing beside \"@type\"");
-      for (const Node::Member* member : content) {
-        fail(member->position, path, cat("unknown key \"", member->key, "\"; known are @type and value"));
+      for (const Node::Member& member : without(content, *value)) {
+        fail(member.position, path, cat("unknown key \"", member.key, "\"; known are @type and value"));
       }
       note(path.field("value"), value->position);
-      this->message(*value->value, message.get(), path.field("value"), depth + 1);
+      this->message(*value->value, known, message.get(), path.field("value"), depth + 1);
     } else {
-      object(content, message.get(), path, depth + 1);
+      object(content, known, message.get(), path, depth + 1);
     }
     pack(url, *message, out);
   }
 
-  void unknown_type(const Members& content, const std::string& url, Position url_position, Any* out, const Path& path,
+  void unknown_type(Members content, const std::string& url, Position url_position, Any* out, const Path& path,
                     int depth) {
     if (source_ != nullptr) source_->unknown_types.push_back({url, path.str(), url_position});
     if (!options_.keep_unknown_types) return fail(url_position, path, cat("unknown type ", url));
@@ -498,28 +482,30 @@ class Builder {
     out->set_value(message.SerializeAsString());
   }
 
-  static const Node::Member* take(Members* members, std::string_view key) {
-    for (auto member = members->begin(); member != members->end(); ++member) {
-      if ((*member)->key != key) continue;
-      const Node::Member* out = *member;
-      members->erase(member);
-      return out;
-    }
-    return nullptr;
+  static const Node::Member* find(Members members, std::string_view key) {
+    const auto found = std::find_if(members.begin(), members.end(), [&](const auto& each) { return each.key == key; });
+    return found == members.end() ? nullptr : &*found;
+  }
+
+  // `member` is one of `members`.
+  static std::vector<Node::Member> without(Members members, const Node::Member& member) {
+    std::vector<Node::Member> out(members.begin(), members.end());
+    out.erase(out.begin() + (&member - members.data()));
+    return out;
   }
 
   void structure(const Node& node, google::protobuf::Struct* out, const Path& path, int depth) {
     if (node.kind != Node::Kind::kMap) return expect(node, path, "a map");
-    members_of_structure(members(node, path, depth), out, path, depth);
+    std::vector<Node::Member> room;
+    members_of_structure(members(node, path, depth, &room), out, path, depth);
   }
 
-  void members_of_structure(const Members& members, google::protobuf::Struct* out, const Path& path, int depth) {
-    for (const Node::Member* entry : members) {
-      const Node::Member& member = *entry;
+  void members_of_structure(Members members, google::protobuf::Struct* out, const Path& path, int depth) {
+    for (const Node::Member& member : members) {
       const Path here = path.key(member.key);
       note(here, member.position);
       if (!enter(*member.value, here, depth + 1)) return;
-      value(*member.value, &(*out->mutable_fields())[member.key], here, depth + 1);
+      value(*member.value, &(*out->mutable_fields())[std::string(member.key)], here, depth + 1);
     }
   }
 
@@ -541,24 +527,25 @@ class Builder {
         out->set_number_value(number);
         return;
       case PlainType::kString:
-        out->set_string_value(node.scalar);
+        out->set_string_value(std::string(node.scalar()));
         return;
     }
   }
 
   void list_value(const Node& node, google::protobuf::ListValue* out, const Path& path, int depth) {
     if (node.kind != Node::Kind::kList) return expect(node, path, "a list");
-    for (size_t i = 0; i < node.items.size(); ++i) {
+    for (size_t i = 0; i < node.items().size(); ++i) {
+      const Node& item = *node.items()[i];
       const Path here = path.index(i);
-      note(here, node.items[i]->position);
-      if (!enter(*node.items[i], here, depth + 1)) return;
-      value(*node.items[i], out->add_values(), here, depth + 1);
+      note(here, item.position);
+      if (!enter(item, here, depth + 1)) return;
+      value(item, out->add_values(), here, depth + 1);
     }
   }
 
   void field_mask(const Node& node, google::protobuf::FieldMask* out, const Path& path) {
     const bool text = node.kind == Node::Kind::kScalar && node.style != Node::Style::kPlainJson;
-    if (text && google::protobuf::util::FieldMaskUtil::FromJsonString(node.scalar, out)) return;
+    if (text && google::protobuf::util::FieldMaskUtil::FromJsonString(std::string(node.scalar()), out)) return;
     expect(node, path, "field paths separated by commas, such as \"name,loadAssignment\"");
   }
 
@@ -587,28 +574,25 @@ bool read(std::string_view text, bool json, const ParseOptions& options, Builder
     return false;
   }
   Position invalid;
-  const int lines_before = options.first_line - 1;
   if (find_invalid_utf8(text, &invalid)) {
-    invalid.line += lines_before;
+    invalid.line += options.first_line - 1;
     builder->fail(invalid, Path(), "not UTF-8 text");
     return false;
   }
   SyntaxError error;
-  const bool ok = json ? read_json(text, options.max_depth, document, &error)
-                       : read_yaml(text, options.max_depth, document, &error);
+  const bool ok = json ? read_json(text, options.max_depth, options.first_line, document, &error)
+                       : read_yaml(text, options.max_depth, options.first_line, document, &error);
   if (!ok) {
-    error.position.line += lines_before;
     builder->fail(error.position, Path(), cat(json ? "not JSON: " : "not YAML: ", error.message));
     return false;
   }
-  document->move_down(lines_before);
   return true;
 }
 
 // Of the outermost map itself; of a key that stands twice, which is a mistake, the first.
 const Node::Member* find_member(const Document& document, std::string_view key) {
   if (document.root == nullptr) return nullptr;
-  const auto& members = document.root->members;
+  const auto members = document.root->members();
   const auto found = std::find_if(members.begin(), members.end(), [&](const auto& each) { return each.key == key; });
   return found == members.end() ? nullptr : &*found;
 }
@@ -617,7 +601,7 @@ absl::Status build(const Document& document, Builder* builder, Message* out) {
   if (document.root == nullptr || document.root->kind == Node::Kind::kNull) {
     builder->fail({}, Path(), cat("empty; expected a map with the fields of ", out->GetDescriptor()->full_name()));
   } else {
-    builder->message(*document.root, out, Path(), 0);
+    builder->message(*document.root, MessageType::of(*out->GetDescriptor()), out, Path(), 0);
   }
   absl::Status status = builder->status();
   if (!status.ok()) out->Clear();
@@ -631,7 +615,7 @@ absl::Status parse(std::string_view text, std::string_view file_name, Message* o
   out->Clear();
   if (source != nullptr) *source = {PositionMap(std::string(file_name)), {}};
   Builder builder(file_name, options, source);
-  Document document;
+  Document document(text.size());
   if (!read(text, is_json(text, file_name, options.format), options, &builder, &document)) return builder.status();
   return build(document, &builder, out);
 }
@@ -644,7 +628,7 @@ Untyped::~Untyped() = default;
 
 absl::StatusOr<Untyped> Untyped::read(std::string_view text, std::string_view file_name, const ParseOptions& options) {
   Builder builder(file_name, options, nullptr);
-  auto document = std::make_unique<Document>();
+  auto document = std::make_unique<Document>(text.size());
   if (!text::read(text, is_json(text, file_name, options.format), options, &builder, document.get())) {
     return builder.status();
   }
@@ -653,8 +637,7 @@ absl::StatusOr<Untyped> Untyped::read(std::string_view text, std::string_view fi
 
 std::string_view Untyped::scalar(std::string_view key) const {
   const Node::Member* member = find_member(*document_, key);
-  return member != nullptr && member->value->kind == Node::Kind::kScalar ? std::string_view(member->value->scalar)
-                                                                         : std::string_view();
+  return member == nullptr ? std::string_view() : member->value->scalar();
 }
 
 Position Untyped::position(std::string_view key) const {

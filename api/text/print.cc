@@ -91,40 +91,28 @@ class TreeMaker {
         return list(message, *type.FindFieldByNumber(google::protobuf::ListValue::kValuesFieldNumber), secret);
       case Descriptor::WELLKNOWNTYPE_VALUE: {
         const auto* set = message.GetReflection()->GetOneofFieldDescriptor(message, type.oneof_decl(0));
-        return set == nullptr ? make(Node::Kind::kNull) : field_value(message, *set, -1, secret);
+        return set == nullptr ? null() : field_value(message, *set, -1, secret);
       }
       default:
         return field_value(message, *type.FindFieldByNumber(1), -1, secret);
     }
-    Node* node = make(Node::Kind::kMap);
-    add_fields(message, node, secret);
-    return node;
+    Members members;
+    add_fields(message, &members, secret);
+    return document_.add_map(members);
   }
 
  private:
-  Node* make(Node::Kind kind) {
-    document_.nodes.push_back({});
-    document_.nodes.back().kind = kind;
-    return &document_.nodes.back();
-  }
+  // Keys are a descriptor's, or the document's.
+  using Members = std::vector<Node::Member>;
 
-  const Node* scalar(std::string text, Node::Style style) {
-    Node* node = make(Node::Kind::kScalar);
-    node->scalar = std::move(text);
-    node->style = style;
-    return node;
+  const Node* null() { return document_.add({}); }
+  const Node* scalar(std::string_view text, Node::Style style) {
+    return document_.add({document_.keep(text), style, {}});
   }
-  const Node* quoted(std::string_view text) { return scalar(std::string(text), Node::Style::kQuoted); }
-  const Node* plain(std::string text) { return scalar(std::move(text), Node::Style::kPlainJson); }
+  const Node* quoted(std::string_view text) { return scalar(text, Node::Style::kQuoted); }
+  const Node* plain(std::string_view text) { return scalar(text, Node::Style::kPlainJson); }
 
-  static void add(Node* map, std::string_view key, const Node* value) {
-    Node::Member member;
-    member.key = std::string(key);
-    member.value = value;
-    map->members.push_back(std::move(member));
-  }
-
-  void add_fields(const Message& message, Node* node, bool secret) {
+  void add_fields(const Message& message, Members* members, bool secret) {
     std::vector<const FieldDescriptor*> fields;
     message.GetReflection()->ListFields(message, &fields);
     for (const FieldDescriptor* field : fields) {
@@ -132,34 +120,34 @@ class TreeMaker {
       const Node* value = field->is_map()        ? map_entries(message, *field, hidden)
                           : field->is_repeated() ? list(message, *field, hidden)
                                                  : field_value(message, *field, -1, hidden);
-      add(node, options_.proto_names ? field->name() : field->json_name(), value);
+      members->push_back({options_.proto_names ? field->name() : field->json_name(), value});
     }
   }
 
   const Node* list(const Message& message, const FieldDescriptor& field, bool secret) {
-    Node* node = make(Node::Kind::kList);
+    std::vector<const Node*> items;
     const int size = message.GetReflection()->FieldSize(message, &field);
-    for (int i = 0; i < size; ++i) node->items.push_back(field_value(message, field, i, secret));
-    return node;
+    for (int i = 0; i < size; ++i) items.push_back(field_value(message, field, i, secret));
+    return document_.add_list(items);
   }
 
   const Node* map_entries(const Message& message, const FieldDescriptor& field, bool secret) {
-    Node* node = make(Node::Kind::kMap);
+    Members members;
     const int size = message.GetReflection()->FieldSize(message, &field);
     for (int i = 0; i < size; ++i) {
       const Message& entry = message.GetReflection()->GetRepeatedMessage(message, &field, i);
       const Node* key = field_value(entry, *field.message_type()->map_key(), -1, false);
-      add(node, key->scalar, field_value(entry, *field.message_type()->map_value(), -1, secret));
+      members.push_back({key->scalar(), field_value(entry, *field.message_type()->map_value(), -1, secret)});
     }
-    std::sort(node->members.begin(), node->members.end(),
+    std::sort(members.begin(), members.end(),
               [](const Node::Member& a, const Node::Member& b) { return a.key < b.key; });
-    return node;
+    return document_.add_map(members);
   }
 
-  const Node* floating(double value, std::string text) {
+  const Node* floating(double value, std::string_view text) {
     if (std::isnan(value)) return quoted("NaN");
     if (std::isinf(value)) return quoted(value > 0 ? "Infinity" : "-Infinity");
-    return plain(std::move(text));
+    return plain(text);
   }
 
   // The value of a singular field, or the one at `index` of a repeated one.
@@ -196,7 +184,7 @@ class TreeMaker {
         return plain(value ? "true" : "false");
       }
       case FieldDescriptor::CPPTYPE_ENUM: {
-        if (field.enum_type()->full_name() == "google.protobuf.NullValue") return make(Node::Kind::kNull);
+        if (field.enum_type()->full_name() == "google.protobuf.NullValue") return null();
         const int number =
             at ? reflection.GetRepeatedEnumValue(message, &field, index) : reflection.GetEnumValue(message, &field);
         const auto* value = field.enum_type()->FindValueByNumber(number);
@@ -213,7 +201,7 @@ class TreeMaker {
             at ? reflection.GetRepeatedMessage(message, &field, index) : reflection.GetMessage(message, &field),
             secret);
     }
-    return make(Node::Kind::kNull);
+    return null();
   }
 
   const Node* duration(const Message& message) {
@@ -241,21 +229,21 @@ class TreeMaker {
   const Node* any(const Message& message, bool secret) {
     Any value;
     value.CopyFrom(message);
-    Node* node = make(Node::Kind::kMap);
-    if (value.type_url().empty() && value.value().empty()) return node;
-    add(node, "@type", quoted(value.type_url()));
+    Members members;
+    if (value.type_url().empty() && value.value().empty()) return document_.add_map(members);
+    members.push_back({"@type", quoted(value.type_url())});
     const std::string name = value.type_url().substr(value.type_url().rfind('/') + 1);
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(name);
     std::unique_ptr<Message> content;
     if (type != nullptr) content.reset(MessageFactory::generated_factory()->GetPrototype(type)->New());
     if (content == nullptr || !content->ParseFromString(value.value())) {
-      add(node, "value", quoted(secret ? std::string(kRedacted) : absl::Base64Escape(value.value())));
+      members.push_back({"value", quoted(secret ? std::string(kRedacted) : absl::Base64Escape(value.value()))});
     } else if (type->well_known_type() != Descriptor::WELLKNOWNTYPE_UNSPECIFIED) {
-      add(node, "value", this->message(*content, secret));
+      members.push_back({"value", this->message(*content, secret)});
     } else {
-      add_fields(*content, node, secret);
+      add_fields(*content, &members, secret);
     }
-    return node;
+    return document_.add_map(members);
   }
 
   const PrintOptions& options_;

@@ -45,14 +45,14 @@ void append_json_scalar(const Node& node, std::string* out) {
   if (node.kind == Node::Kind::kNull) {
     out->append("null");
   } else if (node.style == Node::Style::kPlainJson) {
-    out->append(node.scalar);
+    out->append(node.scalar());
   } else {
-    append_quoted(node.scalar, out);
+    append_quoted(node.scalar(), out);
   }
 }
 
 // Whether YAML reads the text as that same string without quotes. Only plain words; all else is quoted.
-bool needs_no_quotes(const std::string& text) {
+bool needs_no_quotes(std::string_view text) {
   constexpr size_t kMaxBare = 200;
   if (text.empty() || text.size() > kMaxBare || text == "null" || text == "Null" || text == "NULL") return false;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -61,13 +61,10 @@ bool needs_no_quotes(const std::string& text) {
     const bool inner = (c >= '0' && c <= '9') || c == '.' || c == '-';
     if (!letter && (i == 0 || !inner)) return false;
   }
-  Node node;
-  node.kind = Node::Kind::kScalar;
-  node.scalar = text;
-  return plain_type(node) == PlainType::kString;
+  return plain_type({text, Node::Style::kPlain, {}}) == PlainType::kString;
 }
 
-void append_word(const std::string& text, std::string* out) {
+void append_word(std::string_view text, std::string* out) {
   if (needs_no_quotes(text)) {
     out->append(text);
   } else {
@@ -106,13 +103,13 @@ void append_block_text(std::string_view text, int level, std::string* out) {
 
 void append_yaml_leaf(const Node& node, int level, std::string* out) {
   const bool is_string = node.kind == Node::Kind::kScalar && node.style == Node::Style::kQuoted;
-  if (is_string && level > 0 && is_block_text(node.scalar)) return append_block_text(node.scalar, level, out);
+  if (is_string && level > 0 && is_block_text(node.scalar())) return append_block_text(node.scalar(), level, out);
   if (node.kind == Node::Kind::kMap) {
     out->append("{}");
   } else if (node.kind == Node::Kind::kList) {
     out->append("[]");
   } else if (is_string) {
-    append_word(node.scalar, out);
+    append_word(node.scalar(), out);
   } else {
     append_json_scalar(node, out);
   }
@@ -124,7 +121,7 @@ void append_yaml_leaf(const Node& node, int level, std::string* out) {
 void append_json(const Node& node, bool indent, int level, std::string* out) {
   const bool map = node.kind == Node::Kind::kMap;
   if (!map && node.kind != Node::Kind::kList) return append_json_scalar(node, out);
-  const size_t count = map ? node.members.size() : node.items.size();
+  const size_t count = map ? node.members().size() : node.items().size();
   const auto newline = [&](int depth) {
     if (!indent || count == 0) return;
     out->push_back('\n');
@@ -135,10 +132,10 @@ void append_json(const Node& node, bool indent, int level, std::string* out) {
     if (i > 0) out->push_back(',');
     newline(level + 1);
     if (map) {
-      append_quoted(node.members[i].key, out);
+      append_quoted(node.members()[i].key, out);
       out->append(indent ? ": " : ":");
     }
-    append_json(map ? *node.members[i].value : *node.items[i], indent, level + 1, out);
+    append_json(map ? *node.members()[i].value : *node.items()[i], indent, level + 1, out);
   }
   newline(level);
   out->push_back(map ? '}' : ']');
@@ -148,20 +145,20 @@ void append_yaml(const Node& node, int level, bool inline_first, std::string* ou
   const auto start_line = [&](size_t i) {
     if (i > 0 || !inline_first) out->append(static_cast<size_t>(level) * 2, ' ');
   };
-  const auto is_block = [](const Node& child) { return !child.members.empty() || !child.items.empty(); };
+  const auto is_block = [](const Node& child) { return !child.members().empty() || !child.items().empty(); };
   if (!is_block(node)) return append_yaml_leaf(node, level, out);
-  for (size_t i = 0; i < node.members.size(); ++i) {
+  for (size_t i = 0; i < node.members().size(); ++i) {
     start_line(i);
-    append_word(node.members[i].key, out);
+    append_word(node.members()[i].key, out);
     out->push_back(':');
-    const Node& child = *node.members[i].value;
+    const Node& child = *node.members()[i].value;
     out->append(is_block(child) ? "\n" : " ");
     append_yaml(child, level + 1, false, out);
   }
-  for (size_t i = 0; i < node.items.size(); ++i) {
+  for (size_t i = 0; i < node.items().size(); ++i) {
     start_line(i);
     out->append("- ");
-    append_yaml(*node.items[i], level + 1, true, out);
+    append_yaml(*node.items()[i], level + 1, true, out);
   }
 }
 

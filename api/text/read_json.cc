@@ -1,195 +1,153 @@
-// JSON (RFC 8259) by nlohmann's event interface. It does not tell positions, so the input iterator notes where each
-// token begins while it is being read. Compiled with exceptions, as that library expects; none leaves this file.
+// JSON (RFC 8259) by RapidJSON's events, in a copy of the text within the document: what a string says is written where
+// the string stands, so that nodes point there and nothing is copied once more. What RapidJSON refuses is read again by
+// who explains it better.
 
-#include <nlohmann/json.hpp>
+// Its SIMD is left off: it takes some control characters within strings for letters.
+#include <rapidjson/reader.h>
 
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "api/text/assembler.h"
 #include "api/text/cat.h"
 #include "api/text/document.h"
+#include "api/text/explain_json.h"
+#include "api/text/places.h"
+#include "api/text/utf8.h"
 
 namespace weft::text {
 
 namespace {
 
-// Follows the characters as the lexer takes them.
-struct Cursor {
-  Position at{1, 1};
-  Position token{1, 1};
-  bool in_string = false;
-  bool in_word = false;
-  bool escaped = false;
+using rapidjson::InsituStringStream;
+using rapidjson::SizeType;
 
-  void take(char c) {
-    note_token(c);
-    if (c == '\n') {
-      ++at.line;
-      at.column = 1;
-    } else if ((static_cast<unsigned char>(c) & 0xC0) != 0x80) {
-      ++at.column;
-    }
-  }
+// Shorter numbers without an exponent are finite.
+constexpr size_t kFiniteDigits = 300;
 
- private:
-  void note_token(char c) {
-    if (in_string) {
-      in_string = escaped || c != '"';
-      escaped = !escaped && c == '\\';
-      return;
-    }
-    switch (c) {
-      case '"':
-        token = at;
-        in_string = true;
-        in_word = false;
-        return;
-      case '{':
-      case '[':
-        token = at;
-        in_word = false;
-        return;
-      // The lexer takes one of these to see a number's end, before it reports the number.
-      case ' ':
-      case '\t':
-      case '\r':
-      case '\n':
-      case ',':
-      case ':':
-      case '}':
-      case ']':
-        in_word = false;
-        return;
-      default:
-        if (!in_word) token = at;
-        in_word = true;
-    }
-  }
-};
+bool is_finite(std::string_view number) {
+  if (number.size() <= kFiniteDigits && number.find_first_of("eE") == std::string_view::npos) return true;
+  double value = 0;
+  return absl::SimpleAtod(to_absl(number), &value) && std::isfinite(value);
+}
 
-class TrackedInput {
+// Each event is true, or ends the reading. Where a token stands is told by where its text does, and for what has none
+// by how far the stream is.
+class Handler : public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, Handler> {
  public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
+  // `original` is what `stream` is a copy of.
+  Handler(std::string_view original, InsituStringStream* stream, int max_depth, int first_line, Document* document)
+      : stream_(stream),
+        begin_(stream->src_),
+        max_depth_(max_depth),
+        may_be_no_utf8_(original.find("\\u") != std::string_view::npos),
+        places_(original, first_line),
+        document_(document),
+        assembler_(document) {}
 
-  TrackedInput(const char* at, Cursor* cursor) : at_(at), cursor_(cursor) {}
-  reference operator*() const { return *at_; }
-  TrackedInput& operator++() {
-    cursor_->take(*at_++);
-    return *this;
+  bool Null() { return add({Node::Kind::kNull, before(4)}); }
+  bool Bool(bool value) {
+    return value ? add({"true", Node::Style::kPlainJson, before(4)})
+                 : add({"false", Node::Style::kPlainJson, before(5)});
   }
-  TrackedInput operator++(int) {
-    TrackedInput before = *this;
-    ++*this;
-    return before;
+
+  bool RawNumber(const char* text, SizeType length, bool) {
+    std::string_view number(text, length);
+    if (!is_finite(number)) return false;
+    // An integer has no negative zero.
+    if (number == "-0") number = "0";
+    return add({number, Node::Style::kPlainJson, at(text)});
   }
-  bool operator==(const TrackedInput& other) const { return at_ == other.at_; }
-  bool operator!=(const TrackedInput& other) const { return at_ != other.at_; }
 
- private:
-  const char* at_;
-  Cursor* cursor_;
-};
+  bool String(const char* text, SizeType length, bool) {
+    const std::string_view string(text, length);
+    return is_utf8(string) && add({string, Node::Style::kQuoted, at(text - 1)});
+  }
 
-class TreeBuilder {
- public:
-  using number_integer_t = nlohmann::json::number_integer_t;
-  using number_unsigned_t = nlohmann::json::number_unsigned_t;
-  using number_float_t = nlohmann::json::number_float_t;
-  using string_t = nlohmann::json::string_t;
-  using binary_t = nlohmann::json::binary_t;
-
-  TreeBuilder(Document* document, int max_depth, const Cursor* cursor, SyntaxError* error)
-      : document_(document), max_depth_(max_depth), cursor_(cursor), error_(error) {}
-
-  bool null() { return add(Node::Kind::kNull) != nullptr; }
-  bool boolean(bool value) { return scalar(value ? "true" : "false", Node::Style::kPlainJson); }
-  bool number_integer(number_integer_t value) { return scalar(cat(value), Node::Style::kPlainJson); }
-  bool number_unsigned(number_unsigned_t value) { return scalar(cat(value), Node::Style::kPlainJson); }
-  bool number_float(number_float_t, const string_t& text) { return scalar(text, Node::Style::kPlainJson); }
-  bool string(string_t& value) { return scalar(std::move(value), Node::Style::kQuoted); }
-  bool binary(binary_t&) { return false; }
-  bool start_object(size_t) { return open(Node::Kind::kMap); }
-  bool end_object() { return close(); }
-  bool start_array(size_t) { return open(Node::Kind::kList); }
-  bool end_array() { return close(); }
-
-  bool key(string_t& key) {
-    Node::Member member;
-    member.key = std::move(key);
-    member.position = cursor_->token;
-    open_.back()->members.push_back(std::move(member));
+  bool Key(const char* text, SizeType length, bool) {
+    const std::string_view key(text, length);
+    if (!is_utf8(key)) return false;
+    assembler_.key(key, at(text - 1), false);
     return true;
   }
 
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& exception) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: what we want"
-    std::string_view what = exception.what();
-    const size_t place = what.find(", column ");
-    const size_t colon = place == std::string_view::npos ? what.find("] ") : what.find(": ", place);
-    if (colon != std::string_view::npos) what.remove_prefix(colon + 2);
-    *error_ = {cursor_->token, std::string(what)};
-    return false;
-  }
+  bool StartObject() { return open(Node::Kind::kMap); }
+  bool EndObject(SizeType) { return close(); }
+  bool StartArray() { return open(Node::Kind::kList); }
+  bool EndArray(SizeType) { return close(); }
 
  private:
-  Node* add(Node::Kind kind) {
-    document_->nodes.push_back({});
-    Node* node = &document_->nodes.back();
-    node->kind = kind;
-    node->position = cursor_->token;
-    if (open_.empty()) {
-      document_->root = node;
-    } else if (open_.back()->kind == Node::Kind::kList) {
-      open_.back()->items.push_back(node);
-    } else {
-      open_.back()->members.back().value = node;
-    }
-    return node;
-  }
+  Position at(const char* token) { return places_.at(static_cast<size_t>(token - begin_)); }
+  // Of a token of `length` bytes that the stream has just taken.
+  Position before(size_t length) { return places_.at(stream_->Tell() - length); }
 
-  bool scalar(std::string text, Node::Style style) {
-    Node* node = add(Node::Kind::kScalar);
-    node->scalar = std::move(text);
-    node->style = style;
+  // The text is; but RapidJSON takes half of a surrogate pair for a character.
+  bool is_utf8(std::string_view text) const { return !may_be_no_utf8_ || valid_utf8(text) == text.size(); }
+
+  bool add(const Node& node) {
+    assembler_.attach(document_->add(node));
     return true;
   }
 
   bool open(Node::Kind kind) {
-    if (static_cast<int>(open_.size()) >= max_depth_) {
-      *error_ = {cursor_->token, cat("more than ", max_depth_, " objects and arrays within each other")};
-      return false;
-    }
-    open_.push_back(add(kind));
+    if (assembler_.depth() >= max_depth_) return false;
+    Node* node = document_->add({kind, before(1)});
+    assembler_.attach(node);
+    assembler_.open(node);
     return true;
   }
 
   bool close() {
-    open_.pop_back();
+    assembler_.close();
     return true;
   }
 
-  Document* const document_;
+  InsituStringStream* const stream_;
+  const char* const begin_;
   const int max_depth_;
-  const Cursor* const cursor_;
-  SyntaxError* const error_;
-  std::vector<Node*> open_;
+  const bool may_be_no_utf8_;
+  Places places_;
+  Document* const document_;
+  Assembler assembler_;
 };
+
+// `understood` are the bytes up to the end or to a mistake.
+bool read(std::string_view text, int max_depth, int first_line, Document* document, size_t* understood) {
+  char* copy = document->room(text.size() + 1);
+  std::memcpy(copy, text.data(), text.size());
+  copy[text.size()] = '\0';
+  InsituStringStream stream(copy);
+  Handler handler(text, &stream, max_depth, first_line, document);
+  rapidjson::Reader reader;
+  constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseNumbersAsStringsFlag;
+  const rapidjson::ParseResult result = reader.Parse<kFlags>(stream, handler);
+  *understood = result.IsError() ? result.Offset() : stream.Tell();
+  // For RapidJSON the text ends at a NUL.
+  return !result.IsError() && *understood == text.size();
+}
 
 }  // namespace
 
-bool read_json(std::string_view text, int max_depth, Document* document, SyntaxError* error) {
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);
-  Cursor cursor;
-  TreeBuilder builder(document, max_depth, &cursor, error);
-  const TrackedInput begin(text.data(), &cursor);
-  const TrackedInput end(text.data() + text.size(), &cursor);
-  try {
-    return nlohmann::json::sax_parse(begin, end, &builder);
-  } catch (const std::exception& exception) {
-    *error = {cursor.at, exception.what()};
+bool read_json(std::string_view text, int max_depth, int first_line, Document* document, SyntaxError* error) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (text.size() > std::numeric_limits<SizeType>::max()) {
+    *error = {{}, cat("longer than ", std::numeric_limits<SizeType>::max(), " bytes")};
     return false;
   }
+  size_t understood = 0;
+  if (read(text, max_depth, first_line, document, &understood)) return true;
+  if (std::optional<SyntaxError> explained = explain_json(text, max_depth); explained.has_value()) {
+    *error = *std::move(explained);
+    error->position.line += first_line - 1;
+    return false;
+  }
+  const std::string_view rest = text.substr(understood);
+  *error = {Places(text, first_line).at(understood),
+            rest.starts_with('\0') ? "a NUL character" : "a number with an exponent that is too large"};
+  return false;
 }
 
 }  // namespace weft::text

@@ -9,6 +9,7 @@
 #include <streambuf>
 #include <unordered_map>
 
+#include "api/text/assembler.h"
 #include "api/text/cat.h"
 #include "api/text/document.h"
 
@@ -16,8 +17,8 @@ namespace weft::text {
 
 namespace {
 
-Position from_mark(const YAML::Mark& mark) {
-  return mark.is_null() ? Position{} : Position{mark.line + 1, mark.column + 1};
+Position from_mark(const YAML::Mark& mark, int first_line) {
+  return mark.is_null() ? Position{} : Position{mark.line + first_line, mark.column + 1};
 }
 
 class ViewBuffer : public std::streambuf {
@@ -31,7 +32,8 @@ class ViewBuffer : public std::streambuf {
 // Builds the tree. After the first error it only lets the events pass by.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(Document* document, int max_depth) : document_(document), max_depth_(max_depth) {}
+  TreeBuilder(Document* document, int max_depth, int first_line)
+      : document_(document), max_depth_(max_depth), first_line_(first_line), assembler_(document) {}
 
   bool failed() const { return failed_; }
   const SyntaxError& error() const { return error_; }
@@ -39,27 +41,23 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add(mark, anchor, Node::Kind::kNull); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add({Node::Kind::kNull, at(mark)}, anchor); }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
-    if (found == anchors_.end()) return fail(from_mark(mark), "this alias has no anchor");
-    for (const Open& open : open_) {
-      if (open.node == found->second) return fail(from_mark(mark), "this alias stands within its own anchor");
-    }
-    attach(found->second, from_mark(mark));
+    if (found == anchors_.end()) return fail(at(mark), "this alias has no anchor");
+    if (assembler_.is_open(found->second)) return fail(at(mark), "this alias stands within its own anchor");
+    attach(found->second, at(mark));
   }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    Node* node = add(mark, anchor, Node::Kind::kScalar);
-    if (node == nullptr) return;
-    node->scalar = value;
-    if (tag == "!" || tag == "tag:yaml.org,2002:str") {
-      node->style = Node::Style::kQuoted;
-    } else if (tag != "?" && !tag.empty() && tag != "tag:yaml.org,2002:int" && tag != "tag:yaml.org,2002:float" &&
-               tag != "tag:yaml.org,2002:bool") {
-      fail(from_mark(mark), cat("the tag ", tag, " is not supported"));
+    if (failed_) return;
+    const bool is_string = tag == "!" || tag == "tag:yaml.org,2002:str";
+    add({document_->keep(value), is_string ? Node::Style::kQuoted : Node::Style::kPlain, at(mark)}, anchor);
+    if (!is_string && tag != "?" && !tag.empty() && tag != "tag:yaml.org,2002:int" &&
+        tag != "tag:yaml.org,2002:float" && tag != "tag:yaml.org,2002:bool") {
+      fail(at(mark), cat("the tag ", tag, " is not supported"));
     }
   }
 
@@ -76,11 +74,7 @@ class TreeBuilder : public YAML::EventHandler {
   void OnMapEnd() override { close(); }
 
  private:
-  struct Open {
-    Node* node;
-    // A map alternates between keys and values.
-    bool has_key;
-  };
+  Position at(const YAML::Mark& mark) const { return from_mark(mark, first_line_); }
 
   void fail(Position position, std::string message) {
     if (failed_) return;
@@ -88,75 +82,54 @@ class TreeBuilder : public YAML::EventHandler {
     error_ = {position, std::move(message)};
   }
 
-  Node* add(const YAML::Mark& mark, YAML::anchor_t anchor, Node::Kind kind) {
+  Node* add(const Node& node, YAML::anchor_t anchor) {
     if (failed_) return nullptr;
-    document_->nodes.push_back({});
-    Node* node = &document_->nodes.back();
-    node->kind = kind;
-    node->position = from_mark(mark);
-    if (anchor != 0) anchors_[anchor] = node;
-    // A scalar's text is filled in by the caller before the next event, so a key is read in attach() of its value.
-    attach(node, node->position);
-    return node;
+    Node* added = document_->add(node);
+    if (anchor != 0) anchors_[anchor] = added;
+    attach(added, node.position);
+    return added;
   }
 
   void attach(const Node* node, Position position) {
     if (failed_) return;
-    if (open_.empty()) {
-      document_->root = node;
-      return;
-    }
-    Open& parent = open_.back();
-    if (parent.node->kind == Node::Kind::kList) {
-      parent.node->items.push_back(node);
-      return;
-    }
-    if (!parent.has_key) {
-      if (node->kind != Node::Kind::kScalar && node->kind != Node::Kind::kNull) {
-        return fail(position, "a map's key must be a single word or string");
-      }
-      parent.node->members.push_back({});
-      parent.node->members.back().position = position;
-      parent.node->members.back().value = node;
-      parent.has_key = true;
-      return;
-    }
-    Node::Member& member = parent.node->members.back();
-    const Node* key = member.value;
-    member.key = key->kind == Node::Kind::kNull ? "null" : key->scalar;
-    member.merge = key->style == Node::Style::kPlain && member.key == "<<";
-    member.value = node;
-    parent.has_key = false;
+    if (!assembler_.wants_key()) return assembler_.attach(node);
+    if (node->kind == Node::Kind::kNull) return assembler_.key("null", position, false);
+    if (node->kind != Node::Kind::kScalar) return fail(position, "a map's key must be a single word or string");
+    const bool merge = node->style == Node::Style::kPlain && node->scalar() == "<<";
+    assembler_.key(node->scalar(), position, merge);
   }
 
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
-    if (static_cast<int>(open_.size()) >= max_depth_) {
-      return fail(from_mark(mark), cat("more than ", max_depth_, " maps and lists within each other"));
+    if (assembler_.depth() >= max_depth_) {
+      return fail(at(mark), cat("more than ", max_depth_, " maps and lists within each other"));
     }
-    Node* node = add(mark, anchor, kind);
+    Node* node = add({kind, at(mark)}, anchor);
     if (node == nullptr) return;
     if (tag != "?" && tag != "!" && !tag.empty() && tag != "tag:yaml.org,2002:map" && tag != "tag:yaml.org,2002:seq") {
-      return fail(from_mark(mark), cat("the tag ", tag, " is not supported"));
+      return fail(at(mark), cat("the tag ", tag, " is not supported"));
     }
-    open_.push_back({node, false});
+    if (!failed_) assembler_.open(node);
   }
 
   void close() {
-    if (!failed_) open_.pop_back();
+    if (!failed_) assembler_.close();
   }
 
   Document* const document_;
   const int max_depth_;
+  const int first_line_;
+  Assembler assembler_;
   bool failed_ = false;
   SyntaxError error_;
-  std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, const Node*> anchors_;
 };
 
 // Notices a second document without building it.
 class SecondDocument : public YAML::EventHandler {
  public:
-  void OnDocumentStart(const YAML::Mark& mark) override { position = from_mark(mark); }
+  explicit SecondDocument(int first_line) : first_line_(first_line) {}
+
+  void OnDocumentStart(const YAML::Mark& mark) override { position = from_mark(mark, first_line_); }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
   void OnAlias(const YAML::Mark&, YAML::anchor_t) override { has_content = true; }
@@ -174,11 +147,14 @@ class SecondDocument : public YAML::EventHandler {
 
   Position position;
   bool has_content = false;
+
+ private:
+  const int first_line_;
 };
 
 }  // namespace
 
-bool read_yaml(std::string_view text, int max_depth, Document* document, SyntaxError* error) {
+bool read_yaml(std::string_view text, int max_depth, int first_line, Document* document, SyntaxError* error) {
   // yaml-cpp would read these as UTF-16 or UTF-32; our caller has checked for UTF-8, which they could still be.
   if (text.find('\0') != std::string_view::npos) {
     *error = {{}, "the text holds a NUL character"};
@@ -186,13 +162,13 @@ bool read_yaml(std::string_view text, int max_depth, Document* document, SyntaxE
   }
   ViewBuffer buffer(text);
   std::istream stream(&buffer);
-  TreeBuilder builder(document, max_depth);
+  TreeBuilder builder(document, max_depth, first_line);
   try {
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder) && !builder.failed()) return true;
     if (!builder.failed()) {
       // A stray bracket makes yaml-cpp report an empty document at the same place for ever.
-      SecondDocument second;
+      SecondDocument second(first_line);
       Position before;
       while (parser.HandleNextDocument(second)) {
         const bool advanced = second.position.line > before.line || second.position.column > before.column;
@@ -205,7 +181,7 @@ bool read_yaml(std::string_view text, int max_depth, Document* document, SyntaxE
     }
   } catch (const YAML::Exception& exception) {
     if (!builder.failed()) {
-      *error = {from_mark(exception.mark), exception.msg};
+      *error = {from_mark(exception.mark, first_line), exception.msg};
       return false;
     }
   } catch (const std::exception& exception) {

@@ -31,6 +31,8 @@ bool all_digits(std::string_view text) {
 
 // YAML 1.1 writes each of these in lower case, in upper case or capitalised.
 std::optional<bool> yaml_bool(std::string_view text) {
+  constexpr size_t kLongest = 5;
+  if (text.size() > kLongest) return std::nullopt;
   const std::string lower = absl::AsciiStrToLower(to_absl(text));
   const bool has_lower_tail = text.size() > 1 && text.substr(1) == lower.substr(1);
   const bool cased = text == lower || text == absl::AsciiStrToUpper(to_absl(text)) || has_lower_tail;
@@ -69,7 +71,7 @@ struct Integer {
 
 // In YAML without quotes, 0x1F is hexadecimal and 017 octal, as Envoy's loader has it.
 std::optional<Integer> integer(const Node& node) {
-  std::string_view text = node.scalar;
+  std::string_view text = node.scalar();
   Integer out;
   if (!text.empty() && text[0] == '-') {
     out.negative = true;
@@ -105,14 +107,14 @@ PlainType plain_type(const Node& node) {
   if (node.kind == Node::Kind::kNull) return PlainType::kNull;
   if (node.style == Node::Style::kQuoted) return PlainType::kString;
   if (node.style == Node::Style::kPlainJson) {
-    return node.scalar == "true" || node.scalar == "false" ? PlainType::kBool : PlainType::kNumber;
+    return node.scalar() == "true" || node.scalar() == "false" ? PlainType::kBool : PlainType::kNumber;
   }
-  if (yaml_bool(node.scalar).has_value()) return PlainType::kBool;
-  return is_decimal(node.scalar) || integer(node).has_value() ? PlainType::kNumber : PlainType::kString;
+  if (yaml_bool(node.scalar()).has_value()) return PlainType::kBool;
+  return is_decimal(node.scalar()) || integer(node).has_value() ? PlainType::kNumber : PlainType::kString;
 }
 
 std::string read_bool(const Node& node, bool* out) {
-  const auto value = node.kind == Node::Kind::kScalar ? yaml_bool(node.scalar) : std::nullopt;
+  const auto value = node.kind == Node::Kind::kScalar ? yaml_bool(node.scalar()) : std::nullopt;
   if (!value.has_value()) return "true or false";
   *out = *value;
   return "";
@@ -137,7 +139,7 @@ std::string read_uint(const Node& node, uint64_t max, uint64_t* out) {
 std::string read_double(const Node& node, bool single_precision, double* out) {
   constexpr std::string_view kExpected = "a number";
   if (node.kind != Node::Kind::kScalar) return std::string(kExpected);
-  const std::string_view text = node.scalar;
+  const std::string_view text = node.scalar();
   if (node.style != Node::Style::kPlainJson) {
     const bool yaml = node.style == Node::Style::kPlain;
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -162,30 +164,30 @@ std::string read_double(const Node& node, bool single_precision, double* out) {
 std::string read_string(const Node& node, std::string* out) {
   if (node.kind != Node::Kind::kScalar) return "a string";
   if (node.style == Node::Style::kPlainJson) return "a string, in quotes";
-  const bool ambiguous = node.style == Node::Style::kPlain &&
-                         (yaml_bool(node.scalar).has_value() || integer(node).has_value()) &&
-                         // Envoy's loader takes a number with a fraction or exponent for a string, so files rely on it.
-                         node.scalar.find_first_of(".eE") == std::string::npos;
-  const bool is_word = node.style == Node::Style::kPlain && yaml_bool(node.scalar).has_value();
-  if (ambiguous || is_word) {
-    return cat("a string; write \"", node.scalar, "\" in quotes if that is what is meant");
+  const std::string_view text = node.scalar();
+  if (node.style == Node::Style::kPlain) {
+    // Envoy's loader takes a number with a fraction or exponent for a string, so files rely on it.
+    const bool is_number = integer(node).has_value() && text.find_first_of(".eE") == std::string_view::npos;
+    if (is_number || yaml_bool(text).has_value()) {
+      return cat("a string; write \"", text, "\" in quotes if that is what is meant");
+    }
   }
-  *out = node.scalar;
+  *out = text;
   return "";
 }
 
 std::string read_bytes(const Node& node, std::string* out) {
   constexpr std::string_view kExpected = "bytes in base64";
   if (node.kind != Node::Kind::kScalar || node.style == Node::Style::kPlainJson) return std::string(kExpected);
-  const bool decoded = absl::Base64Unescape(node.scalar, out) || absl::WebSafeBase64Unescape(node.scalar, out);
+  const bool decoded =
+      absl::Base64Unescape(to_absl(node.scalar()), out) || absl::WebSafeBase64Unescape(to_absl(node.scalar()), out);
   return decoded ? "" : std::string(kExpected);
 }
 
 std::string read_enum(const Node& node, const google::protobuf::EnumDescriptor& type, int* out) {
-  std::vector<std::string> names;
   if (node.kind == Node::Kind::kScalar) {
     for (int i = 0; i < type.value_count(); ++i) {
-      if (absl::EqualsIgnoreCase(type.value(i)->name(), node.scalar)) {
+      if (absl::EqualsIgnoreCase(type.value(i)->name(), to_absl(node.scalar()))) {
         *out = type.value(i)->number();
         return "";
       }
@@ -197,9 +199,10 @@ std::string read_enum(const Node& node, const google::protobuf::EnumDescriptor& 
       return "";
     }
   }
+  std::vector<std::string> names;
   for (int i = 0; i < type.value_count(); ++i) names.push_back(type.value(i)->name());
   std::string expected = cat("a value of ", type.full_name(), ", one of ", absl::StrJoin(names, ", "));
-  const std::string nearest = node.kind == Node::Kind::kScalar ? nearest_name(node.scalar, names) : "";
+  const std::string nearest = node.kind == Node::Kind::kScalar ? nearest_name(node.scalar(), names) : "";
   if (!nearest.empty()) append(&expected, " (did you mean ", nearest, "?)");
   return expected;
 }
@@ -209,7 +212,7 @@ std::string read_duration(const Node& node, google::protobuf::Duration* out) {
   // Ten thousand years, by google.protobuf.Duration.
   constexpr int64_t kMaxSeconds = 315'576'000'000;
   if (node.kind != Node::Kind::kScalar) return std::string(kExpected);
-  std::string_view text = node.scalar;
+  std::string_view text = node.scalar();
   if (text.empty() || text.back() != 's') return std::string(kExpected);
   text.remove_suffix(1);
   const bool negative = !text.empty() && text[0] == '-';
@@ -230,7 +233,7 @@ std::string read_duration(const Node& node, google::protobuf::Duration* out) {
 
 std::string read_timestamp(const Node& node, google::protobuf::Timestamp* out) {
   const bool text = node.kind == Node::Kind::kScalar && node.style != Node::Style::kPlainJson;
-  if (text && google::protobuf::util::TimeUtil::FromString(node.scalar, out)) return "";
+  if (text && google::protobuf::util::TimeUtil::FromString(std::string(node.scalar()), out)) return "";
   return "a time by RFC 3339, such as \"2030-01-31T12:00:00Z\"";
 }
 

@@ -1,8 +1,8 @@
 #include "api/text/tree.h"
 
-#include <deque>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "api/text/cat.h"
 #include "api/text/document.h"
@@ -68,14 +68,14 @@ class TreeMaker {
 
   Tree list(const Node& node, const std::string& path) {
     Tree out = Tree::array();
-    for (size_t i = 0; i < node.items.size(); ++i) out.push_back(value(*node.items[i], index_path(path, i)));
+    for (size_t i = 0; i < node.items().size(); ++i) out.push_back(value(*node.items()[i], index_path(path, i)));
     return out;
   }
 
   // A merge gives what is not written beside it.
   void members(const Node& node, const std::string& path, bool is_merged,
                std::unordered_map<std::string_view, Position>& seen, Tree* out) {
-    for (const Node::Member& member : node.members) {
+    for (const Node::Member& member : node.members()) {
       if (member.merge) continue;
       const auto [first, is_new] = seen.try_emplace(member.key, member.position);
       if (!is_new && is_merged) continue;
@@ -88,14 +88,15 @@ class TreeMaker {
         fail(member.position, path, "a key that is no UTF-8");
         return;
       }
-      const std::string at = member_path(path, member.key);
+      const std::string key(member.key);
+      const std::string at = member_path(path, key);
       // A field stands where its key does.
       if (positions_ != nullptr) positions_->add(at, member.position);
       Tree made = value(*member.value, at);
       if (!status_.ok()) return;
-      out->push_back({member.key, std::move(made)});
+      out->push_back({key, std::move(made)});
     }
-    for (const Node::Member& member : node.members) {
+    for (const Node::Member& member : node.members()) {
       if (member.merge) merge(*member.value, path, member.position, seen, out);
     }
   }
@@ -106,7 +107,7 @@ class TreeMaker {
     if (source.kind == Node::Kind::kMap) {
       members(source, path, true, seen, out);
     } else if (source.kind == Node::Kind::kList) {
-      for (const Node* each : source.items) merge(*each, path, position, seen, out);
+      for (const Node* each : source.items()) merge(*each, path, position, seen, out);
     } else {
       fail(position, path, "expected << to be of a map or of a list of maps");
     }
@@ -114,10 +115,11 @@ class TreeMaker {
   }
 
   Tree scalar(const Node& node, const std::string& path) {
-    if (Position at; find_invalid_utf8(node.scalar, &at)) return fail(node.position, path, "a string that is no UTF-8");
-    if (node.style == Node::Style::kQuoted) return node.scalar;
+    if (Position at; find_invalid_utf8(node.scalar(), &at))
+      return fail(node.position, path, "a string that is no UTF-8");
+    if (node.style == Node::Style::kQuoted) return std::string(node.scalar());
     if (node.style == Node::Style::kPlainJson) {
-      Tree parsed = Tree::parse(node.scalar, nullptr, false);
+      Tree parsed = Tree::parse(node.scalar(), nullptr, false);
       return parsed.is_discarded() ? fail(node.position, path, "no JSON number") : parsed;
     }
     return std::visit(
@@ -128,7 +130,7 @@ class TreeMaker {
             return Tree(made);
           }
         },
-        plain_value(node.scalar));
+        plain_value(std::string(node.scalar())));
   }
 
   const std::string_view file_name_;
@@ -139,26 +141,21 @@ class TreeMaker {
   absl::Status status_;
 };
 
-// The nodes that a printer goes through; they live in `document`.
+// The nodes that a printer goes through. They are of `document`, and their strings of `tree`.
 const Node* to_node(const Tree& tree, Document* document) {
-  Node* node = &document->nodes.emplace_back();
   if (tree.is_object()) {
-    node->kind = Node::Kind::kMap;
-    for (const auto& [key, value] : tree.items()) {
-      Node::Member member;
-      member.key = key;
-      member.value = to_node(value, document);
-      node->members.push_back(std::move(member));
-    }
-  } else if (tree.is_array()) {
-    node->kind = Node::Kind::kList;
-    for (const Tree& item : tree) node->items.push_back(to_node(item, document));
-  } else if (!tree.is_null()) {
-    node->kind = Node::Kind::kScalar;
-    node->style = tree.is_string() ? Node::Style::kQuoted : Node::Style::kPlainJson;
-    node->scalar = tree.is_string() ? tree.get<std::string>() : tree.dump();
+    std::vector<Node::Member> members;
+    for (const auto& [key, value] : tree.items()) members.push_back({key, to_node(value, document)});
+    return document->add_map(members);
   }
-  return node;
+  if (tree.is_array()) {
+    std::vector<const Node*> items;
+    for (const Tree& item : tree) items.push_back(to_node(item, document));
+    return document->add_list(items);
+  }
+  if (tree.is_null()) return document->add({});
+  if (tree.is_string()) return document->add({tree.get_ref<const std::string&>(), Node::Style::kQuoted, {}});
+  return document->add({document->keep(tree.dump()), Node::Style::kPlainJson, {}});
 }
 
 }  // namespace
@@ -185,16 +182,14 @@ absl::StatusOr<Tree> read_tree(std::string_view text, std::string_view file_name
     maker.fail(error.position, "", "the text is no UTF-8");
     return maker.status();
   }
-  Document document;
+  Document document(text.size());
   const bool is_read = options.format == TreeOptions::Format::kJson
-                           ? read_json(text, options.max_depth, &document, &error)
-                           : read_yaml(text, options.max_depth, &document, &error);
+                           ? read_json(text, options.max_depth, options.first_line, &document, &error)
+                           : read_yaml(text, options.max_depth, options.first_line, &document, &error);
   if (!is_read) {
-    if (error.position.known()) error.position.line += options.first_line - 1;
     maker.fail(error.position, "", error.message);
     return maker.status();
   }
-  document.move_down(options.first_line - 1);
   if (document.root == nullptr) return Tree(nullptr);
   Tree out = maker.value(*document.root, "");
   if (!maker.status().ok()) return maker.status();

@@ -58,7 +58,7 @@ std::optional<std::string> from_base64url(std::string_view text) {
 // A member of a map, once; null if it is not there or there twice, which readers take differently.
 const Node* member(const Node& map, std::string_view name) {
   const Node* found = nullptr;
-  for (const Node::Member& each : map.members) {
+  for (const Node::Member& each : map.members()) {
     if (each.key != name) continue;
     if (found != nullptr) return nullptr;
     found = each.value;
@@ -67,7 +67,7 @@ const Node* member(const Node& map, std::string_view name) {
 }
 
 bool has(const Node& map, std::string_view name) {
-  for (const Node::Member& each : map.members) {
+  for (const Node::Member& each : map.members()) {
     if (each.key == name) return true;
   }
   return false;
@@ -80,14 +80,15 @@ bool is_string(const Node* node) {
 // Empty if it is no string.
 std::string string_of(const Node& map, std::string_view name) {
   const Node* node = member(map, name);
-  return is_string(node) ? node->scalar : "";
+  return is_string(node) ? std::string(node->scalar()) : "";
 }
 
 std::optional<double> number_of(const Node& map, std::string_view name) {
   const Node* node = member(map, name);
   double number = 0;
   const bool is_number = node != nullptr && node->kind == Node::Kind::kScalar &&
-                         node->style == Node::Style::kPlainJson && absl::SimpleAtod(node->scalar, &number);
+                         node->style == Node::Style::kPlainJson &&
+                         absl::SimpleAtod(text::to_absl(node->scalar()), &number);
   return is_number ? std::optional(number) : std::nullopt;
 }
 
@@ -95,7 +96,8 @@ std::optional<double> number_of(const Node& map, std::string_view name) {
 const Node* read_object(std::string_view json, text::Document* document) {
   text::SyntaxError error;
   text::Position position;
-  if (text::find_invalid_utf8(json, &position) || !text::read_json(json, kMaxDepth, document, &error)) return nullptr;
+  if (text::find_invalid_utf8(json, &position) || !text::read_json(json, kMaxDepth, 1, document, &error))
+    return nullptr;
   return document->root != nullptr && document->root->kind == Node::Kind::kMap ? document->root : nullptr;
 }
 
@@ -191,9 +193,9 @@ absl::Status check_signature(const Node& header, std::string_view text, const st
 bool has_audience(const Node& claims, const std::string& audience) {
   const Node* node = member(claims, "aud");
   if (node == nullptr) return false;
-  if (is_string(node)) return node->scalar == audience;
-  for (const Node* each : node->items) {
-    if (is_string(each) && each->scalar == audience) return true;
+  if (is_string(node)) return node->scalar() == audience;
+  for (const Node* each : node->items()) {
+    if (is_string(each) && each->scalar() == audience) return true;
   }
   return false;
 }
@@ -230,13 +232,13 @@ absl::StatusOr<std::vector<JsonWebKey>> read_jwks(std::string_view json, const s
   if (list == nullptr || list->kind != Node::Kind::kList) {
     return absl::InvalidArgumentError(cat(where, ": is no JSON Web Key Set; expected {\"keys\": [...]}"));
   }
-  if (list->items.size() > kMaxJwksKeys) {
+  if (list->items().size() > kMaxJwksKeys) {
     return absl::InvalidArgumentError(
-        cat(where, ": has ", list->items.size(), " keys; expected at most ", kMaxJwksKeys));
+        cat(where, ": has ", list->items().size(), " keys; expected at most ", kMaxJwksKeys));
   }
   std::vector<JsonWebKey> keys;
-  for (size_t i = 0; i < list->items.size(); ++i) {
-    if (list->items[i]->kind == Node::Kind::kMap && read_key(*list->items[i], &keys)) continue;
+  for (size_t i = 0; i < list->items().size(); ++i) {
+    if (list->items()[i]->kind == Node::Kind::kMap && read_key(*list->items()[i], &keys)) continue;
     return absl::InvalidArgumentError(
         cat(where, ": keys[", i, "]: cannot be read; expected RSA from 2048 bits with n and e, or EC with x and y"));
   }

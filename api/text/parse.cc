@@ -47,7 +47,6 @@ using google::protobuf::Descriptor;
 using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
-using google::protobuf::MessageFactory;
 using google::protobuf::Reflection;
 
 constexpr std::string_view kTypeKey = "@type";
@@ -101,14 +100,15 @@ class Path {
 bool are_plain(std::span<const Node::Member> members) {
   // Of few, comparing each with each costs least.
   constexpr size_t kFew = 16;
-  absl::flat_hash_set<std::string_view> seen;
+  if (members.size() > kFew) {
+    absl::flat_hash_set<std::string_view> seen;
+    return std::all_of(members.begin(), members.end(),
+                       [&](const auto& each) { return !each.merge && seen.insert(each.key).second; });
+  }
   for (size_t i = 0; i < members.size(); ++i) {
-    const std::string_view key = members[i].key;
     if (members[i].merge) return false;
-    if (members.size() > kFew) {
-      if (!seen.insert(key).second) return false;
-    } else if (std::any_of(members.begin(), members.begin() + i, [key](const auto& each) { return each.key == key; })) {
-      return false;
+    for (size_t j = 0; j < i; ++j) {
+      if (members[i].key == members[j].key) return false;
     }
   }
   return true;
@@ -258,8 +258,8 @@ class Builder {
       }
       if (member.value->kind == Node::Kind::kNull && (field->is_repeated || !field->takes_null)) continue;
       note(here, member.position);
-      if (field->oneof != nullptr && out->GetReflection()->HasOneof(*out, field->oneof)) {
-        const auto* other = out->GetReflection()->GetOneofFieldDescriptor(*out, field->oneof);
+      if (field->oneof != nullptr && field->reflection->HasOneof(*out, field->oneof)) {
+        const auto* other = field->reflection->GetOneofFieldDescriptor(*out, field->oneof);
         fail(member.position, here,
              cat("only one of the ", field->oneof->name(), " may be set, and ", shown_name(*other), " is already"));
         continue;
@@ -303,15 +303,41 @@ class Builder {
       note(here, node.position);
       return singular(node, out, field, here, depth + 1);
     }
-    for (size_t i = 0; i < node.items().size(); ++i) {
-      const Node& item = *node.items()[i];
-      const Path here = path.index(i);
-      note(here, item.position);
-      if (item.kind == Node::Kind::kNull && !field.takes_null) {
-        fail(item.position, here, "expected a value in the list; got null");
-        continue;
+    const auto each = [&](const auto& add) {
+      for (size_t i = 0; i < node.items().size(); ++i) {
+        const Node& item = *node.items()[i];
+        const Path here = path.index(i);
+        note(here, item.position);
+        if (item.kind == Node::Kind::kNull && !field.takes_null) {
+          fail(item.position, here, "expected a value in the list; got null");
+        } else {
+          add(item, here);
+        }
       }
-      singular(item, out, field, here, depth + 1);
+    };
+    // The fields that are long: what is the same for all items is asked for once.
+    const int size = static_cast<int>(std::min<size_t>(node.items().size(), std::numeric_limits<int>::max()));
+    if (field.cpp_type == FieldDescriptor::CPPTYPE_MESSAGE) {
+      const MessageType& type = field.message();
+      auto* list = field.reflection->MutableRepeatedPtrField<Message>(out, field.descriptor);
+      list->Reserve(list->size() + size);
+      each([&](const Node& item, const Path& here) {
+        Message* added = type.make(out->GetArena());
+        list->UnsafeArenaAddAllocated(added);
+        message(item, type, added, here, depth + 1);
+      });
+    } else if (field.cpp_type == FieldDescriptor::CPPTYPE_STRING && !field.is_bytes) {
+      auto* list = field.reflection->MutableRepeatedPtrField<std::string>(out, field.descriptor);
+      list->Reserve(list->size() + size);
+      each([&](const Node& item, const Path& here) {
+        if (!enter(item, here, depth + 1)) return;
+        std::string_view text;
+        const std::string expected = read_string(item, &text);
+        if (!expected.empty()) return expect(item, here, expected);
+        list->Add()->assign(text);
+      });
+    } else {
+      each([&](const Node& item, const Path& here) { singular(item, out, field, here, depth + 1); });
     }
   }
 
@@ -328,7 +354,7 @@ class Builder {
         fail(member.value->position, here, "expected a value for the key; got null");
         continue;
       }
-      Message* entry = out->GetReflection()->AddMessage(out, field.descriptor);
+      Message* entry = field.reflection->AddMessage(out, field.descriptor);
       // A key is text whatever it looks like; a map keyed by numbers reads the number from it.
       singular({member.key, Node::Style::kQuoted, member.position}, entry, key_field, here, depth + 1);
       singular(*member.value, entry, value_field, here, depth + 1);
@@ -337,7 +363,7 @@ class Builder {
 
   // Sets a singular field, or adds to a repeated one.
   void singular(const Node& node, Message* out, const FieldType& type, const Path& path, int depth) {
-    const Reflection& reflection = *out->GetReflection();
+    const Reflection& reflection = *type.reflection;
     const FieldDescriptor& field = *type.descriptor;
     const bool add = type.is_repeated;
     if (type.cpp_type == FieldDescriptor::CPPTYPE_MESSAGE) {
@@ -352,6 +378,7 @@ class Builder {
     bool truth = false;
     int value = 0;
     std::string text;
+    std::string_view words;
     switch (type.cpp_type) {
       case FieldDescriptor::CPPTYPE_INT32:
         expected = read_int(node, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max(), &integer);
@@ -398,8 +425,9 @@ class Builder {
         add ? reflection.AddEnumValue(out, &field, value) : reflection.SetEnumValue(out, &field, value);
         break;
       case FieldDescriptor::CPPTYPE_STRING:
-        expected = field.type() == FieldDescriptor::TYPE_BYTES ? read_bytes(node, &text) : read_string(node, &text);
+        expected = type.is_bytes ? read_bytes(node, &text) : read_string(node, &words);
         if (!expected.empty()) break;
+        if (!type.is_bytes) text = words;
         add ? reflection.AddString(out, &field, std::move(text)) : reflection.SetString(out, &field, std::move(text));
         break;
       case FieldDescriptor::CPPTYPE_MESSAGE:
@@ -417,8 +445,9 @@ class Builder {
     if (type == nullptr) {
       return fail(node.position, path, "\"@type\" is missing: the URL of the message's type");
     }
-    std::string url;
-    const std::string expected = read_string(*type->value, &url);
+    std::string_view text;
+    const std::string expected = read_string(*type->value, &text);
+    const std::string url(text);
     if (!expected.empty()) return expect(*type->value, path, expected);
     if (url.find('/') == std::string::npos || type_name(url).empty()) {
       return expect(*type->value, path, "a type URL, such as \"type.googleapis.com/package.Message\"");
@@ -451,8 +480,8 @@ class Builder {
                    const Path& path, int depth) {
     const Descriptor* type = DescriptorPool::generated_pool()->FindMessageTypeByName(std::string(type_name(url)));
     if (type == nullptr) return unknown_type(content, url, url_position, out, path, depth);
-    std::unique_ptr<Message> message(MessageFactory::generated_factory()->GetPrototype(type)->New());
     const MessageType& known = MessageType::of(*type);
+    const std::unique_ptr<Message> message(known.make(nullptr));
     if (has_own_json(known)) {
       const Node::Member* value = find(content, "value");
       if (value == nullptr) return fail(node.position, path, "\"value\" is missing beside \"@type\"");

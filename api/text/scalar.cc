@@ -161,7 +161,7 @@ std::string read_double(const Node& node, bool single_precision, double* out) {
   return "";
 }
 
-std::string read_string(const Node& node, std::string* out) {
+std::string read_string(const Node& node, std::string_view* out) {
   if (node.kind != Node::Kind::kScalar) return "a string";
   if (node.style == Node::Style::kPlainJson) return "a string, in quotes";
   const std::string_view text = node.scalar();

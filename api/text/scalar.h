@@ -27,8 +27,8 @@ std::string read_bool(const Node& node, bool* out);
 std::string read_int(const Node& node, int64_t min, int64_t max, int64_t* out);
 std::string read_uint(const Node& node, uint64_t max, uint64_t* out);
 std::string read_double(const Node& node, bool single_precision, double* out);
-// A plain scalar that reads as a boolean or an integer is no string: it wants quotes.
-std::string read_string(const Node& node, std::string* out);
+// A plain scalar that reads as a boolean or an integer is no string: it wants quotes. `out` is the document's.
+std::string read_string(const Node& node, std::string_view* out);
 // Base64 in the standard or the URL alphabet, with or without padding.
 std::string read_bytes(const Node& node, std::string* out);
 // A name in any case, or a known number.

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "api/text/print.h"
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
@@ -274,6 +275,22 @@ TEST_CASE("a plain number or truth value is no string") {
   CHECK(cluster("name: 1.5").name() == "1.5");
   CHECK(cluster("name: 2030-01-01").name() == "2030-01-01");
   CHECK(contains(mistakes("{\"name\": 1}", "c.json"), "c.json:1:10: name: expected a string, in quotes"));
+}
+
+TEST_CASE("each item of a list of strings is held to what a string is") {
+  const auto selector = [](std::string_view keys) {
+    return "lb_subset_config: {subset_selectors: {keys: " + std::string(keys) + "}}";
+  };
+  const Cluster out = cluster(selector("[a, \"1\", 1.5, \"\"]"));
+  const auto& keys = out.lb_subset_config().subset_selectors(0).keys();
+  CHECK(std::vector<std::string>(keys.begin(), keys.end()) == std::vector<std::string>{"a", "1", "1.5", ""});
+  CHECK(cluster(selector("lone")).lb_subset_config().subset_selectors(0).keys(0) == "lone");
+  const std::string told = mistakes(selector("[a, 1, {b: c}, null, yes]"));
+  const std::string path = "lb_subset_config.subset_selectors[0].keys";
+  CHECK(contains(told, path + "[1]: expected a string; write \"1\" in quotes"));
+  CHECK(contains(told, path + "[2]: expected a string; got a map"));
+  CHECK(contains(told, path + "[3]: expected a value in the list; got null"));
+  CHECK(contains(told, path + "[4]: expected a string; write \"yes\" in quotes"));
 }
 
 TEST_CASE("an unknown field is named with the nearest known one") {

@@ -1,11 +1,10 @@
 #include "control-plane/source/object.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message.h>
-#include <google/protobuf/util/message_differencer.h>
 #include <google/protobuf/util/time_util.h>
-
-#include <vector>
 
 #include "kubernetes/meta/v1/meta.pb.h"
 
@@ -22,21 +21,20 @@ const FieldDescriptor* metadata_field(const Message& content) {
   return content.GetDescriptor()->FindFieldByName("metadata");
 }
 
-// What people write: all that is set but the status, and the metadata, of which stores set some.
-std::vector<const FieldDescriptor*> written_fields(const Message& content) {
-  std::vector<const FieldDescriptor*> fields;
-  content.GetReflection()->ListFields(content, &fields);
-  std::erase_if(fields,
-                [](const FieldDescriptor* field) { return field->name() == "status" || field->name() == "metadata"; });
-  return fields;
+void clear_status(Message* content) {
+  const FieldDescriptor* status = content->GetDescriptor()->FindFieldByName("status");
+  if (status != nullptr) content->GetReflection()->ClearField(content, status);
 }
 
-ObjectMeta written_metadata(const Message& content) {
-  ObjectMeta metadata = metadata_of(content);
-  metadata.clear_generation();
-  metadata.clear_resource_version();
-  metadata.clear_creation_timestamp();
-  return metadata;
+// The same for equal messages: entries of maps are in the order of their keys.
+std::string bytes_of(const Message& message) {
+  std::string out;
+  google::protobuf::io::StringOutputStream stream(&out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializePartialToCodedStream(&coded);
+  coded.Trim();
+  return out;
 }
 
 }  // namespace
@@ -80,10 +78,26 @@ Content with_age(const Message& content, const Message* before, int64_t now_ms) 
   return out;
 }
 
-bool same_intent(const Message& a, const Message& b) {
-  google::protobuf::util::MessageDifferencer differencer;
-  return differencer.Compare(written_metadata(a), written_metadata(b)) &&
-         differencer.CompareWithFields(a, b, written_fields(a), written_fields(b));
+std::shared_ptr<Message> in_place_of(const Message& before, const Message& content) {
+  std::shared_ptr<Message> out(content.New());
+  out->CopyFrom(content);
+  clear_status(out.get());
+  const ObjectMeta& from = metadata_of(before);
+  ObjectMeta* metadata = mutable_metadata_of(out.get());
+  metadata->set_resource_version(from.resource_version());
+  metadata->set_generation(from.generation());
+  if (from.has_creation_timestamp()) {
+    *metadata->mutable_creation_timestamp() = from.creation_timestamp();
+  } else {
+    metadata->clear_creation_timestamp();
+  }
+  return out;
 }
+
+bool same_bytes(const Message& a, const Message& b) {
+  return a.ByteSizeLong() == b.ByteSizeLong() && bytes_of(a) == bytes_of(b);
+}
+
+bool same_intent(const Message& a, const Message& b) { return same_bytes(*in_place_of(b, a), *in_place_of(b, b)); }
 
 }  // namespace weft::control::source

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "control-plane/source/kind.h"
 
@@ -27,6 +28,11 @@ struct Key {
   std::string name;
 
   auto operator<=>(const Key&) const = default;
+
+  template <typename Hash>
+  friend Hash AbslHashValue(Hash hash, const Key& key) {
+    return Hash::combine(std::move(hash), key.kind, key.namespace_name, key.name);
+  }
 };
 
 // "Service shop/cart".
@@ -65,6 +71,11 @@ void set_origin(const std::string& origin, google::protobuf::Message* content);
 // would make it.
 Content with_age(const google::protobuf::Message& content, const google::protobuf::Message* before, int64_t now_ms);
 
+// A copy of `content`, without status, that has what stores set in the metadata of `before`, of the same kind.
+std::shared_ptr<google::protobuf::Message> in_place_of(const google::protobuf::Message& before,
+                                                       const google::protobuf::Message& content);
+// Whether two messages of one type are equal in every field.
+bool same_bytes(const google::protobuf::Message& a, const google::protobuf::Message& b);
 // Whether two contents of one kind ask for the same: equal but for status and what stores set in metadata.
 bool same_intent(const google::protobuf::Message& a, const google::protobuf::Message& b);
 

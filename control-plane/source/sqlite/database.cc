@@ -31,6 +31,11 @@ Statement& Statement::bind(int index, std::string_view value) {
   return *this;
 }
 
+Statement& Statement::bind_blob(int index, std::string_view value) {
+  sqlite3_bind_blob64(statement_.get(), index, value.data(), value.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+
 Statement& Statement::bind_null(int index) {
   sqlite3_bind_null(statement_.get(), index);
   return *this;
@@ -58,6 +63,12 @@ absl::Status Statement::run() {
 
 int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_.get(), column); }
 std::string_view Statement::text(int column) const { return column_text(statement_.get(), column); }
+std::string_view Statement::blob(int column) const {
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_.get(), column));
+  return bytes == nullptr ? std::string_view()
+                          : std::string_view(bytes, sqlite3_column_bytes(statement_.get(), column));
+}
+bool Statement::is_blob(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_BLOB; }
 bool Statement::is_null(int column) const { return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL; }
 
 absl::StatusOr<std::unique_ptr<Database>> Database::open(const std::string& path) {
@@ -71,7 +82,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::open(const std::string& path
   // Exclusive: one control plane owns the file, and the log's index needs no shared memory. The lock is taken by the
   // first write, so that a second process fails here and not in the middle.
   const absl::Status status = database->execute(
-      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
       "BEGIN IMMEDIATE; COMMIT;");
   if (!status.ok()) return status;
   return database;

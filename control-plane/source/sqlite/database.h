@@ -22,6 +22,7 @@ class Statement {
   // Parameters count from 1, columns from 0.
   Statement& bind(int index, int64_t value);
   Statement& bind(int index, std::string_view value);
+  Statement& bind_blob(int index, std::string_view value);
   Statement& bind_null(int index);
 
   // True: a row is there; false: none is left, and the statement can be bound and run anew.
@@ -32,6 +33,8 @@ class Statement {
   int64_t integer(int column) const;
   // Valid until the next step.
   std::string_view text(int column) const;
+  std::string_view blob(int column) const;
+  bool is_blob(int column) const;
   bool is_null(int column) const;
 
  private:

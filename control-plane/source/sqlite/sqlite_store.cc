@@ -3,12 +3,12 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/time_util.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include "api/text/cat.h"
 #include "api/text/parse.h"
-#include "api/text/print.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::control::source::sqlite {
@@ -17,29 +17,36 @@ using text::cat;
 
 namespace {
 
-constexpr int64_t kFormat = 2;
+constexpr int64_t kFormat = 3;
 
-// A row of a change lies at the end of its table, and only its key within an index: what a commit writes is then a few
-// pages, however many objects there are. Its id is made of its revision and of its place in the commit.
+// A row of a change lies at the end of its table, and only its key within an index: what a commit writes is then two
+// pages, however many objects there are. Its id is made of its revision and of its place in the commit; each revision
+// has at least one.
 constexpr int64_t kMaxChangesOfCommit = int64_t{1} << 20;
 
 constexpr char kTables[] = R"(
-CREATE TABLE IF NOT EXISTS commits(revision INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, author TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS changes(
   id INTEGER PRIMARY KEY,
   kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-  revision INTEGER NOT NULL REFERENCES commits(revision),
-  content TEXT);  -- JSON; NULL: deleted
+  revision INTEGER NOT NULL,
+  time_ms INTEGER NOT NULL, author TEXT NOT NULL,  -- of the commit
+  content);  -- BLOB: the kind's protobuf message; TEXT, from before format 3: the same as JSON; NULL: deleted
 CREATE UNIQUE INDEX IF NOT EXISTS changes_by_object ON changes(kind, namespace, name, revision);
 )";
 
-// Format 1 had the rows in the order of their objects, content and all.
-constexpr char kSetAside[] = "ALTER TABLE changes RENAME TO changes_1";
+// Before, times and authors were in a table of commits. Format 1 had the rows in the order of their objects, content
+// and all.
+constexpr char kSetAside[] = R"(
+ALTER TABLE changes RENAME TO changes_before;
+DROP INDEX IF EXISTS changes_by_object;
+)";
 constexpr char kTakeOver[] = R"(
-INSERT INTO changes(id, kind, namespace, name, revision, content)
+INSERT INTO changes(id, kind, namespace, name, revision, time_ms, author, content)
   SELECT (revision << 20) + ROW_NUMBER() OVER (PARTITION BY revision ORDER BY kind, namespace, name) - 1,
-    kind, namespace, name, revision, content FROM changes_1 ORDER BY 1;
-DROP TABLE changes_1;
+    kind, namespace, name, revision, time_ms, author, content FROM changes_before JOIN commits USING(revision)
+  ORDER BY 1;
+DROP TABLE changes_before;
+DROP TABLE commits;
 )";
 
 int64_t first_id_of(Revision revision) { return static_cast<int64_t>(revision) * kMaxChangesOfCommit; }
@@ -55,6 +62,14 @@ absl::StatusOr<Change> change_of(const Statement& row) {
   change.key = {info->kind, std::string(row.text(1)), std::string(row.text(2))};
   if (row.is_null(4)) return change;
   std::shared_ptr<google::protobuf::Message> content = make_message(info->kind);
+  if (row.is_blob(4)) {
+    const std::string_view bytes = row.blob(4);
+    if (!content->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      return absl::DataLossError(cat(where, ": ", bytes.size(), " bytes that are no message of this kind"));
+    }
+    change.content = std::move(content);
+    return change;
+  }
   text::ParseOptions options;
   options.format = text::ParseOptions::Format::kJson;
   options.json_names = true;
@@ -63,13 +78,6 @@ absl::StatusOr<Change> change_of(const Statement& row) {
   }
   change.content = std::move(content);
   return change;
-}
-
-std::string json_of(const google::protobuf::Message& content) {
-  text::PrintOptions options;
-  options.proto_names = false;
-  options.indent = false;
-  return text::print_json(content, options);
 }
 
 }  // namespace
@@ -91,7 +99,7 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string
   if (!database.ok()) return database.status();
   std::unique_ptr<SqliteStore> store(new SqliteStore(*std::move(database)));
   if (absl::Status status = store->prepare_tables(); !status.ok()) return status;
-  absl::StatusOr<Statement> newest = store->database_->prepare("SELECT COALESCE(MAX(revision), 0) FROM commits");
+  absl::StatusOr<Statement> newest = store->database_->prepare("SELECT COALESCE(MAX(id) >> 20, 0) FROM changes");
   if (!newest.ok()) return newest.status();
   if (const absl::StatusOr<bool> row = newest->step(); !row.ok()) return row.status();
   store->revision_ = static_cast<Revision>(newest->integer(0));
@@ -110,11 +118,12 @@ absl::Status SqliteStore::prepare_tables() {
         cat("the database was written by a newer version: its format is ", format, ", this one reads up to ", kFormat));
   }
   return database_->transact([&]() -> absl::Status {
-    if (format == 1) {
+    const bool is_old = format == 1 || format == 2;
+    if (is_old) {
       if (absl::Status status = database_->execute(kSetAside); !status.ok()) return status;
     }
     if (absl::Status status = database_->execute(kTables); !status.ok()) return status;
-    if (format == 1) {
+    if (is_old) {
       if (absl::Status status = database_->execute(kTakeOver); !status.ok()) return status;
     }
     return database_->execute(cat("PRAGMA user_version=", kFormat).c_str());
@@ -131,6 +140,8 @@ absl::StatusOr<Listing> SqliteStore::list() {
   Listing listing{revision_, {}};
   listing.objects.reserve(objects_.size());
   for (const auto& [key, object] : objects_) listing.objects.push_back(object);
+  std::sort(listing.objects.begin(), listing.objects.end(),
+            [](const Object& a, const Object& b) { return a.key < b.key; });
   return listing;
 }
 
@@ -170,49 +181,42 @@ absl::StatusOr<std::optional<Change>> SqliteStore::decide(const Write& write, Re
   }
   if (write.content == nullptr) {
     if (current == nullptr) return absl::NotFoundError(cat(to_string(write.key), " does not exist"));
-    return Change{write.key, revision, nullptr};
+    return Change{write.key, revision, nullptr, false};
   }
-  if (current != nullptr && same_intent(*current->content, *write.content)) return std::nullopt;
-  std::shared_ptr<google::protobuf::Message> content(write.content->New());
-  content->CopyFrom(*write.content);
+  // Where nothing new is asked for, it is what there is.
+  const google::protobuf::Message& before =
+      current == nullptr ? *kind_info(write.key.kind).prototype : *current->content;
+  std::shared_ptr<google::protobuf::Message> content = in_place_of(before, *write.content);
+  if (current != nullptr && same_bytes(*current->content, *content)) return std::nullopt;
   kubernetes::meta::v1::ObjectMeta* metadata = mutable_metadata_of(content.get());
   metadata->set_resource_version(std::to_string(revision));
+  metadata->set_generation(metadata->generation() + 1);
   if (current == nullptr) {
-    metadata->set_generation(1);
     *metadata->mutable_creation_timestamp() = google::protobuf::util::TimeUtil::MillisecondsToTimestamp(time_ms);
-  } else {
-    const auto& old = metadata_of(*current->content);
-    metadata->set_generation(old.generation() + 1);
-    *metadata->mutable_creation_timestamp() = old.creation_timestamp();
   }
-  return Change{write.key, revision, std::move(content)};
+  return Change{write.key, revision, std::move(content), write.is_valid};
 }
 
 absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision revision, int64_t time_ms,
                                 const std::string& author) {
-  for (const auto& [statement, sql] :
-       {std::pair(&insert_commit_, "INSERT INTO commits(revision, time_ms, author) VALUES(?, ?, ?)"),
-        std::pair(&insert_change_,
-                  "INSERT INTO changes(kind, namespace, name, revision, content, id) VALUES(?, ?, ?, ?, ?, ?)")}) {
-    if (statement->has_value()) continue;
-    absl::StatusOr<Statement> prepared = database_->prepare(sql);
+  if (!insert_.has_value()) {
+    absl::StatusOr<Statement> prepared = database_->prepare(
+        "INSERT INTO changes(id, kind, namespace, name, revision, time_ms, author, content) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     if (!prepared.ok()) return prepared.status();
-    *statement = *std::move(prepared);
+    insert_ = *std::move(prepared);
   }
-  std::optional<Statement>& insert = insert_change_;
-  insert_commit_->bind(1, static_cast<int64_t>(revision)).bind(2, time_ms).bind(3, author);
-  if (absl::Status status = insert_commit_->run(); !status.ok()) return status;
+  insert_->bind(5, static_cast<int64_t>(revision)).bind(6, time_ms).bind(7, author);
   int64_t id = first_id_of(revision);
   for (const Change& change : changes) {
-    insert->bind(1, kind_name(change.key.kind)).bind(2, change.key.namespace_name).bind(3, change.key.name);
-    insert->bind(4, static_cast<int64_t>(revision));
+    insert_->bind(1, id++).bind(2, kind_name(change.key.kind));
+    insert_->bind(3, change.key.namespace_name).bind(4, change.key.name);
     if (change.content == nullptr) {
-      insert->bind_null(5);
+      insert_->bind_null(8);
     } else {
-      insert->bind(5, json_of(*change.content));
+      insert_->bind_blob(8, change.content->SerializeAsString());
     }
-    insert->bind(6, id++);
-    if (absl::Status status = insert->run(); !status.ok()) return status;
+    if (absl::Status status = insert_->run(); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -260,39 +264,52 @@ absl::StatusOr<Revision> SqliteStore::commit(const std::vector<Write>& writes, i
   return revision;
 }
 
-absl::StatusOr<std::vector<Commit>> SqliteStore::history(const std::optional<Key>& key, size_t limit) {
-  absl::StatusOr<Statement> commits = database_->prepare(
-      key.has_value() ? "SELECT revision, time_ms, author FROM commits WHERE revision IN (SELECT revision FROM changes "
-                        "WHERE kind = ? AND namespace = ? AND name = ?) ORDER BY revision DESC LIMIT ?"
-                      : "SELECT revision, time_ms, author FROM commits ORDER BY revision DESC LIMIT ?");
-  if (!commits.ok()) return commits.status();
-  int next = 1;
-  if (key.has_value()) {
-    commits->bind(1, kind_name(key->kind)).bind(2, key->namespace_name).bind(3, key->name);
-    next = 4;
-  }
-  commits->bind(next, static_cast<int64_t>(limit));
-  absl::StatusOr<Statement> keys = database_->prepare(
-      "SELECT kind, namespace, name FROM changes WHERE id >= ? AND id < ? ORDER BY kind, namespace, name");
-  if (!keys.ok()) return keys.status();
-
-  std::vector<Commit> out;
+absl::StatusOr<std::vector<Revision>> SqliteStore::revisions_of(const Key& key, size_t limit) {
+  absl::StatusOr<Statement> rows = database_->prepare(
+      "SELECT revision FROM changes WHERE kind = ? AND namespace = ? AND name = ? ORDER BY revision DESC LIMIT ?");
+  if (!rows.ok()) return rows.status();
+  rows->bind(1, kind_name(key.kind)).bind(2, key.namespace_name).bind(3, key.name);
+  rows->bind(4, static_cast<int64_t>(limit));
+  std::vector<Revision> out;
   for (;;) {
-    const absl::StatusOr<bool> row = commits->step();
+    const absl::StatusOr<bool> row = rows->step();
     if (!row.ok()) return row.status();
     if (!*row) return out;
-    Commit commit{static_cast<Revision>(commits->integer(0)), commits->integer(1), std::string(commits->text(2)), {}};
-    keys->bind(1, first_id_of(commit.revision)).bind(2, first_id_of(commit.revision + 1));
+    out.push_back(static_cast<Revision>(rows->integer(0)));
+  }
+}
+
+absl::StatusOr<std::vector<Commit>> SqliteStore::history(const std::optional<Key>& key, size_t limit) {
+  std::vector<Revision> revisions;
+  if (key.has_value()) {
+    absl::StatusOr<std::vector<Revision>> of_key = revisions_of(*key, limit);
+    if (!of_key.ok()) return of_key.status();
+    revisions = *std::move(of_key);
+  } else {
+    for (Revision each = revision_; each > 0 && revisions.size() < limit; --each) revisions.push_back(each);
+  }
+  absl::StatusOr<Statement> changes = database_->prepare(
+      "SELECT kind, namespace, name, time_ms, author FROM changes WHERE id >= ? AND id < ? "
+      "ORDER BY kind, namespace, name");
+  if (!changes.ok()) return changes.status();
+
+  std::vector<Commit> out;
+  for (const Revision revision : revisions) {
+    Commit commit{.revision = revision, .author = {}, .keys = {}};
+    changes->bind(1, first_id_of(revision)).bind(2, first_id_of(revision + 1));
     for (;;) {
-      const absl::StatusOr<bool> changed = keys->step();
+      const absl::StatusOr<bool> changed = changes->step();
       if (!changed.ok()) return changed.status();
       if (!*changed) break;
-      const KindInfo* info = find_kind_by_word(keys->text(0));
-      if (info == nullptr) return absl::DataLossError(cat("unknown kind ", keys->text(0), " in the store"));
-      commit.keys.push_back({info->kind, std::string(keys->text(1)), std::string(keys->text(2))});
+      const KindInfo* info = find_kind_by_word(changes->text(0));
+      if (info == nullptr) return absl::DataLossError(cat("unknown kind ", changes->text(0), " in the store"));
+      commit.keys.push_back({info->kind, std::string(changes->text(1)), std::string(changes->text(2))});
+      commit.time_ms = changes->integer(3);
+      commit.author = changes->text(4);
     }
     out.push_back(std::move(commit));
   }
+  return out;
 }
 
 absl::Status SqliteStore::replay(Revision from, const Watcher& watcher) {

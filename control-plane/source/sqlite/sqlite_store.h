@@ -4,11 +4,12 @@
 // process being killed, and the machine. Current objects are held in memory too, shared with whoever got them.
 
 #include <list>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "control-plane/source/sqlite/database.h"
 #include "control-plane/source/store.h"
 
@@ -40,15 +41,16 @@ class SqliteStore : public Store {
   // The changes that the writes make together as this revision.
   absl::StatusOr<std::vector<Change>> plan(const std::vector<Write>& writes, Revision revision, int64_t time_ms);
   absl::Status store(const std::vector<Change>& changes, Revision revision, int64_t time_ms, const std::string& author);
+  // Those of the commits that changed it, newest first.
+  absl::StatusOr<std::vector<Revision>> revisions_of(const Key& key, size_t limit);
   absl::Status replay(Revision from, const Watcher& watcher);
   absl::Status check_reached(Revision revision) const;
 
   std::unique_ptr<Database> database_;
-  // Of every commit; prepared by the first.
-  std::optional<Statement> insert_commit_;
-  std::optional<Statement> insert_change_;
+  // Of every change; prepared by the first.
+  std::optional<Statement> insert_;
   Revision revision_ = 0;
-  std::map<Key, Object> objects_;
+  absl::flat_hash_map<Key, Object> objects_;
   std::list<Watcher*> watchers_;
 };
 

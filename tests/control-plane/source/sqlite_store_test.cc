@@ -163,13 +163,8 @@ TEST_CASE("a file that is no database, or of a newer version, is refused by name
   CHECK(SqliteStore::open(folder.path() + "/none/weft.db").status().code() == absl::StatusCode::kUnavailable);
 }
 
-TEST_CASE("a database of the first format is taken over, with all its revisions") {
-  const Folder folder;
-  {
-    auto database = Database::open(folder.file());
-    REQUIRE(database.ok());
-    REQUIRE((*database)
-                ->execute(R"(
+// Both hold the same three commits.
+constexpr char kFormat1[] = R"(
 CREATE TABLE commits(revision INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, author TEXT NOT NULL);
 CREATE TABLE changes(
   kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
@@ -184,9 +179,31 @@ INSERT INTO changes VALUES
   ('Service', 'shop', 'a', 2, '{"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 3}]}}'),
   ('Service', 'shop', 'b', 3, NULL);
 PRAGMA user_version=1;
-)")
-                .ok());
-  }
+)";
+constexpr char kFormat2[] = R"(
+CREATE TABLE commits(revision INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, author TEXT NOT NULL);
+CREATE TABLE changes(
+  id INTEGER PRIMARY KEY,
+  kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+  revision INTEGER NOT NULL REFERENCES commits(revision),
+  content TEXT);
+CREATE UNIQUE INDEX changes_by_object ON changes(kind, namespace, name, revision);
+INSERT INTO commits VALUES(1, 10, 'ann'), (2, 20, 'bob'), (3, 30, 'ann');
+INSERT INTO changes(id, kind, namespace, name, revision, content) VALUES
+  ((1 << 20) + 0, 'Service', 'shop', 'b', 1,
+   '{"kind": "Service", "metadata": {"name": "b"}, "spec": {"ports": [{"port": 2}]}}'),
+  ((1 << 20) + 1, 'Service', 'shop', 'a', 1,
+   '{"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 1}]}}'),
+  ((2 << 20) + 0, 'Service', 'shop', 'a', 2,
+   '{"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 3}]}}'),
+  ((3 << 20) + 0, 'Service', 'shop', 'b', 3, NULL);
+PRAGMA user_version=2;
+)";
+
+TEST_CASE("a database of an older format is taken over, with all its revisions") {
+  const char* format = GENERATE(kFormat1, kFormat2);
+  const Folder folder;
+  REQUIRE(Database::open(folder.file()).value()->execute(format).ok());
   // Opened again, it has been taken over already.
   for (int i = 0; i < 2; ++i) {
     const auto store = open(folder.file());
@@ -203,10 +220,38 @@ PRAGMA user_version=1;
     REQUIRE(history.ok());
     REQUIRE(history->size() == static_cast<size_t>(3 + i));
     CHECK(history->back().keys == std::vector<Key>{key("a"), key("b")});
+    CHECK(history->back().author == "ann");
+    CHECK(history->back().time_ms == 10);
     CHECK(history->at(static_cast<size_t>(i)).keys == std::vector<Key>{key("b")});
     CHECK(store->history(key("a"), 10)->size() == 2);
     if (i == 0) CHECK(store->commit({put("c", 4)}, 40, "test").value_or(0) == 4);
   }
+}
+
+TEST_CASE("a row that is no message of its kind is told with its place") {
+  const Folder folder;
+  REQUIRE(open(folder.file())->commit({put("a", 1)}, 1, "test").ok());
+  REQUIRE(Database::open(folder.file()).value()->execute("UPDATE changes SET content = x'ff'").ok());
+  const auto damaged = SqliteStore::open(folder.file());
+  CHECK(damaged.status().code() == absl::StatusCode::kDataLoss);
+  CHECK(damaged.status().message() ==
+        "revision 1 of Service shop/a in the store: 1 bytes that are no message of this kind");
+}
+
+TEST_CASE("what its writer found valid is told to watchers, and is not known of what is read back") {
+  auto store = open(":memory:");
+  std::vector<bool> seen;
+  const auto note = [&seen](Revision, const std::vector<Change>& changes) {
+    for (const Change& change : changes) seen.push_back(change.is_valid);
+  };
+  const auto first = store->watch(0, note);
+  Write write = put("a", 1);
+  write.is_valid = true;
+  REQUIRE(store->commit({write}, 1, "test").ok());
+  REQUIRE(store->commit({put("b", 1)}, 1, "test").ok());
+  CHECK(seen == std::vector<bool>{true, false});
+  const auto second = store->watch(0, note);
+  CHECK(seen == std::vector<bool>{true, false, false, false});
 }
 
 TEST_CASE("what was committed survives SIGKILL at any moment") {

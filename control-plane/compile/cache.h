@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/node_hash_map.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/interner.h"
 
@@ -45,6 +46,7 @@ class Cache {
     std::array<std::optional<Resources>, 4> names;
   };
 
+  // Stays where it is until it is forgotten.
   Entry& of(const registry::ServiceName& name) { return entries_[name]; }
 
   // The outbound listener of proxies that reach no TLS by name, in which nothing of any service stands. Null until it
@@ -69,7 +71,7 @@ class Cache {
  private:
   static constexpr size_t kMaxPlain = 64;
 
-  std::map<registry::ServiceName, Entry> entries_;
+  absl::node_hash_map<registry::ServiceName, Entry> entries_;
   std::map<PlainListener, snapshot::ResourcePointer> plain_;
   snapshot::Interner interner_;
 };

@@ -141,7 +141,7 @@ ChangeSet Registry::apply(source::Revision revision, const std::vector<source::C
       continue;
     }
     // Stores hold what was valid when it came; what another writer or an older version put there may not be.
-    if (!validate(change.key.kind, *change.content).empty()) continue;
+    if (!change.is_valid && !validate(change.key.kind, *change.content).empty()) continue;
     const Object object{change.key, change.revision, change.content};
     objects_.emplace(change.key, object);
     put_in(object, &dirty);

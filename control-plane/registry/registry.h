@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "control-plane/registry/authorization.h"
 #include "control-plane/registry/authorizers.h"
 #include "control-plane/registry/model.h"
@@ -97,8 +98,8 @@ class Registry {
   int64_t now_ms_ = 0;
 
   // Valid objects only.
-  std::map<source::Key, source::Object> objects_;
-  std::map<source::Key, std::shared_ptr<const google::protobuf::Message>> statuses_;
+  absl::flat_hash_map<source::Key, source::Object> objects_;
+  absl::flat_hash_map<source::Key, std::shared_ptr<const google::protobuf::Message>> statuses_;
   PolicyTable policies_;
   Grants grants_;
   ScopeTable scopes_;
@@ -107,13 +108,13 @@ class Registry {
   AuthorizationTable authorizations_;
   AuthorizerTable authorizers_;
 
-  std::map<ServiceName, std::set<source::Key>> slices_of_service_;
+  absl::flat_hash_map<ServiceName, std::set<source::Key>> slices_of_service_;
   // By service, and there by node.
   std::map<ServiceName, std::map<std::string, Workload>> workloads_;
   // By whom they name, as parent or as backend, whether it is there or not.
-  std::map<ServiceName, std::set<source::Key>> routes_naming_;
-  std::map<source::Key, ResolvedRoute> resolved_;
-  std::map<ServiceName, std::set<source::Key>> routes_attached_;
+  absl::flat_hash_map<ServiceName, std::set<source::Key>> routes_naming_;
+  absl::flat_hash_map<source::Key, ResolvedRoute> resolved_;
+  absl::flat_hash_map<ServiceName, std::set<source::Key>> routes_attached_;
   // External services by the host that they claim, oldest first.
   std::map<std::string, std::set<std::pair<int64_t, source::Key>>> claims_of_host_;
 };

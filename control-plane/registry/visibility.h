@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace weft::control::registry {
@@ -21,6 +22,11 @@ struct ServiceName {
   bool external = false;
 
   auto operator<=>(const ServiceName&) const = default;
+
+  template <typename Hash>
+  friend Hash AbslHashValue(Hash hash, const ServiceName& service) {
+    return Hash::combine(std::move(hash), service.namespace_name, service.name, service.external);
+  }
 };
 
 // "shop/cart", or "external shop/cart".

@@ -222,7 +222,7 @@ absl::StatusOr<std::vector<Write>> Control::writes_of(const std::vector<source::
                    to_string(draft.key), " stands a second time; the first is at ",
                    first->second->positions().locate("metadata.name"));
     }
-    Write write{draft.key, draft.content, std::nullopt};
+    Write write{.key = draft.key, .content = draft.content, .expected = std::nullopt, .is_valid = true};
     if (draft.expected_revision != 0) write.expected = draft.expected_revision;
     writes.push_back(std::move(write));
   }

@@ -4,12 +4,12 @@
 // a change costs what it touches. One thread, the mesh's.
 
 #include <cstdint>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "control-plane/compile/audience.h"
 #include "control-plane/registry/model.h"
 
@@ -31,10 +31,10 @@ class Interest {
   using Ids = std::set<Id>;
 
   // By namespace and name, by namespace alone, and whoever takes any namespace.
-  std::map<std::pair<std::string, std::string>, Ids> by_name_;
-  std::map<std::string, Ids> by_namespace_;
+  absl::flat_hash_map<std::pair<std::string, std::string>, Ids> by_name_;
+  absl::flat_hash_map<std::string, Ids> by_namespace_;
   Ids everywhere_;
-  std::map<registry::ServiceName, Ids> borrowers_;
+  absl::flat_hash_map<registry::ServiceName, Ids> borrowers_;
 };
 
 }  // namespace weft::control::server

@@ -23,6 +23,8 @@ struct Write {
   Content content;
   // Only if the object's newest revision is this one; 0 means that it must not exist. Unset: whatever there is.
   std::optional<Revision> expected;
+  // The content was found valid (registry/validate.h).
+  bool is_valid = false;
 };
 
 // One object as of one commit.
@@ -31,6 +33,8 @@ struct Change {
   Revision revision = 0;
   // Null: deleted.
   Content content;
+  // As its writer said. What is read from a disk is not known to be.
+  bool is_valid = false;
 };
 
 // What is known of a revision as such.

@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS addresses(
 absl::StatusOr<std::unique_ptr<AddressStore>> AddressStore::open(const std::string& path) {
   absl::StatusOr<std::unique_ptr<Database>> database = Database::open(path, kTables);
   if (!database.ok()) return database.status();
+  // A lost power supply may take the last of them, which are then mostly found again (virtual_addresses.cc).
+  if (absl::Status status = (*database)->wait_for_no_disk(); !status.ok()) return status;
   return std::unique_ptr<AddressStore>(new AddressStore(*std::move(database)));
 }
 
@@ -41,13 +43,16 @@ absl::StatusOr<std::vector<VirtualAddresses::Assignment>> AddressStore::load() {
 }
 
 absl::Status AddressStore::write(const std::vector<VirtualAddresses::Change>& changes) {
-  absl::StatusOr<Statement> put = database_->prepare("INSERT OR REPLACE INTO addresses VALUES(?, ?, ?, ?)");
-  if (!put.ok()) return put.status();
-  absl::StatusOr<Statement> erase =
-      database_->prepare("DELETE FROM addresses WHERE namespace = ? AND service = ? AND external = ?");
-  if (!erase.ok()) return erase.status();
+  for (const auto& [statement, sql] :
+       {std::pair(&put_, "INSERT OR REPLACE INTO addresses VALUES(?, ?, ?, ?)"),
+        std::pair(&erase_, "DELETE FROM addresses WHERE namespace = ? AND service = ? AND external = ?")}) {
+    if (statement->has_value()) continue;
+    absl::StatusOr<Statement> prepared = database_->prepare(sql);
+    if (!prepared.ok()) return prepared.status();
+    *statement = *std::move(prepared);
+  }
   for (const VirtualAddresses::Change& change : changes) {
-    Statement& statement = change.number.has_value() ? *put : *erase;
+    Statement& statement = change.number.has_value() ? *put_ : *erase_;
     statement.bind(1, change.service.namespace_name).bind(2, change.service.name);
     statement.bind(3, int64_t{change.service.external});
     if (change.number.has_value()) statement.bind(4, int64_t{*change.number});

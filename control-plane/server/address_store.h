@@ -4,6 +4,7 @@
 // no rollback of what people wrote touches it. Belongs to one thread.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,9 @@ class AddressStore {
   absl::Status write(const std::vector<registry::VirtualAddresses::Change>& changes);
 
   std::unique_ptr<source::sqlite::Database> database_;
+  // Prepared by the first write.
+  std::optional<source::sqlite::Statement> put_;
+  std::optional<source::sqlite::Statement> erase_;
 };
 
 }  // namespace weft::control::server

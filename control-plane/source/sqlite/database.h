@@ -56,6 +56,10 @@ class Database {
   // The same, and these statements carried out, which create the tables that are not there.
   static absl::StatusOr<std::unique_ptr<Database>> open(const std::string& path, const char* tables);
 
+  // From now on commits wait for no disk: they survive the process being killed, and the last of them may be lost with
+  // the machine.
+  absl::Status wait_for_no_disk() { return execute("PRAGMA synchronous=NORMAL"); }
+
   absl::Status execute(const char* sql);
   absl::StatusOr<Statement> prepare(std::string_view sql);
   // The number that a writer left in the file ("PRAGMA user_version=N"); 0 if none did.

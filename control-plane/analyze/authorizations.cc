@@ -22,13 +22,14 @@ template <typename Policy>
 std::vector<std::shared_ptr<const registry::Service>> services_of(const registry::Model& model, const Policy& policy) {
   std::vector<std::shared_ptr<const registry::Service>> out;
   if (policy.origin.key.namespace_name == registry::kRootNamespace) return out;
-  const auto names = model.by_namespace.find({policy.origin.key.namespace_name});
-  if (names == nullptr) return out;
-  for (const registry::ServiceName& name : *names) {
+  const auto all = model.by_namespace.find({policy.origin.key.namespace_name});
+  if (all == nullptr) return out;
+  all->for_each([&](const registry::ServiceName& name, const auto& service) {
     const bool holds = policy.services.empty() ||
                        std::find(policy.services.begin(), policy.services.end(), name.name) != policy.services.end();
-    if (holds && !name.external) out.push_back(model.services.find(name));
-  }
+    if (holds && !name.external) out.push_back(service);
+  });
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
   return out;
 }
 

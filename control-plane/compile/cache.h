@@ -26,6 +26,8 @@ using Resources = std::vector<snapshot::ResourcePointer>;
 struct Host {
   uint16_t port = 0;
   std::vector<std::string> domains;
+  // The first so many are made of the service's own name, which no other Service has.
+  size_t own_domains = 0;
   std::string bytes;
   std::set<std::string> clusters;
 };

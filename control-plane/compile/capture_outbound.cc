@@ -321,9 +321,9 @@ bool is_known_by_host(const Service& service) {
          (service.name.external || service.resolution != registry::Resolution::kStatic);
 }
 
-Resources captured_hosts(const registry::Model& model, const Audience& audience) {
+Resources captured_hosts(const Reach& reach) {
   std::map<uint16_t, HostPort> ports;
-  for (const std::shared_ptr<const Service>& service : Reach(model, audience).services()) {
+  for (const std::shared_ptr<const Service>& service : reach.services()) {
     if (!is_known_by_host(*service)) continue;
     for (const ServicePort& port : service->ports) {
       if (port.app_protocol == AppProtocol::kTls) ports[port.port].tls.push_back(service);
@@ -332,7 +332,7 @@ Resources captured_hosts(const registry::Model& model, const Audience& audience)
   }
   Resources resources;
   for (const auto& [port, services] : ports) {
-    for (ResourcePointer& each : captured_host_port(model, audience, port, services)) {
+    for (ResourcePointer& each : captured_host_port(reach.model(), reach.audience(), port, services)) {
       resources.push_back(std::move(each));
     }
   }

@@ -18,6 +18,7 @@
 
 #include "control-plane/compile/audience.h"
 #include "control-plane/compile/cache.h"
+#include "control-plane/compile/reach.h"
 #include "control-plane/registry/model.h"
 
 namespace weft::control::compile {
@@ -37,6 +38,6 @@ Resources captured_rest(const Audience& audience);
 // Whether calls may reach the service by a host's name alone.
 bool is_known_by_host(const registry::Service& service);
 // For the ports of all services that are: a listener each, and its route.
-Resources captured_hosts(const registry::Model& model, const Audience& audience);
+Resources captured_hosts(const Reach& reach);
 
 }  // namespace weft::control::compile

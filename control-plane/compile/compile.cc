@@ -12,7 +12,6 @@
 #include "control-plane/compile/name_table.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/policy.h"
-#include "control-plane/compile/reach.h"
 #include "control-plane/compile/stream.h"
 
 namespace weft::control::compile {
@@ -106,11 +105,11 @@ Resources names_of(const registry::Model& model, const registry::Service& servic
 }
 
 // Of all that the audience reaches, not of one service.
-Resources compile_outbound(const registry::Model& model, const Audience& audience, Cache& cache) {
-  if (audience.is_grpc_client) return {};
-  Resources resources = compile_tcp_listeners(model, audience);
-  if (audience.outbound_port == 0) return resources;
-  Resources http = compile_outbound_listener(model, audience, cache);
+Resources compile_outbound(const Reach& reach, Cache& cache) {
+  if (reach.audience().is_grpc_client) return {};
+  Resources resources = compile_tcp_listeners(reach);
+  if (reach.audience().outbound_port == 0) return resources;
+  Resources http = compile_outbound_listener(reach, cache);
   resources.insert(resources.end(), std::make_move_iterator(http.begin()), std::make_move_iterator(http.end()));
   return resources;
 }
@@ -151,32 +150,29 @@ void remove_all(const Resources& resources, Changes& changes) {
 }
 
 // What is listened for where all connections are brought to the proxy, of services that may have changed.
-void change_captured(const registry::Model& before, const registry::Model& after,
-                     const std::set<registry::ServiceName>& names, const Audience& audience, Cache& cache,
-                     Changes& changes) {
-  const Reach reach_before(before, audience);
-  const Reach reach_after(after, audience);
+void change_captured(const Reach& before, const Reach& after, const std::set<registry::ServiceName>& names,
+                     Cache& cache, Changes& changes) {
+  const Audience& audience = after.audience();
   bool are_hosts_changed = false;
   for (const registry::ServiceName& name : names) {
-    if (const auto service = reach_before.find(name); service != nullptr) {
-      remove_all(captured_service(before, *service, audience), changes);
+    if (const auto service = before.find(name); service != nullptr) {
+      remove_all(captured_service(before.model(), *service, audience), changes);
       are_hosts_changed = are_hosts_changed || is_known_by_host(*service);
     }
-    if (const auto service = reach_after.find(name); service != nullptr) {
-      changes.set(captured_service(after, *service, audience, cache));
+    if (const auto service = after.find(name); service != nullptr) {
+      changes.set(captured_service(after.model(), *service, audience, cache));
       are_hosts_changed = are_hosts_changed || is_known_by_host(*service);
     }
   }
   if (!are_hosts_changed) return;
-  remove_all(captured_hosts(before, audience), changes);
-  changes.set(captured_hosts(after, audience));
+  remove_all(captured_hosts(before), changes);
+  changes.set(captured_hosts(after));
 }
 
 // The service if the audience has its clusters.
-std::shared_ptr<const registry::Service> find(const Borrowing& from, const Audience& audience,
-                                              const registry::ServiceName& name) {
-  if (from.borrowed.contains(name)) return from.model.services.find(name);
-  return Reach(from.model, audience).find(name);
+std::shared_ptr<const registry::Service> find(const Borrowing& from, const registry::ServiceName& name) {
+  if (from.borrowed.contains(name)) return from.reach.model().services.find(name);
+  return from.reach.find(name);
 }
 
 void insert(const std::set<registry::ServiceName>& from, std::set<registry::ServiceName>& into) {
@@ -185,10 +181,11 @@ void insert(const std::set<registry::ServiceName>& from, std::set<registry::Serv
 
 }  // namespace
 
-Compiled compile_all(const registry::Model& model, const Audience& audience, Cache& cache) {
+Compiled compile_all(const Reach& reach, Cache& cache) {
+  const registry::Model& model = reach.model();
+  const Audience& audience = reach.audience();
   Changes changes(cache.interner());
-  const Reach reach(model, audience);
-  const std::vector<std::shared_ptr<const registry::Service>> services = reach.services();
+  const Services& services = reach.services();
   for (const auto& service : services) {
     changes.set(clusters_of(model, *service, audience, cache));
     changes.set(assignments_of(model, *service, audience, cache));
@@ -198,7 +195,7 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, Cac
   if (audience.capture.port != 0) {
     for (const auto& service : services) changes.set(captured_service(model, *service, audience, cache));
     changes.set(captured_rest(audience));
-    changes.set(captured_hosts(model, audience));
+    changes.set(captured_hosts(reach));
   }
   for (const registry::ServiceName& name : reach.borrowed()) {
     const auto service = model.services.find(name);
@@ -206,7 +203,7 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, Cac
     changes.set(assignments_of(model, *service, audience, cache));
   }
   changes.set({compile_nowhere_cluster(), compile_nowhere_endpoints()});
-  changes.set(compile_outbound(model, audience, cache));
+  changes.set(compile_outbound(reach, cache));
   Compiled compiled;
   for (Change& change : changes.take()) {
     snapshot::put(std::move(change.resource), compiled[static_cast<size_t>(change.type)]);
@@ -215,7 +212,9 @@ Compiled compile_all(const registry::Model& model, const Audience& audience, Cac
 }
 
 std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& after, const registry::ChangeSet& changed,
-                                    const Audience& audience, Cache& cache) {
+                                    Cache& cache) {
+  const registry::Model& model = after.reach.model();
+  const Audience& audience = after.reach.audience();
   std::set<registry::ServiceName> of_clusters = changed.services;
   insert(changed.policies, of_clusters);
   std::set<registry::ServiceName> of_endpoints = changed.services;
@@ -232,59 +231,57 @@ std::vector<Change> compile_changes(const Borrowing& before, const Borrowing& af
 
   Changes changes(cache.interner());
   for (const registry::ServiceName& name : of_clusters) {
-    if (const auto service = find(before, audience, name); service != nullptr && is_for(*service, audience)) {
+    if (const auto service = find(before, name); service != nullptr && is_for(*service, audience)) {
       for (const registry::ServicePort& port : service->ports)
         changes.remove(Type::kCluster, port_name(name, port.port));
     }
-    if (const auto service = find(after, audience, name); service != nullptr) {
-      changes.set(clusters_of(after.model, *service, audience, cache));
+    if (const auto service = find(after, name); service != nullptr) {
+      changes.set(clusters_of(model, *service, audience, cache));
     }
   }
   for (const registry::ServiceName& name : of_endpoints) {
     // Where only the endpoints changed, the ports of the service are still there.
     const bool may_go = changed.services.contains(name) || newly.contains(name);
-    const auto service = may_go ? find(before, audience, name) : nullptr;
+    const auto service = may_go ? find(before, name) : nullptr;
     if (service != nullptr && is_for(*service, audience) && !is_resolved_by_caller(*service)) {
       for (const registry::ServicePort& port : service->ports) {
         changes.remove(Type::kEndpoint, port_name(name, port.port));
       }
     }
-    if (const auto now = find(after, audience, name); now != nullptr) {
-      changes.set(assignments_of(after.model, *now, audience, cache));
+    if (const auto now = find(after, name); now != nullptr) {
+      changes.set(assignments_of(model, *now, audience, cache));
     }
   }
-  const Reach reach_before(before.model, audience);
-  const Reach reach_after(after.model, audience);
   if (audience.resolves_names) {
     std::set<registry::ServiceName> of_names = changed.services;
     insert(changed.endpoints, of_names);
     for (const registry::ServiceName& name : of_names) {
-      if (reach_before.find(name) != nullptr) changes.remove(Type::kName, full_name(name));
-      if (const auto service = reach_after.find(name); service != nullptr) {
-        changes.set(names_of(after.model, *service, audience, cache));
+      if (before.reach.find(name) != nullptr) changes.remove(Type::kName, full_name(name));
+      if (const auto service = after.reach.find(name); service != nullptr) {
+        changes.set(names_of(model, *service, audience, cache));
       }
     }
   }
   for (const registry::ServiceName& name : of_routes) {
     if (!audience.is_grpc_client) break;
-    if (const auto service = reach_before.find(name); service != nullptr) {
-      for (const ResourcePointer& resource : listeners_of(before.model, *service, audience)) {
+    if (const auto service = before.reach.find(name); service != nullptr) {
+      for (const ResourcePointer& resource : listeners_of(before.reach.model(), *service, audience)) {
         changes.remove(resource->type, resource->name);
       }
     }
-    if (const auto service = reach_after.find(name); service != nullptr) {
-      changes.set(listeners_of(after.model, *service, audience));
+    if (const auto service = after.reach.find(name); service != nullptr) {
+      changes.set(listeners_of(model, *service, audience));
     }
   }
   if (audience.capture.port != 0) {
     std::set<registry::ServiceName> of_captured = of_routes;
     // The endpoints of some are listened for one by one.
     insert(of_endpoints, of_captured);
-    change_captured(before.model, after.model, of_captured, audience, cache, changes);
+    change_captured(before.reach, after.reach, of_captured, cache, changes);
   }
   if (!of_routes.empty()) {
     for (const auto& [port, target] : audience.outbound_tcp) changes.remove(Type::kListener, tcp_listener_name(port));
-    changes.set(compile_outbound(after.model, audience, cache));
+    changes.set(compile_outbound(after.reach, cache));
   }
   return changes.take();
 }

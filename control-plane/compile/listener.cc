@@ -30,8 +30,6 @@ using envoy::extensions::filters::network::http_connection_manager::v3::HttpConn
 using snapshot::ResourcePointer;
 using snapshot::Type;
 
-using Services = std::vector<std::shared_ptr<const registry::Service>>;
-
 constexpr uint16_t kHttpPort = 80;
 constexpr char kLoopback[] = "127.0.0.1";
 
@@ -49,29 +47,30 @@ bool is_main_port(const registry::Service& service, uint16_t port) {
   return http_ports == 1 && service.port(kHttpPort) == nullptr;
 }
 
-Host make_host(const registry::Model& model, const registry::Service& service, uint16_t port,
-               std::vector<std::string> domains, const Audience& audience) {
-  Host host{.port = port, .domains = std::move(domains)};
+void render(const registry::Model& model, const registry::Service& service, const Audience& audience, Host& host) {
   VirtualHost message;
-  message.set_name(port_name(service.name, port));
+  message.set_name(port_name(service.name, host.port));
   for (const std::string& domain : host.domains) message.add_domains(domain);
-  compile_routes(model, service, port, audience, message, host.clusters);
+  compile_routes(model, service, host.port, audience, message, host.clusters);
   host.bytes = snapshot::serialise(message);
-  return host;
 }
 
 std::vector<Host> make_hosts(const registry::Model& model, const registry::Service& service, const Audience& audience) {
   std::vector<Host> all;
-  std::vector<std::string> names = hosts_for(service, audience);
-  names.insert(names.end(), service.addresses.begin(), service.addresses.end());
+  const std::vector<std::string> names = hosts_for(service, audience);
   for (const registry::ServicePort& port : service.ports) {
     if (!is_http(port.app_protocol)) continue;
-    std::vector<std::string> domains;
-    for (const std::string& each : names) {
-      domains.push_back(absl::StrCat(each, ":", port.port));
-      if (is_main_port(service, port.port)) domains.push_back(each);
-    }
-    if (!domains.empty()) all.push_back(make_host(model, service, port.port, std::move(domains), audience));
+    Host host{.port = port.port};
+    const auto add = [&](const std::string& name) {
+      host.domains.push_back(absl::StrCat(name, ":", port.port));
+      if (is_main_port(service, port.port)) host.domains.push_back(name);
+    };
+    std::for_each(names.begin(), names.end(), add);
+    if (!service.name.external) host.own_domains = host.domains.size();
+    std::for_each(service.addresses.begin(), service.addresses.end(), add);
+    if (host.domains.empty()) continue;
+    render(model, service, audience, host);
+    all.push_back(std::move(host));
   }
   return all;
 }
@@ -98,42 +97,71 @@ void append_host(std::string_view bytes, std::string& content) {
   content += bytes;
 }
 
-// As one more virtual host, with those of its domains that none has yet: of two services with one host the first has
-// it; two equal domains are an error on the wire. `taken` looks at the host's.
-void add_free_domains(const registry::Model& model, const registry::Service& service, const Host& host,
-                      const Audience& audience, absl::flat_hash_set<std::string_view>& taken, std::string& content,
-                      std::set<std::string>& clusters) {
-  std::vector<std::string> free;
-  for (const std::string& domain : host.domains) {
-    if (taken.insert(domain).second) free.push_back(domain);
+// The virtual hosts of a route configuration. Of two services with one host the first has it: two equal domains are an
+// error on the wire. What it adds outlives it.
+class VirtualHosts {
+ public:
+  VirtualHosts(const std::string& name, const registry::Model& model, const Services& services,
+               const Audience& audience)
+      : model_(model),
+        audience_(audience),
+        has_external_(
+            std::any_of(services.begin(), services.end(), [](const auto& service) { return service->name.external; })) {
+    RouteConfiguration routes;
+    routes.set_name(name);
+    content_ = snapshot::serialise(routes);
   }
-  if (free.empty()) return;
-  const bool is_whole = free.size() == host.domains.size();
-  append_host(is_whole ? host.bytes : make_host(model, service, host.port, std::move(free), audience).bytes, content);
-  clusters.insert(host.clusters.begin(), host.clusters.end());
-}
+
+  // With those of its domains that none has yet.
+  void add(const registry::Service& service, const Host& host) {
+    std::vector<size_t> lost;
+    // The hosts of external services may be anything.
+    for (size_t i = has_external_ ? 0 : host.own_domains; i < host.domains.size(); ++i) {
+      if (!taken_.insert(host.domains[i]).second) lost.push_back(i);
+    }
+    if (lost.size() == host.domains.size()) return;
+    if (lost.empty()) {
+      append_host(host.bytes, content_);
+    } else {
+      Host rest{.port = host.port};
+      for (size_t i = 0; i < host.domains.size(); ++i) {
+        if (!std::binary_search(lost.begin(), lost.end(), i)) rest.domains.push_back(host.domains[i]);
+      }
+      render(model_, service, audience_, rest);
+      append_host(rest.bytes, content_);
+    }
+    clusters_.insert(host.clusters.begin(), host.clusters.end());
+  }
+  void add(const VirtualHost& host) {
+    append_host(snapshot::serialise(host), content_);
+    for (const auto& route : host.routes()) {
+      if (!route.route().cluster().empty()) clusters_.insert(route.route().cluster());
+    }
+  }
+
+  ResourcePointer take(const std::string& name) const {
+    return snapshot::make_resource(Type::kRoute, name, content_, references_to(clusters_));
+  }
+
+ private:
+  const registry::Model& model_;
+  const Audience& audience_;
+  const bool has_external_;
+  absl::flat_hash_set<std::string_view> taken_;
+  std::set<std::string> clusters_;
+  std::string content_;
+};
 
 ResourcePointer compile_outbound_route(const registry::Model& model, const Services& services, const Audience& audience,
                                        Cache& cache) {
   const std::string name(kOutbound);
-  RouteConfiguration routes;
-  routes.set_name(name);
-  std::string content = snapshot::serialise(routes);
-  std::set<std::string> clusters;
-  // Keeps what `taken` looks at and the cache does not have.
+  // Keeps what the cache does not have.
   std::list<std::vector<Host>> own;
-  std::vector<const std::vector<Host>*> hosts;
-  size_t domain_count = 0;
+  VirtualHosts hosts(name, model, services, audience);
   for (const auto& service : services) {
-    hosts.push_back(&outbound_hosts(model, *service, audience, cache, own));
-    for (const Host& host : *hosts.back()) domain_count += host.domains.size();
+    for (const Host& host : outbound_hosts(model, *service, audience, cache, own)) hosts.add(*service, host);
   }
-  absl::flat_hash_set<std::string_view> taken;
-  taken.reserve(domain_count);
-  for (size_t i = 0; i < services.size(); ++i) {
-    for (const Host& host : *hosts[i]) add_free_domains(model, *services[i], host, audience, taken, content, clusters);
-  }
-  return snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));
+  return hosts.take(name);
 }
 
 // Where a proxy's application comes in.
@@ -164,25 +192,17 @@ bool has_consumer_routes(const registry::Model& model, const registry::ServiceNa
          });
 }
 
-ResourcePointer compile_host_route(const std::string& name, const registry::Model& model,
-                                   const std::vector<std::shared_ptr<const registry::Service>>& services, uint16_t port,
-                                   const Audience& audience, const VirtualHost& rest) {
-  RouteConfiguration routes;
-  routes.set_name(name);
-  std::string content = snapshot::serialise(routes);
-  std::set<std::string> clusters;
-  absl::flat_hash_set<std::string_view> taken;
-  std::list<std::vector<Host>> hosts;
+ResourcePointer compile_host_route(const std::string& name, const registry::Model& model, const Services& services,
+                                   uint16_t port, const Audience& audience, const VirtualHost& rest) {
+  std::list<std::vector<Host>> made;
+  VirtualHosts hosts(name, model, services, audience);
   for (const auto& service : services) {
-    for (const Host& host : hosts.emplace_back(make_hosts(model, *service, audience))) {
-      if (host.port == port) add_free_domains(model, *service, host, audience, taken, content, clusters);
+    for (const Host& host : made.emplace_back(make_hosts(model, *service, audience))) {
+      if (host.port == port) hosts.add(*service, host);
     }
   }
-  append_host(snapshot::serialise(rest), content);
-  for (const auto& route : rest.routes()) {
-    if (!route.route().cluster().empty()) clusters.insert(route.route().cluster());
-  }
-  return snapshot::make_resource(Type::kRoute, name, content, references_to(clusters));
+  hosts.add(rest);
+  return hosts.take(name);
 }
 
 HttpConnectionManager connection_manager(const std::string& route_name) {
@@ -234,9 +254,10 @@ std::vector<ResourcePointer> compile_client_listeners(const registry::Model& mod
   return resources;
 }
 
-std::vector<ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
-                                                       Cache& cache) {
-  Services services = Reach(model, audience).services();
+std::vector<ResourcePointer> compile_outbound_listener(const Reach& reach, Cache& cache) {
+  const registry::Model& model = reach.model();
+  const Audience& audience = reach.audience();
+  Services services = reach.services();
   // What comes by no rule of the kernel was made to the proxy, whatever it is for.
   if (audience.capture.port == 0) {
     std::erase_if(services, [](const auto& each) { return each->resolution == registry::Resolution::kNone; });

@@ -9,6 +9,7 @@
 
 #include "control-plane/compile/audience.h"
 #include "control-plane/compile/cache.h"
+#include "control-plane/compile/reach.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
@@ -34,14 +35,12 @@ std::vector<snapshot::ResourcePointer> compile_client_listeners(const registry::
 
 // For a proxy: the listener on its outbound port, and the route by host to every HTTP port of every service that it
 // reaches; TLS goes by its server name (stream.h).
-std::vector<snapshot::ResourcePointer> compile_outbound_listener(const registry::Model& model, const Audience& audience,
-                                                                 Cache& cache);
+std::vector<snapshot::ResourcePointer> compile_outbound_listener(const Reach& reach, Cache& cache);
 
 // A route configuration by host to a port of these services; of two with one host the first has it. `rest` takes what
 // names none of them.
 snapshot::ResourcePointer compile_host_route(const std::string& name, const registry::Model& model,
-                                             const std::vector<std::shared_ptr<const registry::Service>>& services,
-                                             uint16_t port, const Audience& audience,
+                                             const Services& services, uint16_t port, const Audience& audience,
                                              const envoy::config::route::v3::VirtualHost& rest);
 
 // Whether the audience's namespace has routes of its own to a service, in place of the service's.

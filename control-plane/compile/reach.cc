@@ -23,8 +23,8 @@ std::shared_ptr<const Service> Reach::find(const ServiceName& name) const {
   return service == nullptr || !has(*service) ? nullptr : service;
 }
 
-std::vector<std::shared_ptr<const Service>> Reach::in_scope() const {
-  std::vector<std::shared_ptr<const Service>> services;
+Services Reach::in_scope() const {
+  Services services;
   const auto add = [&](const ServiceName& name) {
     if (auto service = model_.services.find(name)) services.push_back(std::move(service));
   };
@@ -41,7 +41,7 @@ std::vector<std::shared_ptr<const Service>> Reach::in_scope() const {
         if (pattern.matches(name)) services.push_back(service);
       });
     } else if (const auto all = model_.by_namespace.find({pattern.namespace_name}); all != nullptr) {
-      for (const ServiceName& name : *all) add(name);
+      all->for_each([&](const ServiceName&, const auto& service) { services.push_back(service); });
     }
   }
   if (is_sorted) return services;
@@ -51,8 +51,9 @@ std::vector<std::shared_ptr<const Service>> Reach::in_scope() const {
   return services;
 }
 
-std::vector<std::shared_ptr<const Service>> Reach::services() const {
-  std::vector<std::shared_ptr<const Service>> services;
+const Services& Reach::services() const {
+  if (services_.has_value()) return *services_;
+  Services& services = services_.emplace();
   if (audience_.scope.has_value()) {
     services = in_scope();
   } else {

@@ -161,11 +161,10 @@ void add_port_chains(const Port& port, Listener& listener, std::set<std::string>
 }
 
 // The service that a caller of this audience names so; null if there is none with this port.
-std::shared_ptr<const Service> find_service(const registry::Model& model, const TcpTarget& target,
-                                            const Audience& audience) {
-  for (const std::shared_ptr<const Service>& service : Reach(model, audience).services()) {
+std::shared_ptr<const Service> find_service(const Reach& reach, const TcpTarget& target) {
+  for (const std::shared_ptr<const Service>& service : reach.services()) {
     if (service->port(target.port) == nullptr || service->resolution == registry::Resolution::kNone) continue;
-    const std::vector<std::string> hosts = hosts_for(*service, audience);
+    const std::vector<std::string> hosts = hosts_for(*service, reach.audience());
     if (std::find(hosts.begin(), hosts.end(), target.host) != hosts.end()) return service;
   }
   return nullptr;
@@ -214,10 +213,12 @@ void add_named_chains(const registry::Model& model, const Service& service, uint
   if (!is_by_name || any != nullptr) add_chain(port, any, hosts_for(service, audience), taken, listener, clusters);
 }
 
-std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const registry::Model& model, const Audience& audience) {
+std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const Reach& reach) {
+  const registry::Model& model = reach.model();
+  const Audience& audience = reach.audience();
   std::vector<snapshot::ResourcePointer> resources;
   for (const auto& [port_number, target] : audience.outbound_tcp) {
-    const auto service = find_service(model, target, audience);
+    const auto service = find_service(reach, target);
     if (service == nullptr) continue;
     Listener listener;
     listener.set_name(tcp_listener_name(port_number));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control-plane/compile/audience.h"
+#include "control-plane/compile/reach.h"
 #include "control-plane/registry/model.h"
 #include "control-plane/snapshot/resource.h"
 
@@ -24,7 +25,7 @@ std::string tcp_listener_name(uint16_t port);
 
 // A listener for each of the audience's outbound_tcp whose service there is: to where the port's TLSRoutes say by
 // server name, or its oldest TCPRoute says, or else to the service itself.
-std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const registry::Model& model, const Audience& audience);
+std::vector<snapshot::ResourcePointer> compile_tcp_listeners(const Reach& reach);
 
 // Adds the chains of a service's port that is not HTTP, or may be something else: to where its TLSRoutes say by server
 // name, or its oldest TCPRoute says, or else to the service itself. Adds to `clusters` all that they name.

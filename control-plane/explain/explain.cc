@@ -224,7 +224,7 @@ absl::StatusOr<v1::ExplainResponse> explain(const registry::Model& model, const 
   v1::ExplainResponse out;
   out.set_revision(model.revision);
   compile::Cache cache;
-  for (const auto& resource : compile::compile_outbound_listener(model, audience, cache)) {
+  for (const auto& resource : compile::compile_outbound_listener({model, audience}, cache)) {
     google::protobuf::Any any;
     if (!any.ParseFromString(resource->any)) continue;
     if (resource->type == snapshot::Type::kRoute) out.set_routes(any.value());

@@ -311,8 +311,8 @@ class Model {
   SharedMap<ServiceName, Routes> routes;
   SharedMap<ServiceName, Policies> policies;
 
-  // The names of `services` by their namespace.
-  SharedMap<NamespaceName, std::set<ServiceName>> by_namespace;
+  // `services` by their namespace.
+  SharedMap<NamespaceName, SharedMap<ServiceName, Service>> by_namespace;
   SharedMap<NamespaceName, NamespaceScopes> scopes;
   SharedMap<NamespaceName, NamespaceMtls> mtls;
   SharedMap<NamespaceName, NamespaceAuthorizations> authorizations;

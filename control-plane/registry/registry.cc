@@ -73,16 +73,16 @@ void index_namespaces(const std::set<ServiceName>& changed, Model* model) {
   for (const ServiceName& name : changed) by_namespace[{name.namespace_name}].push_back(name);
   for (const auto& [space, names] : by_namespace) {
     const auto before = model->by_namespace.find(space);
-    auto after = before == nullptr ? std::make_shared<std::set<ServiceName>>()
-                                   : std::make_shared<std::set<ServiceName>>(*before);
+    auto after = std::make_shared<SharedMap<ServiceName, Service>>();
+    if (before != nullptr) *after = *before;
     for (const ServiceName& name : names) {
-      if (model->services.find(name) == nullptr) {
+      if (auto service = model->services.find(name); service == nullptr) {
         after->erase(name);
       } else {
-        after->insert(name);
+        after->set(name, std::move(service));
       }
     }
-    if (after->empty()) {
+    if (after->size() == 0) {
       model->by_namespace.erase(space);
     } else {
       model->by_namespace.set(space, std::move(after));

@@ -174,7 +174,7 @@ bool Mesh::begin_mtls_steps(const registry::Model& after, const registry::Change
   const auto add = [&](const registry::ServiceName& name, const auto&) { services.insert(name); };
   if (changed.mtls.contains(std::string(registry::kRootNamespace))) after.services.for_each(add);
   for (const std::string& name : changed.mtls) {
-    if (const auto names = after.by_namespace.find({name})) services.insert(names->begin(), names->end());
+    if (const auto all = after.by_namespace.find({name})) all->for_each(add);
   }
   bool is_changing = false;
   for (const registry::ServiceName& name : services) {
@@ -271,9 +271,11 @@ void Mesh::apply(const registry::Model& after, const registry::ChangeSet& change
   std::set<registry::ServiceName> borrowed = entry.borrowed;
   // Endpoints and policies change nothing of where calls go.
   const bool may_borrow = !changed.services.empty() || !changed.routes.empty();
-  if (may_borrow) borrowed = compile::Reach(after, audience->first).borrowed();
-  const absl::Status applied = entry.view.apply(
-      compile::compile_changes({*applied_, entry.borrowed}, {after, borrowed}, changed, audience->first, cache_));
+  const compile::Reach reach_before(*applied_, audience->first);
+  const compile::Reach reach(after, audience->first);
+  if (may_borrow) borrowed = reach.borrowed();
+  const absl::Status applied =
+      entry.view.apply(compile::compile_changes({reach_before, entry.borrowed}, {reach, borrowed}, changed, cache_));
   if (applied.ok()) {
     if (may_borrow) interest_.borrow(entry.id, entry.borrowed, borrowed);
     entry.borrowed = std::move(borrowed);
@@ -287,11 +289,12 @@ void Mesh::apply(const registry::Model& after, const registry::ChangeSet& change
 
 void Mesh::compile_anew(const registry::Model& model, Audiences::iterator audience) {
   Audience& entry = audience->second;
-  compile::Compiled compiled = compile::compile_all(model, audience->first, cache_);
+  const compile::Reach reach(model, audience->first);
+  compile::Compiled compiled = compile::compile_all(reach, cache_);
   if (roots_ != nullptr) snapshot::put(roots_, compiled[static_cast<size_t>(snapshot::Type::kSecret)]);
   const absl::Status applied = entry.view.apply(snapshot::difference(entry.view, compiled));
   if (!applied.ok()) tell_misfit(applied);
-  std::set<registry::ServiceName> borrowed = compile::Reach(model, audience->first).borrowed();
+  std::set<registry::ServiceName> borrowed = reach.borrowed();
   interest_.borrow(entry.id, entry.borrowed, borrowed);
   entry.borrowed = std::move(borrowed);
 }

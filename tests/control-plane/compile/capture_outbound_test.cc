@@ -54,7 +54,7 @@ struct Compiling {
   }
   void compile() {
     cache.emplace();
-    compiled = compile_all(mesh.model(), audience, *cache);
+    compiled = compile_all({mesh.model(), audience}, *cache);
   }
   std::set<std::string> names(Type type, const std::string& prefix = "") const {
     std::set<std::string> out;
@@ -268,13 +268,15 @@ TEST_CASE("a change brings a proxy exactly what it needs, and one service's is s
       if (before.routes.find(name) != c.mesh.model().routes.find(name)) changed.routes.insert(name);
     });
     c.cache->forget(changed);
-    const auto borrowed_before = Reach(before, c.audience).borrowed();
-    const auto borrowed_after = Reach(c.mesh.model(), c.audience).borrowed();
+    const Reach reach_before(before, c.audience);
+    const Reach reach_after(c.mesh.model(), c.audience);
+    const auto borrowed_before = reach_before.borrowed();
+    const auto borrowed_after = reach_after.borrowed();
     const auto changes =
-        compile_changes({before, borrowed_before}, {c.mesh.model(), borrowed_after}, changed, c.audience, *c.cache);
+        compile_changes({reach_before, borrowed_before}, {reach_after, borrowed_after}, changed, *c.cache);
     REQUIRE(view.apply(changes).ok());
     Cache fresh;
-    const auto left = snapshot::difference(view, compile_all(c.mesh.model(), c.audience, fresh));
+    const auto left = snapshot::difference(view, compile_all({c.mesh.model(), c.audience}, fresh));
     for (const auto& each : left) CHECK(each.name == "different");
     return changes.size();
   };

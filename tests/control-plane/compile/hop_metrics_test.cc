@@ -77,7 +77,7 @@ TEST_CASE("what goes out is counted as the caller's") {
   Cache cache;
   Audience audience{.namespace_name = "shop", .outbound_port = 15001};
   audience.is_weft = true;
-  Listener listener = listener_of(compile_outbound_listener(model, audience, cache));
+  Listener listener = listener_of(compile_outbound_listener({model, audience}, cache));
   CHECK(measures(listener.filter_chains(0), v1::HopMetrics::SOURCE) == 1);
 }
 

@@ -53,7 +53,7 @@ v1::NameTable unpacked(const snapshot::ResourcePointer& resource) {
 std::map<std::string, v1::NameTable> tables(const registry::Model& model, const Audience& audience) {
   Cache cache;
   std::map<std::string, v1::NameTable> out;
-  const Compiled compiled = compile_all(model, audience, cache);
+  const Compiled compiled = compile_all({model, audience}, cache);
   for (const auto& resource : compiled[static_cast<size_t>(Type::kName)]) {
     out[resource->name] = unpacked(resource);
   }
@@ -151,14 +151,16 @@ struct Changing {
   Changing() {
     mesh.put(kServices);
     before = mesh.registry.model();
-    compile_all(*before, kShop, cache);
+    compile_all({*before, kShop}, cache);
   }
   std::map<std::string, bool> change(const std::string& text) {
     const registry::ChangeSet changed = mesh.put(text);
     cache.forget(changed);
     std::map<std::string, bool> out;
     const std::set<registry::ServiceName> none;
-    for (const auto& each : compile_changes({*before, none}, {mesh.model(), none}, changed, kShop, cache)) {
+    const Reach reach_before(*before, kShop);
+    const Reach reach_after(mesh.model(), kShop);
+    for (const auto& each : compile_changes({reach_before, none}, {reach_after, none}, changed, cache)) {
       if (each.type == Type::kName) out[each.name] = each.resource != nullptr;
     }
     before = mesh.registry.model();

@@ -35,7 +35,7 @@ RouteAction action(const MeshFixture& mesh) {
 template <typename Message>
 Message resource(const MeshFixture& mesh, snapshot::Type type, const std::string& zone = "") {
   Cache cache;
-  Compiled compiled = compile_all(mesh.model(), {.namespace_name = "shop", .zone = zone}, cache);
+  Compiled compiled = compile_all({mesh.model(), {.namespace_name = "shop", .zone = zone}}, cache);
   google::protobuf::Any any;
   Message message;
   const auto& resources = compiled[static_cast<size_t>(type)];

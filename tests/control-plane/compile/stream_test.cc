@@ -74,7 +74,7 @@ TEST_CASE("the outbound listener of those who reach no TLS is one for all of the
   mesh.put(service_text("web", "http"));
   Cache cache;
   const auto listener = [&](const Audience& audience) {
-    const auto resources = compile_outbound_listener(mesh.model(), audience, cache);
+    const auto resources = compile_outbound_listener({mesh.model(), audience}, cache);
     REQUIRE(resources.size() == 2);
     CHECK(resources[1]->type == snapshot::Type::kListener);
     return resources[1];
@@ -100,9 +100,9 @@ TEST_CASE("the outbound listener of those who reach no TLS is one for all of the
 
 TEST_CASE("a port of outbound_tcp leads to its service, and there is none while there is no service") {
   MeshFixture mesh;
-  CHECK(compile_tcp_listeners(mesh.model(), kShop).empty());
+  CHECK(compile_tcp_listeners({mesh.model(), kShop}).empty());
   mesh.put(service_text("db", "tcp"));
-  const Compiled compiled(compile_tcp_listeners(mesh.model(), kShop));
+  const Compiled compiled(compile_tcp_listeners({mesh.model(), kShop}));
   CHECK(compiled.listener.name() == "outbound_tcp:15432");
   CHECK(compiled.listener.address().socket_address().address() == "127.0.0.1");
   CHECK(compiled.listener.address().socket_address().port_value() == 15432);
@@ -112,11 +112,11 @@ TEST_CASE("a port of outbound_tcp leads to its service, and there is none while 
   // The name alone is its own namespace's.
   Audience other = kShop;
   other.namespace_name = "web";
-  CHECK(compile_tcp_listeners(mesh.model(), other).empty());
+  CHECK(compile_tcp_listeners({mesh.model(), other}).empty());
   other.outbound_tcp = {{15432, {"db.shop.svc.cluster.local", 5432}}};
-  CHECK(compile_tcp_listeners(mesh.model(), other).size() == 1);
+  CHECK(compile_tcp_listeners({mesh.model(), other}).size() == 1);
   other.outbound_tcp = {{15432, {"db.shop", 5433}}};
-  CHECK(compile_tcp_listeners(mesh.model(), other).empty());
+  CHECK(compile_tcp_listeners({mesh.model(), other}).empty());
 }
 
 TEST_CASE("the oldest TCPRoute splits by weight, and a share that leads nowhere is closed") {
@@ -126,7 +126,7 @@ TEST_CASE("the oldest TCPRoute splits by weight, and a share that leads nowhere 
                  "{name: db, port: 5432, weight: 8}, {name: db-2, port: 5432}, {name: none, port: 1}, "
                  "{name: db, port: 5432, weight: 0}"));
   mesh.put(route("TCPRoute", "newer", "db", "{name: db-2, port: 5432}"));
-  const Compiled compiled(compile_tcp_listeners(mesh.model(), kShop));
+  const Compiled compiled(compile_tcp_listeners({mesh.model(), kShop}));
   CHECK(compiled.chains() == Lines{"-> shop/db-2:5432=1 shop/db:5432=8 weft/nowhere=1"});
   CHECK(compiled.references == std::set<std::string>{"shop/db:5432", "shop/db-2:5432", "weft/nowhere"});
 }
@@ -134,7 +134,7 @@ TEST_CASE("the oldest TCPRoute splits by weight, and a share that leads nowhere 
 TEST_CASE("a route whose backends take nothing closes every connection") {
   MeshFixture mesh;
   mesh.put(service_text("db", "tcp") + route("TCPRoute", "closed", "db", "{name: db, port: 5432, weight: 0}"));
-  CHECK(Compiled(compile_tcp_listeners(mesh.model(), kShop)).chains() == Lines{"-> weft/nowhere"});
+  CHECK(Compiled(compile_tcp_listeners({mesh.model(), kShop})).chains() == Lines{"-> weft/nowhere"});
 }
 
 TEST_CASE("a TCPRoute of the caller's namespace takes the place of the service's own, with a grant") {
@@ -144,12 +144,12 @@ TEST_CASE("a TCPRoute of the caller's namespace takes the place of the service's
   mesh.put(route("TCPRoute", "consumer", "db", "{name: mine, port: 5432}, {name: db, namespace: shop, port: 5432}", "",
                  "web"));
   Audience web{.namespace_name = "web", .outbound_tcp = {{15432, {"db.shop", 5432}}}};
-  CHECK(Compiled(compile_tcp_listeners(mesh.model(), kShop)).chains() == Lines{"-> shop/db:5432"});
-  CHECK(Compiled(compile_tcp_listeners(mesh.model(), web)).chains() == Lines{"-> web/mine:5432=1 weft/nowhere=1"});
+  CHECK(Compiled(compile_tcp_listeners({mesh.model(), kShop})).chains() == Lines{"-> shop/db:5432"});
+  CHECK(Compiled(compile_tcp_listeners({mesh.model(), web})).chains() == Lines{"-> web/mine:5432=1 weft/nowhere=1"});
   mesh.put(R"(
 {apiVersion: gateway.networking.k8s.io/v1, kind: ReferenceGrant, metadata: {name: g, namespace: shop}, spec: {
   from: [{group: gateway.networking.k8s.io, kind: TCPRoute, namespace: web}], to: [{group: "", kind: Service}]}})");
-  CHECK(Compiled(compile_tcp_listeners(mesh.model(), web)).chains() == Lines{"-> shop/db:5432=1 web/mine:5432=1"});
+  CHECK(Compiled(compile_tcp_listeners({mesh.model(), web})).chains() == Lines{"-> shop/db:5432=1 web/mine:5432=1"});
 }
 
 TEST_CASE("on a port of its own TLSRoutes go by server name, and the rest by the TCPRoute or nowhere") {
@@ -157,15 +157,15 @@ TEST_CASE("on a port of its own TLSRoutes go by server name, and the rest by the
   mesh.put(service_text("db", "tls") + service_text("db-2", "tls"));
   mesh.put(route("TLSRoute", "a", "db", "{name: db-2, port: 5432}", "hostnames: [a.example, \"*.b.example\"], "));
   mesh.put(route("TLSRoute", "later", "db", "{name: db, port: 5432}", "hostnames: [a.example, c.example], "));
-  Compiled compiled(compile_tcp_listeners(mesh.model(), kShop));
+  Compiled compiled(compile_tcp_listeners({mesh.model(), kShop}));
   CHECK(compiled.chains() == Lines{"a.example *.b.example -> shop/db-2:5432", "c.example -> shop/db:5432"});
   REQUIRE(compiled.listener.listener_filters_size() == 1);
   CHECK(compiled.listener.listener_filters(0).name() == "envoy.filters.listener.tls_inspector");
   mesh.put(route("TCPRoute", "rest", "db", "{name: db, port: 5432}"));
-  compiled = Compiled(compile_tcp_listeners(mesh.model(), kShop));
+  compiled = Compiled(compile_tcp_listeners({mesh.model(), kShop}));
   CHECK(compiled.chains(2) == Lines{"-> shop/db:5432"});
   mesh.put(route("TLSRoute", "any", "db", "{name: db-2, port: 5432}"));
-  compiled = Compiled(compile_tcp_listeners(mesh.model(), kShop));
+  compiled = Compiled(compile_tcp_listeners({mesh.model(), kShop}));
   CHECK(compiled.chains(2) == Lines{"tls -> shop/db-2:5432", "-> shop/db:5432"});
 }
 
@@ -173,7 +173,7 @@ TEST_CASE("on the outbound port TLS goes by server name, HTTP as before, and no 
   MeshFixture mesh;
   Cache cache;
   mesh.put(service_text("web", "http", 80));
-  Compiled compiled(compile_outbound_listener(mesh.model(), kShop, cache));
+  Compiled compiled(compile_outbound_listener({mesh.model(), kShop}, cache));
   CHECK(compiled.listener.listener_filters().empty());
   CHECK_FALSE(compiled.listener.filter_chains(0).has_filter_chain_match());
 
@@ -184,7 +184,7 @@ TEST_CASE("on the outbound port TLS goes by server name, HTTP as before, and no 
       "{apiVersion: weft.mesh/v1, kind: ExternalService, metadata: {name: ext, namespace: shop}, "
       "spec: {hosts: [vault.example, api.example], ports: [{port: 443, appProtocol: tls}]}}");
   cache = Cache();
-  compiled = Compiled(compile_outbound_listener(mesh.model(), kShop, cache));
+  compiled = Compiled(compile_outbound_listener({mesh.model(), kShop}, cache));
   REQUIRE(compiled.listener.filter_chains_size() == 4);
   CHECK(compiled.listener.filter_chains(0).filter_chain_match().transport_protocol() == "raw_buffer");
   const Lines chains = compiled.chains(1);
@@ -206,12 +206,12 @@ TEST_CASE("a policy's idle time and attempts hold for connections, the rule's ov
            ", namespace: shop}, spec: {targetRefs: [" + target + "], " + sections + "}}";
   };
   mesh.put(policy("port", "{kind: Service, name: db}", "timeouts: {idle: 5m}, retry: {attempts: 4}"));
-  TcpProxy proxy = proxy_of(Compiled(compile_tcp_listeners(mesh.model(), kShop)).listener.filter_chains(0));
+  TcpProxy proxy = proxy_of(Compiled(compile_tcp_listeners({mesh.model(), kShop})).listener.filter_chains(0));
   CHECK(proxy.idle_timeout().seconds() == 300);
   CHECK(proxy.max_connect_attempts().value() == 5);
   mesh.put(policy("rule", "{group: gateway.networking.k8s.io, kind: TCPRoute, name: r, sectionName: main}",
                   "timeouts: {idle: 10s}"));
-  proxy = proxy_of(Compiled(compile_tcp_listeners(mesh.model(), kShop)).listener.filter_chains(0));
+  proxy = proxy_of(Compiled(compile_tcp_listeners({mesh.model(), kShop})).listener.filter_chains(0));
   CHECK(proxy.idle_timeout().seconds() == 10);
   CHECK(proxy.max_connect_attempts().value() == 5);
 }

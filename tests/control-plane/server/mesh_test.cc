@@ -130,7 +130,7 @@ TEST_CASE("what is pushed bit by bit is what would be compiled at once") {
   compile::Cache cache;
   CHECK(view.find(Type::kCluster, "shop/pay:80") != nullptr);
   CHECK(snapshot::difference(view,
-                             compile::compile_all(f.model, {.namespace_name = "shop", .is_grpc_client = true}, cache))
+                             compile::compile_all({f.model, {.namespace_name = "shop", .is_grpc_client = true}}, cache))
             .empty());
 }
 

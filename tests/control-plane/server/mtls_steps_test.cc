@@ -48,7 +48,9 @@ struct Fixture {
     service->ports = {{"", 80, registry::AppProtocol::kHttp, 8080}};
     service->service_accounts = {"cart"};
     model.services.set(kCart, service);
-    model.by_namespace.set({"shop"}, std::make_shared<std::set<registry::ServiceName>>(std::set{kCart}));
+    auto of_shop = std::make_shared<registry::SharedMap<registry::ServiceName, registry::Service>>();
+    of_shop->set(kCart, service);
+    model.by_namespace.set({"shop"}, of_shop);
     model.routes.set(kCart, std::make_shared<registry::Routes>());
     model.policies.set(kCart, std::make_shared<registry::Policies>());
     set_marks(true);

@@ -227,7 +227,7 @@ TEST_CASE("what is pushed bit by bit to a scoped proxy is what would be compiled
   compile::Cache cache;
   compile::Audience audience{.namespace_name = "shop", .outbound_port = 15001};
   audience.scope = {{"pay", "*"}, {"shop", "cart"}};
-  const compile::Compiled whole = compile::compile_all(f.fed.model(), audience, cache);
+  const compile::Compiled whole = compile::compile_all({f.fed.model(), audience}, cache);
   for (const Type type : snapshot::kTypes) {
     size_t count = 0;
     view.for_each_name(type, [&](const std::string& name) {

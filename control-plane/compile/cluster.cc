@@ -1,5 +1,7 @@
 #include "control-plane/compile/cluster.h"
 
+#include <google/protobuf/arena.h>
+
 #include <map>
 #include <string>
 #include <utility>
@@ -225,7 +227,9 @@ snapshot::ResourcePointer compile_endpoint_cluster(const registry::Service& serv
 snapshot::ResourcePointer compile_endpoints(const registry::Service& service, uint16_t port,
                                             const std::vector<registry::Endpoint>& endpoints,
                                             const registry::EffectivePolicy* policy, const Audience& audience) {
-  ClusterLoadAssignment assignment;
+  // An endpoint is a dozen small messages.
+  google::protobuf::Arena arena;
+  auto& assignment = *google::protobuf::Arena::CreateMessage<ClusterLoadAssignment>(&arena);
   assignment.set_cluster_name(port_name(service.name, port));
   set_endpoints(service, endpoints, first_zone(policy, audience), assignment);
   return snapshot::make_resource(snapshot::Type::kEndpoint, assignment.cluster_name(), assignment);

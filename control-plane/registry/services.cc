@@ -114,9 +114,9 @@ void add_slice(const EndpointSlice& slice, const Service& service, Endpoints* ou
   for (size_t i = 0; i < service.ports.size(); ++i) {
     const uint16_t port = port_of_slice(slice, service.ports[i].name);
     if (port == 0) continue;
-    for (const auto& endpoint : slice.endpoints()) {
-      out->ports[i].endpoints.push_back(endpoint_of(endpoint, port, weight));
-    }
+    std::vector<Endpoint>& endpoints = out->ports[i].endpoints;
+    endpoints.reserve(endpoints.size() + static_cast<size_t>(slice.endpoints_size()));
+    for (const auto& endpoint : slice.endpoints()) endpoints.push_back(endpoint_of(endpoint, port, weight));
   }
 }
 
@@ -196,6 +196,11 @@ void add_external(const v1::ExternalServiceSpec& spec, Endpoints* out) {
 // An endpoint that stands twice counts once, as while it moves from one slice to another.
 void sort_once(std::vector<Endpoint>* endpoints) {
   const auto place = [](const Endpoint& a) { return std::tie(a.address, a.port); };
+  const bool is_sorted_once =
+      std::adjacent_find(endpoints->begin(), endpoints->end(), [&](const Endpoint& a, const Endpoint& b) {
+        return place(a) >= place(b);
+      }) == endpoints->end();
+  if (is_sorted_once) return;
   std::stable_sort(endpoints->begin(), endpoints->end(),
                    [&](const Endpoint& a, const Endpoint& b) { return place(a) < place(b); });
   endpoints->erase(std::unique(endpoints->begin(), endpoints->end(),

@@ -217,66 +217,59 @@ class Walker {
 
 }  // namespace
 
-absl::StatusOr<SupportedFields> SupportedFields::create(std::span<const std::string_view> entries,
-                                                        std::span<const std::string_view> refused_paths) {
+SupportedFields::SupportedFields(std::span<const std::string_view> entries,
+                                 std::span<const std::string_view> refused_paths)
+    : refused_paths_(refused_paths.begin(), refused_paths.end()) {
+  for (const std::string_view entry : entries) {
+    std::string_view name = entry;
+    Names* const names = consume_suffix(&name, ".**") ? &whole_ : consume_suffix(&name, ".*") ? &all_fields_ : &names_;
+    names->insert({name.data(), name.size()});
+    if (names == &names_) parents_.insert({name.data(), std::min(name.rfind('.'), name.size())});
+  }
+}
+
+absl::Status SupportedFields::check(std::span<const std::string_view> entries) {
   const DescriptorPool& pool = *DescriptorPool::generated_pool();
-  SupportedFields out;
   std::vector<std::string> unknown;
   for (const std::string_view entry : entries) {
-    std::string_view parent = entry;
-    const bool whole = consume_suffix(&parent, ".**");
-    const bool all_fields = !whole && consume_suffix(&parent, ".*");
-    const Descriptor* type = pool.FindMessageTypeByName(std::string(parent));
-    if (whole || all_fields || type != nullptr) {
-      if (type == nullptr) {
-        unknown.emplace_back(entry);
-        continue;
-      }
-      out.messages_.insert(type->full_name());
-      if (whole) out.whole_.insert(type->full_name());
-      for (int i = 0; all_fields && i < type->field_count(); ++i) out.fields_.insert(type->field(i)->full_name());
-      continue;
+    std::string_view name = entry;
+    const bool asterisk = consume_suffix(&name, ".**") || consume_suffix(&name, ".*");
+    const Descriptor* type = pool.FindMessageTypeByName(std::string(name));
+    bool known = type != nullptr && (asterisk || type->containing_type() == nullptr);
+    if (type == nullptr && !asterisk) {
+      const size_t dot = name.rfind('.');
+      const EnumDescriptor* enumeration =
+          dot == std::string_view::npos ? nullptr : pool.FindEnumTypeByName(std::string(name.substr(0, dot)));
+      known = pool.FindFieldByName(std::string(name)) != nullptr ||
+              (enumeration != nullptr && enumeration->FindValueByName(std::string(name.substr(dot + 1))) != nullptr);
     }
-    if (const FieldDescriptor* field = pool.FindFieldByName(std::string(entry)); field != nullptr) {
-      out.fields_.insert(field->full_name());
-      out.messages_.insert(field->containing_type()->full_name());
-      continue;
-    }
-    const size_t dot = entry.rfind('.');
-    const EnumDescriptor* enumeration =
-        dot == std::string_view::npos ? nullptr : pool.FindEnumTypeByName(std::string(entry.substr(0, dot)));
-    const EnumValueDescriptor* value =
-        enumeration == nullptr ? nullptr : enumeration->FindValueByName(std::string(entry.substr(dot + 1)));
-    if (value == nullptr) {
-      unknown.emplace_back(entry);
-      continue;
-    }
-    out.limited_enums_.insert(enumeration->full_name());
-    out.values_.insert(value_name(*value));
+    if (!known) unknown.emplace_back(entry);
   }
-  for (const std::string_view pattern : refused_paths) out.refused_paths_.emplace_back(pattern);
-  if (unknown.empty()) return out;
+  if (unknown.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       cat("the table of supported fields names what does not exist: ", absl::StrJoin(unknown, ", ")));
 }
 
 bool SupportedFields::field(const FieldDescriptor& field) const {
-  return fields_.contains(field.full_name()) || whole_.contains(field.containing_type()->full_name());
+  return names_.contains(field.full_name()) || all_fields_.contains(field.containing_type()->full_name()) ||
+         whole(*field.containing_type());
 }
 
 bool SupportedFields::value(const EnumValueDescriptor& value) const {
-  return !limited_enums_.contains(value.type()->full_name()) || values_.contains(value_name(value));
+  return !parents_.contains(value.type()->full_name()) || names_.contains(value_name(value));
 }
 
 bool SupportedFields::message(const Descriptor& message) const {
-  return is_google(message) || messages_.contains(message.full_name());
+  const std::string& name = message.full_name();
+  return is_google(message) || names_.contains(name) || parents_.contains(name) || all_fields_.contains(name) ||
+         whole(message);
 }
 
 bool SupportedFields::whole(const Descriptor& message) const { return whole_.contains(message.full_name()); }
 
 bool SupportedFields::refused(std::string_view path) const {
   return std::any_of(refused_paths_.begin(), refused_paths_.end(),
-                     [path](const std::string& pattern) { return matches(pattern, path); });
+                     [path](std::string_view pattern) { return matches(pattern, path); });
 }
 
 std::vector<Unsupported> find_unsupported(const Message& message, const SupportedFields& supported,

@@ -2,13 +2,15 @@
 
 // Finds what a message sets and the caller does not support, so that it can be refused by name instead of ignored.
 // SupportedFields is built once from a table that the caller keeps beside its own code, and is immutable after that;
-// find_unsupported() is pure.
+// find_unsupported() is pure. Neither makes descriptors of messages that nobody uses: they stay for ever, and those of
+// all of a table's would be a third of a megabyte.
 //
 // A table is a list of entries, one of:
 //   envoy.config.cluster.v3.Cluster.name         this field; if it is a message, its own fields need entries too
 //   envoy.config.cluster.v3.Cluster.*            every field of this message (not of the messages below it)
 //   envoy.config.core.v3.Metadata.**             this message and everything below it; not walked any further
-//   envoy.extensions.filters.http.cors.v3.Cors   this message may stand in an Any, even with no field set
+//   envoy.extensions.filters.http.cors.v3.Cors   this message (none within another) may stand in an Any, even with no
+//                                                field set
 //   envoy.config.cluster.v3.Cluster.LbPolicy.RANDOM
 //                                                this value; an enum of which no value is listed is accepted whole
 // An entry for a field also admits its message in an Any. google.protobuf's own messages need no entries.
@@ -23,7 +25,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "api/text/position.h"
 
 namespace google::protobuf {
@@ -37,9 +40,11 @@ namespace weft::text {
 
 class SupportedFields {
  public:
-  // Fails, naming every entry that is no message, field or enum value of ours: a table cannot rot unseen.
-  static absl::StatusOr<SupportedFields> create(std::span<const std::string_view> entries,
-                                                std::span<const std::string_view> refused_paths = {});
+  // The texts outlive it. What is no name of anything has no effect; check() finds it.
+  explicit SupportedFields(std::span<const std::string_view> entries,
+                           std::span<const std::string_view> refused_paths = {});
+  // Fails, naming every entry that is no message, field or enum value of ours. For tests, so that no table rots unseen.
+  static absl::Status check(std::span<const std::string_view> entries);
 
   bool field(const google::protobuf::FieldDescriptor& field) const;
   bool value(const google::protobuf::EnumValueDescriptor& value) const;
@@ -50,12 +55,12 @@ class SupportedFields {
   bool refused(std::string_view path) const;
 
  private:
-  absl::flat_hash_set<std::string> fields_;
-  absl::flat_hash_set<std::string> values_;
-  absl::flat_hash_set<std::string> limited_enums_;
-  absl::flat_hash_set<std::string> messages_;
-  absl::flat_hash_set<std::string> whole_;
-  std::vector<std::string> refused_paths_;
+  using Names = absl::flat_hash_set<absl::string_view>;
+  Names names_;       // Entries as they are, but for those with an asterisk.
+  Names parents_;     // What they are fields and values of: messages and enums; and packages.
+  Names all_fields_;  // Messages with ".*".
+  Names whole_;       // Messages with ".**".
+  std::vector<std::string_view> refused_paths_;
 };
 
 struct Unsupported {

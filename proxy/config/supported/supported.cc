@@ -1,6 +1,5 @@
 #include "proxy/config/supported/supported.h"
 
-#include "proxy/base/assert.h"
 #include "proxy/config/supported/tables.h"
 
 namespace weft::config {
@@ -12,9 +11,7 @@ const text::SupportedFields& supported_fields() {
                                                     supported_route_fields(), supported_cluster_fields()}) {
       entries.insert(entries.end(), table.begin(), table.end());
     }
-    absl::StatusOr<text::SupportedFields> fields = text::SupportedFields::create(entries, refused_paths());
-    WEFT_ASSERT(fields.ok());
-    return new text::SupportedFields(*std::move(fields));
+    return new text::SupportedFields(entries, refused_paths());
   }();
   return *kFields;
 }

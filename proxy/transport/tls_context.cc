@@ -229,7 +229,7 @@ bool can_check_ecdsa(const SSL_CLIENT_HELLO* hello, int curve) {
 absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ServerTlsContext::make(ServerTlsConfig config) {
   auto self = std::make_shared<ServerTlsContext>();
   if (config.certificates.empty()) return absl::InvalidArgumentError("a TLS server needs a certificate");
-  absl::StatusOr<std::unique_ptr<PeerVerifier>> verifier = PeerVerifier::make(config.validation, false);
+  absl::StatusOr<std::unique_ptr<PeerVerifier>> verifier = PeerVerifier::make(std::move(config.validation), false);
   if (!verifier.ok()) return verifier.status();
   self->verifier_ = *std::move(verifier);
   self->config_ = std::move(config);
@@ -250,7 +250,8 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ServerTlsContext::make(S
     // The configuration's copy of keys and passwords is no longer needed.
     entry.identity.key.reset();
   }
-  for (TlsCertificateConfig& certificate : self->config_.certificates) certificate = TlsCertificateConfig();
+  // An assigned empty one would keep the memory of what it held.
+  std::vector<TlsCertificateConfig>().swap(self->config_.certificates);
   self->config_.ticket_keys.clear();
   return std::shared_ptr<const ServerTlsContext>(std::move(self));
 }
@@ -509,7 +510,10 @@ absl::StatusOr<std::shared_ptr<const ClientTlsContext>> ClientTlsContext::make(C
        {&config.certificate.private_key, &config.certificate.pkcs12, &config.certificate.password}) {
     wipe(secret);
   }
-  config.certificate = TlsCertificateConfig();
+  // Out of the configuration, and not assigned an empty one: a string that is keeps its memory.
+  {
+    TlsCertificateConfig used = std::move(config.certificate);
+  }
   absl::StatusOr<std::unique_ptr<PeerVerifier>> verifier = PeerVerifier::make(std::move(config.validation), true);
   if (!verifier.ok()) return verifier.status();
   self->verifier_ = *std::move(verifier);

@@ -109,8 +109,10 @@ absl::StatusOr<std::unique_ptr<PeerVerifier>> PeerVerifier::make(PeerValidation 
   auto trust = shared_store(&config);
   if (!trust.ok()) return trust.status();
   verifier->trust_ = *std::move(trust);
-  config.trusted_ca = {};
-  config.crl = {};
+  // An assigned empty string would keep the memory, of every cluster the same text.
+  {
+    DataSource used[] = {std::move(config.trusted_ca), std::move(config.crl)};
+  }
   verifier->config_ = std::move(config);
   return verifier;
 }

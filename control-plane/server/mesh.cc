@@ -130,7 +130,7 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms, bool hurries) {
   endpoint_debounce_.reset();
   if (changed.empty()) return std::nullopt;
   registry::ModelPointer after = newest_;
-  if (!all) {
+  if (!pending_.empty()) {
     auto with_endpoints = std::make_shared<registry::Model>(*applied_);
     for (const registry::ServiceName& name : changed.endpoints) {
       if (auto endpoints = newest_->endpoints.find(name)) with_endpoints->endpoints.set(name, std::move(endpoints));

@@ -27,6 +27,9 @@ LIMIT_S = 30
 class Application(ThreadingHTTPServer):
     """Answers /200, /301, /500 as the path says, /late never before it is closed, and keeps the headers of each path."""
 
+    # As many as come at once: of more than wait to be accepted the kernel lets some wait for a second, a probe's limit.
+    request_queue_size = 64
+
     def __init__(self, tls=None):
         self.headers = {}
         self.closing = threading.Event()

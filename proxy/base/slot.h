@@ -1,12 +1,13 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "absl/hash/hash.h"
+#include "proxy/base/weak_set.h"
 
 // Places for what comes, changes and goes while others refer to it: they refer to the slot, and every worker keeps for
 // itself, by the slot's number, what stands in it. So a change is a write of each worker to its own memory, and whoever
@@ -24,8 +25,8 @@ class Slot {
   uint32_t index_;
 };
 
-// All slots of one kind S, which is a Slot with `S(S::Key, index)`. A slot goes with the last who refers to it, and its
-// number is used again. slot() is for the main thread; slots may be let go on any.
+// All slots of one kind S, which is a Slot with `S(S::Key, index)` and `key()`. A slot goes with the last who refers to
+// it, and its number is used again. slot() is for the main thread; slots may be let go on any.
 template <typename S>
 class Slots {
  public:
@@ -33,24 +34,17 @@ class Slots {
 
   // The slot of this key, made if there is none.
   std::shared_ptr<const S> slot(const Key& key) {
-    auto found = slots_.find(key);
-    if (found != slots_.end()) {
-      if (std::shared_ptr<const S> known = found->second.lock()) return known;
-    }
-    if (slots_.size() >= look_over_at_) forget_lost();
+    const size_t hash = absl::HashOf(key);
+    if (auto known = slots_.find(hash, [&](const S& slot) { return slot.key() == key; })) return known;
     uint32_t index = 0;
     {
       std::lock_guard<std::mutex> lock(numbers_->mutex);
       index = numbers_->free.empty() ? numbers_->next++ : numbers_->free.back();
       if (!numbers_->free.empty()) numbers_->free.pop_back();
     }
-    auto give_back = [numbers = numbers_](const S* slot) {
-      std::lock_guard<std::mutex> lock(numbers->mutex);
-      numbers->free.push_back(slot->index());
-      delete slot;
-    };
-    std::shared_ptr<const S> made(new S(key, index), give_back);
-    slots_.insert_or_assign(key, made);
+    auto kept = std::make_shared<const Kept>(key, index, numbers_);
+    std::shared_ptr<const S> made(kept, &kept->slot);
+    slots_.insert(hash, made);
     return made;
   }
 
@@ -60,14 +54,20 @@ class Slots {
     std::vector<uint32_t> free;
     uint32_t next = 0;
   };
-  void forget_lost() {
-    std::erase_if(slots_, [](const auto& each) { return each.second.expired(); });
-    look_over_at_ = std::max<size_t>(64, slots_.size() * 2);
-  }
+  // Gives the number back with the slot.
+  struct Kept {
+    Kept(const Key& key, uint32_t index, std::shared_ptr<Numbers> numbers)
+        : slot(key, index), numbers(std::move(numbers)) {}
+    ~Kept() {
+      std::lock_guard<std::mutex> lock(numbers->mutex);
+      numbers->free.push_back(slot.index());
+    }
+    S slot;
+    std::shared_ptr<Numbers> numbers;
+  };
 
   std::shared_ptr<Numbers> numbers_ = std::make_shared<Numbers>();
-  std::map<Key, std::weak_ptr<const S>> slots_;
-  size_t look_over_at_ = 64;  // How many slots there may be before those that went are taken out.
+  WeakSet<const S> slots_;
 };
 
 }  // namespace weft::base

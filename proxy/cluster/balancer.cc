@@ -42,7 +42,7 @@ void Balancer::rebuild() {
       level.panic = false;
     }
     if (assigned > 0) level.load /= assigned;
-    const ClusterConfig& config = cluster_.config();
+    const ClusterPolicy& config = cluster_.config();
     if (config.balancer == BalancerKind::kRingHash) {
       level.ring.emplace(level.usable, config.min_ring_points, config.max_ring_points);
       continue;

@@ -20,18 +20,18 @@ bool Host::set_flag(HealthFlag flag, bool on) {
   return ((before & flag) != 0) != on;
 }
 
-transport::Connector& ClusterConfig::connector_of(const Host& host) const {
-  for (const TransportMatch& match : transport_matches) {
+transport::Connector& Cluster::connector_of(const Host& host) const {
+  for (const ClusterOwn::TransportMatch& match : own_.transport_matches) {
     const TransportCriteria& has = host.transport();
     if (std::includes(has.begin(), has.end(), match.criteria.begin(), match.criteria.end())) return *match.connector;
   }
-  return *connector;
+  return *own_.connector;
 }
 
-std::vector<std::shared_ptr<transport::Connector>> ClusterConfig::connectors() const {
+std::vector<std::shared_ptr<transport::Connector>> Cluster::connectors() const {
   std::vector<std::shared_ptr<transport::Connector>> all;
-  if (connector != nullptr) all.push_back(connector);
-  for (const TransportMatch& match : transport_matches) all.push_back(match.connector);
+  if (own_.connector != nullptr) all.push_back(own_.connector);
+  for (const ClusterOwn::TransportMatch& match : own_.transport_matches) all.push_back(match.connector);
   return all;
 }
 
@@ -45,25 +45,27 @@ bool Breakers::try_retry() {
   return try_take(retries_, limit);
 }
 
-Cluster::Cluster(ClusterConfig config, std::shared_ptr<Stats> stats)
-    : config_(std::move(config)),
-      breakers_{Breakers(config_.breakers[0]), Breakers(config_.breakers[1])},
+Cluster::Cluster(ClusterOwn own, std::shared_ptr<const ClusterPolicy> policy, std::shared_ptr<Stats> stats)
+    : own_(std::move(own)),
+      policy_(std::move(policy)),
+      breakers_{Breakers(policy_->breakers[0]), Breakers(policy_->breakers[1])},
       stats_(std::move(stats)),
       hosts_(std::make_shared<HostSet>()) {
-  if (config_.outlier) outlier_ = std::make_unique<OutlierDetector>(*config_.outlier);
-  if (config_.slow_start.window_ms > 0) slow_start_ = std::make_unique<SlowStart>(config_.slow_start);
+  if (policy_->outlier) outlier_ = std::make_unique<OutlierDetector>(*policy_->outlier);
+  if (policy_->slow_start.window_ms > 0) slow_start_ = std::make_unique<SlowStart>(policy_->slow_start);
 }
 
 Cluster::Cluster(ClusterConfig config, uint32_t workers)
-    : Cluster(config, std::make_shared<Stats>("cluster." + config.stat_name + ".", "envoy_cluster_name",
-                                              config.stat_name, workers)) {}
+    : Cluster(config, std::make_shared<const ClusterPolicy>(config),
+              std::make_shared<Stats>("cluster." + config.stat_name + ".", "envoy_cluster_name", config.stat_name,
+                                      workers)) {}
 
 Cluster::~Cluster() = default;
 
 HostSetPtr Cluster::hosts() const { return std::atomic_load(&hosts_); }
 
 void Cluster::set_hosts(std::vector<std::vector<HostPtr>> priorities) {
-  if (!config_.health_checks.empty()) await_first_check(*hosts(), priorities);
+  if (!policy_->health_checks.empty()) await_first_check(*hosts(), priorities);
   if (slow_start_ != nullptr) slow_start_->begin(*hosts(), priorities);
   auto set = std::make_shared<HostSet>();
   set->priorities = std::move(priorities);

@@ -3,14 +3,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "proxy/base/callback.h"
+#include "proxy/cluster/config.h"
 #include "proxy/cluster/host.h"
-#include "proxy/cluster/slow_start.h"
-#include "proxy/codec/codec.h"
 #include "proxy/http/cause.h"
 #include "proxy/observe/stats.h"
 
@@ -19,141 +17,6 @@
 // pool::WorkerCluster.
 
 namespace weft::cluster {
-
-enum class DiscoveryType : uint8_t { kStatic, kStrictDns, kLogicalDns, kEds, kOriginalDst };
-enum class BalancerKind : uint8_t { kRoundRobin, kLeastRequest, kRandom, kRingHash, kMaglev };
-enum class UpstreamProtocol : uint8_t { kHttp1, kHttp2, kAuto /* by ALPN */, kAsDownstream };
-enum class DnsFamily : uint8_t { kAuto, kV4Only, kV6Only, kV4Preferred, kAll };
-enum class Priority : uint8_t { kDefault, kHigh };
-
-struct BreakerLimits {
-  uint32_t max_connections = 1024;
-  uint32_t max_pending_requests = 1024;
-  uint32_t max_requests = 1024;
-  uint32_t max_retries = 3;
-  bool track_remaining = false;  // What is left below the limits is a metric.
-  // Envoy's retry_budget; when set it takes the place of max_retries.
-  struct RetryBudget {
-    double percent = 20.0;
-    uint32_t min_concurrency = 3;
-  };
-  std::optional<RetryBudget> retry_budget;
-};
-
-struct OutlierPolicy {
-  uint32_t consecutive_5xx = 5;  // 0: off
-  uint32_t consecutive_gateway_failure = 5;
-  uint32_t consecutive_local_origin_failure = 5;
-  bool split_external_local_origin_errors = false;
-  uint32_t enforcing_consecutive_5xx_percent = 100;
-  uint32_t enforcing_consecutive_gateway_failure_percent = 0;
-  uint32_t enforcing_consecutive_local_origin_failure_percent = 100;
-  int64_t interval_ms = 10'000;
-  int64_t base_ejection_time_ms = 30'000;
-  int64_t max_ejection_time_ms = 300'000;
-  uint32_t max_ejection_percent = 10;
-};
-
-struct HealthCheckPolicy {
-  enum class Kind : uint8_t { kHttp, kTcp, kGrpc } kind = Kind::kTcp;
-  int64_t timeout_ms = 0;
-  int64_t interval_ms = 0;
-  int64_t no_traffic_interval_ms = 60'000;
-  int64_t unhealthy_interval_ms = 0;  // 0: interval_ms
-  int64_t initial_jitter_ms = 0;
-  int64_t interval_jitter_ms = 0;
-  uint32_t unhealthy_threshold = 1;
-  uint32_t healthy_threshold = 1;
-  bool reuse_connection = true;
-  // HTTP
-  std::string host;
-  std::string path;
-  std::string method = "GET";
-  struct StatusRange {
-    uint16_t start, end;  // [start, end)
-  };
-  std::vector<StatusRange> expected_statuses = {{200, 201}};
-  std::vector<std::pair<std::string, std::string>> request_headers;
-  bool http2 = false;
-  // gRPC
-  std::string grpc_service_name;
-  // TCP: bytes to send, pieces to expect in order. Both empty: connecting is enough.
-  std::string tcp_send;
-  std::vector<std::string> tcp_receive;
-};
-
-struct DnsEndpoint {
-  std::string hostname;
-  uint16_t port = 0;
-  uint32_t weight = 1;
-  uint32_t priority = 0;
-};
-
-struct ClusterConfig {
-  std::string name;
-  std::string stat_name;                                    // alt_stat_name, or the name
-  std::shared_ptr<const observe::ServiceIdentity> service;  // Of its metadata; nullptr: it says nothing.
-  DiscoveryType discovery = DiscoveryType::kStatic;
-  std::vector<DnsEndpoint> dns_endpoints;  // For the DNS kinds.
-  // For kOriginalDst: hosts are forgotten when nobody asked for them for so long, and this port is in place of the
-  // destination's own if it is not 0.
-  int64_t cleanup_interval_ms = 5'000;
-  uint16_t original_port_override = 0;
-  // For kEds: the name under which its endpoints come, and from where (a serialised ConfigSource).
-  std::string eds_service, eds_source;
-  DnsFamily dns_family = DnsFamily::kAuto;
-  int64_t dns_refresh_ms = 5'000;
-  bool respect_dns_ttl = false;
-  int64_t dns_failure_refresh_base_ms = 0;  // 0: dns_refresh_ms
-  int64_t dns_failure_refresh_max_ms = 0;
-  std::vector<transport::Address> dns_resolvers;  // Empty: the system's.
-
-  bool wait_for_warm = true;  // Serving begins when its names and hosts have answered for the first time.
-
-  BalancerKind balancer = BalancerKind::kRoundRobin;
-  uint32_t least_request_choices = 2;
-  SlowStartPolicy slow_start;  // Only of round robin and least request.
-  uint64_t min_ring_points = 1024;
-  uint64_t max_ring_points = 8 * 1024 * 1024;
-  uint64_t maglev_table_size = 65'537;
-  bool hashes() const { return balancer == BalancerKind::kRingHash || balancer == BalancerKind::kMaglev; }
-  uint32_t healthy_panic_percent = 50;
-  int64_t connect_timeout_ms = 5'000;
-  BreakerLimits breakers[2];  // By Priority.
-  std::optional<OutlierPolicy> outlier;
-  std::vector<HealthCheckPolicy> health_checks;
-
-  UpstreamProtocol protocol = UpstreamProtocol::kHttp1;
-  codec::Limits codec_limits;
-  int64_t idle_timeout_ms = 3'600'000;  // 0: none
-  int64_t max_connection_duration_ms = 0;
-  uint32_t max_requests_per_connection = 0;  // 0: no bound
-  int64_t h2_ping_interval_ms = 0;           // 0: none
-  int64_t h2_ping_timeout_ms = 0;
-  uint32_t per_connection_buffer_limit_bytes = 1024 * 1024;
-
-  // What a connection must be to count as one of this cluster's: the pool's key with the host's address and protocol.
-  // "" for plain TCP. Made by config/compile from everything that the handshake depends on, so equal keys mean equal
-  // security.
-  std::string transport_identity;
-  std::shared_ptr<transport::Connector> connector;  // Stateless, shared by all workers.
-  bool tls = false;
-  // In place of `connector` for endpoints of which all the criteria hold: the first that fits
-  // (transport_socket_matches).
-  struct TransportMatch {
-    std::string name;
-    TransportCriteria criteria;
-    std::shared_ptr<transport::Connector> connector;
-  };
-  std::vector<TransportMatch> transport_matches;
-  transport::Connector& connector_of(const Host& host) const;
-  // All that connections of this cluster are made by.
-  std::vector<std::shared_ptr<transport::Connector>> connectors() const;
-  // The request's host is the server's name: it is sent as SNI, its certificate must be for it.
-  bool auto_sni = false;
-  bool auto_san_validation = false;
-  bool names_servers() const { return auto_sni || auto_san_validation; }
-};
 
 // What is in flight for one priority, over all workers (Envoy's circuit breakers).
 class Breakers {
@@ -199,13 +62,17 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
  public:
   using Stats = observe::Family<observe::ClusterStats>;
   // `stats`: those of the cluster of this name, which outlive its replacement.
-  Cluster(ClusterConfig config, std::shared_ptr<Stats> stats);
-  // With metrics of its own.
+  Cluster(ClusterOwn own, std::shared_ptr<const ClusterPolicy> policy, std::shared_ptr<Stats> stats);
+  // With a policy and metrics that it shares with nobody.
   Cluster(ClusterConfig config, uint32_t workers);
   ~Cluster();
 
-  const ClusterConfig& config() const { return config_; }
-  const std::string& name() const { return config_.name; }
+  const ClusterPolicy& config() const { return *policy_; }
+  const ClusterOwn& own() const { return own_; }
+  const std::string& name() const { return own_.name; }
+  transport::Connector& connector_of(const Host& host) const;
+  // All that its connections are made by.
+  std::vector<std::shared_ptr<transport::Connector>> connectors() const;
   Breakers& breakers(Priority priority) { return breakers_[static_cast<int>(priority)]; }
   observe::ClusterStats& stats(uint32_t worker) { return stats_->of_worker(worker); }
   const std::shared_ptr<Stats>& stats_family() const { return stats_; }
@@ -231,7 +98,8 @@ class Cluster : public std::enable_shared_from_this<Cluster> {
  private:
   static void await_first_check(const HostSet& before, const std::vector<std::vector<HostPtr>>& priorities);
 
-  ClusterConfig config_;
+  ClusterOwn own_;
+  std::shared_ptr<const ClusterPolicy> policy_;
   base::Callback<void()> on_hosts_changed_;
   Breakers breakers_[2];
   std::shared_ptr<Stats> stats_;

@@ -12,14 +12,14 @@ DnsDiscovery::DnsDiscovery(event::Loop& loop, base::Random& random, DnsResolver&
     : loop_(loop), random_(random), resolver_(resolver), cluster_(std::move(cluster)), on_ready_(std::move(on_ready)) {}
 
 void DnsDiscovery::start() {
-  for (const DnsEndpoint& endpoint : cluster_->config().dns_endpoints) {
+  for (const DnsEndpoint& endpoint : cluster_->own().dns_endpoints) {
     names_.push_back(std::make_unique<Name>(*this, endpoint));
   }
   for (auto& name : names_) name->ask();
 }
 
 void DnsDiscovery::Name::ask() {
-  const ClusterConfig& config = owner.cluster_->config();
+  const ClusterPolicy& config = owner.cluster_->config();
   owner.cluster_->stats(0).update_attempt.add();
   std::weak_ptr<bool> alive = owner.alive_;
   owner.resolver_.resolve(endpoint.hostname, config.dns_family, [this, alive](absl::StatusOr<DnsAnswer> answer) {
@@ -28,7 +28,7 @@ void DnsDiscovery::Name::ask() {
 }
 
 void DnsDiscovery::on_answer(Name& name, absl::StatusOr<DnsAnswer> answer) {
-  const ClusterConfig& config = cluster_->config();
+  const ClusterPolicy& config = cluster_->config();
   auto& stats = cluster_->stats(0);
   bool first = !name.answered;
   name.answered = true;

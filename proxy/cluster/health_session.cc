@@ -89,13 +89,13 @@ void HealthSession::on_interval() {
 void HealthSession::connect() {
   reused_ = false;
   answer_.clear();
-  stream_ = owner_.cluster_->config().connector_of(*host_).connect(owner_.loop_, host_->address());
+  stream_ = owner_.cluster_->connector_of(*host_).connect(owner_.loop_, host_->address());
   stream_->attach(*this);
 }
 
 void HealthSession::on_connected() {
   if (!checking_) return drop_connection();
-  const ClusterConfig& config = owner_.cluster_->config();
+  const ClusterPolicy& config = owner_.cluster_->config();
   switch (policy_.kind) {
     case HealthCheckPolicy::Kind::kTcp:
       if (policy_.tcp_receive.empty() && policy_.tcp_send.empty()) {

@@ -16,6 +16,7 @@ class ClusterSlot final : public base::Slot {
   using Key = std::string;
   ClusterSlot(std::string name, uint32_t index) : Slot(index), name_(std::move(name)) {}
   const std::string& name() const { return name_; }
+  const Key& key() const { return name_; }
 
  private:
   std::string name_;

@@ -14,6 +14,7 @@ struct SlowStartPolicy {
   int64_t window_ms = 0;  // 0: off
   double min_weight_percent = 10;
   double aggression = 1;  // Of time to the power of 1 / aggression.
+  bool operator==(const SlowStartPolicy&) const = default;
 };
 
 class SlowStart {

@@ -49,6 +49,7 @@ struct Limits {
   bool h2_allow_connect_protocol = true;  // RFC 8441
   // A malformed message (RFC 9113, 8.1.1) ends the whole connection, not its stream alone.
   bool h2_malformed_ends_connection = false;
+  bool operator==(const Limits&) const = default;
 };
 
 // Why a stream is reset, either way; maps to HTTP/2's error codes (RFC 9113, 7). HTTP/1 closes the connection.

@@ -76,7 +76,7 @@ void Forwarder::start(const ForwardPlan& plan, bool end) {
   cluster_ = plan_.cluster;
   cluster_->hold();
   record_.upstream_cluster = cluster_->cluster().name();
-  record_.ends.service = cluster_->cluster().config().service.get();
+  record_.ends.service = cluster_->cluster().own().service.get();
   if (plan_.deadlines.stream_duration_ms != 0) {
     stream_deadline_ms_ = context_.loop.now_ms() + plan_.deadlines.stream_duration_ms;
   }

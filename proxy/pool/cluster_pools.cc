@@ -28,7 +28,7 @@ ClusterPools::ClusterPools(Upstreams& owner, cluster::ClusterPtr cluster)
       cluster_(std::move(cluster)),
       stats_(cluster_->stats(owner.worker())),
       balancer_(*cluster_, owner.random()) {
-  const cluster::ClusterConfig& config = cluster_->config();
+  const cluster::ClusterPolicy& config = cluster_->config();
   if (config.discovery != cluster::DiscoveryType::kOriginalDst) return;
   original_hosts_ =
       std::make_unique<OriginalHosts>(owner.loop(), config.cleanup_interval_ms, config.original_port_override,
@@ -161,17 +161,14 @@ WorkerCluster* Upstreams::find(std::string_view name) {
 void Upstreams::assign(const cluster::ClusterSlot& slot, cluster::ClusterPtr cluster) {
   if (slot.index() >= places_.size()) places_.resize(slot.index() + 1);
   Place& place = places_[slot.index()];
+  if (place.cluster != nullptr) by_name_.erase(place.cluster->name());
   if (place.pools != nullptr) {
     place.pools->retire();
     retired_.push_back(std::move(place.pools));
     look_over_retired();
   }
   place.cluster = std::move(cluster);
-  if (place.cluster == nullptr) {
-    by_name_.erase(slot.name());
-  } else {
-    by_name_.insert_or_assign(slot.name(), slot.index());
-  }
+  if (place.cluster != nullptr) by_name_.insert_or_assign(place.cluster->name(), slot.index());
 }
 
 void Upstreams::on_next_turn() {

@@ -92,8 +92,9 @@ class Upstreams final : public WorkerUpstreams, public event::NextTurnTask {
   base::Random& random_;
   uint32_t worker_;
   uint64_t last_connection_id_ = 0;
-  std::vector<Place> places_;                           // By ClusterSlot::index().
-  absl::flat_hash_map<std::string, uint32_t> by_name_;  // The slots in which a cluster stands.
+  std::vector<Place> places_;  // By ClusterSlot::index().
+  // The slots in which a cluster stands, by the name that it has itself.
+  absl::flat_hash_map<absl::string_view, uint32_t> by_name_;
   std::vector<std::unique_ptr<ClusterPools>> retired_;  // Out of their slots and not over yet.
 };
 

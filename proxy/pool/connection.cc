@@ -50,11 +50,12 @@ Connection::Connection(HostPool& pool)
 Connection::~Connection() = default;
 
 void Connection::connect() {
-  const auto& config = pool_.owner().cluster().config();
+  const auto& cluster = pool_.owner().cluster();
+  const auto& config = cluster.config();
   timer_.arm(config.connect_timeout_ms);
   transport::ServerName server{pool_.server_name(), config.auto_sni, config.auto_san_validation};
   event::Loop& loop = pool_.owner().owner().loop();
-  transport::Connector& connector = config.connector_of(pool_.host());
+  transport::Connector& connector = cluster.connector_of(pool_.host());
   io_.stream = config.names_servers() ? connector.connect_to(loop, pool_.host().address(), server)
                                       : connector.connect(loop, pool_.host().address());
   io_.stream->attach(*this);

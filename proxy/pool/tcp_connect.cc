@@ -77,7 +77,7 @@ void TcpConnect::start(ClusterPools& owner, const cluster::HostPtr& host, TcpWai
   list.push_back(*connect);
   connect->waiter_.push_back(waiter);
   connect->timer_.arm(owner.cluster().config().connect_timeout_ms);
-  connect->stream_ = owner.cluster().config().connector_of(*host).connect_stream(owner.owner().loop(), host->address());
+  connect->stream_ = owner.cluster().connector_of(*host).connect_stream(owner.owner().loop(), host->address());
   connect->stream_->attach(*connect);
 }
 

@@ -248,7 +248,7 @@ AdminAnswer certs(Server& server, const AdminRequest&) {
     });
   }
   for (const auto& cluster : running_clusters(server)) {
-    for (const auto& connector : cluster->config().connectors()) add(connector->certificates());
+    for (const auto& connector : cluster->connectors()) add(connector->certificates());
   }
   return as_json({{"certificates", certificates}});
 }

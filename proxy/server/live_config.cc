@@ -33,13 +33,6 @@ config::Secrets::Files files(config::FileWatch& watch) {
           [&watch](uint64_t id) { watch.unwatch(id); }};
 }
 
-auto find_in(const config::CompiledBootstrap& config) {
-  return [&config](const std::string& name) {
-    auto found = config.snapshot->clusters.find(name);
-    return found == config.snapshot->clusters.end() ? nullptr : found->second;
-  };
-}
-
 std::vector<event::Loop*> loops(const LiveConfig::Workers& workers, event::Loop* names) {
   std::vector<event::Loop*> all;
   for (const auto& worker : workers) all.push_back(&worker->loop());
@@ -63,7 +56,7 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       mesh_metrics_(
           context_, options.metrics_interval_ms,
           [&config] { return config::telemetry::MetricsStream::Metrics{{}, config.parts->hop_metrics, nullptr}; }),
-      grpc_sources_(context_, config.bootstrap, find_in(config), control_plane_stats_.of_worker(0), &watchers_,
+      grpc_sources_(context_, config.bootstrap, find_called(), control_plane_stats_.of_worker(0), &watchers_,
                     identity_.get()),
       watch_(loop),
       resolvers_(loop),
@@ -86,7 +79,8 @@ LiveConfig::LiveConfig(event::LibeventLoop& loop, base::Random& random, const co
       known_access_logs_(config.parts->access_logs.size()) {
   if (identity_ != nullptr) secrets_.make_own(config.parts->options.own_secret);
   config.parts->has_cluster = [this](const std::string& name) { return clusters_.contains(name); };
-  for (const auto& [name, cluster] : config_.snapshot->clusters) clusters_.add_static(cluster);
+  for (const auto& cluster : config_.snapshot->clusters) clusters_.add_static(cluster);
+  clusters_assigned_ = true;
   clusters_.watch(&reporter_);
   listeners_.watch(&reporter_);
   routes_.watch(&reporter_);
@@ -112,7 +106,7 @@ LiveConfig::~LiveConfig() {
 std::unique_ptr<config::identity::IdentityClient> LiveConfig::make_identity(
     std::function<absl::StatusOr<std::string>()> read_token) {
   if (config_.parts->options.own_secret.empty()) return nullptr;
-  auto source = config::xds::aggregated_options(config_.bootstrap, find_in(config_));
+  auto source = config::xds::aggregated_options(config_.bootstrap, find_called());
   if (!source) return nullptr;
   config::identity::IdentityClient::Options options;
   options.control_planes = std::move(source->control_planes);
@@ -126,8 +120,7 @@ std::unique_ptr<config::identity::IdentityClient> LiveConfig::make_identity(
 
 void LiveConfig::renew_control_connections() {
   for (const std::string& name : config_.parts->control_plane_clusters) {
-    auto found = config_.snapshot->clusters.find(name);
-    if (found != config_.snapshot->clusters.end()) assign(config_.parts->slots.slot(name), found->second);
+    if (cluster::ClusterPtr found = config_.find_cluster(name)) assign(config_.parts->slots.slot(name), found);
   }
 }
 
@@ -172,7 +165,7 @@ config::telemetry::MetricsStream::Metrics LiveConfig::metrics() const {
 
 void LiveConfig::start_sinks() {
   config::telemetry::Sinks::Options options{config_.metrics_services, config_.stats_flush_interval_ms,
-                                            config_.bootstrap, find_in(config_)};
+                                            config_.bootstrap, find_called()};
   sinks_.emplace(context_, options, [this] { return metrics(); });
 }
 
@@ -250,16 +243,22 @@ void LiveConfig::on_fetch_timeout(const std::string& source, Type type, const st
 
 void LiveConfig::assign(const cluster::ClusterSlotPtr& slot, cluster::ClusterPtr cluster) {
   for (const auto& worker : workers_) worker->assign(slot, cluster);
-  if (calls_control_plane(*slot)) upstreams_->assign(*slot, cluster);
+  if (called_.contains(slot->name())) upstreams_->assign(*slot, cluster);
 }
 
-bool LiveConfig::calls_control_plane(const cluster::ClusterSlot& slot) const {
-  return config_.parts->control_plane_clusters.contains(slot.name());
+cluster::ClusterPtr LiveConfig::called_cluster(const std::string& name) {
+  cluster::ClusterPtr found = config_.find_cluster(name);
+  if (found == nullptr) return nullptr;
+  // What is asked for before all are assigned is assigned with them.
+  if (called_.insert(name).second && clusters_assigned_) {
+    upstreams_->assign(*config_.parts->slots.slot(name), found);
+  }
+  return found;
 }
 
 void LiveConfig::drop_lost_hosts(const cluster::ClusterSlotPtr& slot) {
   for (const auto& worker : workers_) worker->drop_lost_hosts(slot);
-  if (calls_control_plane(*slot)) upstreams_->drop_lost_hosts(*slot);
+  if (called_.contains(slot->name())) upstreams_->drop_lost_hosts(*slot);
 }
 
 void LiveConfig::assign_routes(const route::RouteSlotPtr& slot, std::shared_ptr<const route::RouteTable> table) {

@@ -109,14 +109,20 @@ class LiveConfig final : private config::Intake,
   std::vector<config::xds::Type> types() const override;
   config::ResourceState state(const config::ResourceKey& key) const override;
   void visit(const std::function<void(const config::ResourceKey& key)>& each) const override;
-  bool calls_control_plane(const cluster::ClusterSlot& slot) const;
+  // Of the bootstrap's clusters, one by which a control plane is called from now on; nullptr: there is none.
+  cluster::ClusterPtr called_cluster(const std::string& name);
+  auto find_called() {
+    return [this](const std::string& name) { return called_cluster(name); };
+  }
   void say_where(const std::string& name, const std::vector<listener::ListenAddressPtr>& addresses);
 
   event::LibeventLoop& loop_;
   const config::CompiledBootstrap& config_;
   const Workers& workers_;
-  // The main thread's own, for calls to the control plane.
+  // The main thread's own, for calls to control planes, and the clusters that stand there: those that are called.
   std::unique_ptr<pool::WorkerUpstreams> upstreams_;
+  std::set<std::string> called_;
+  bool clusters_assigned_ = false;  // To the workers, and here: those of the bootstrap.
   pool::WorkerContext context_;
   observe::Family<observe::ControlPlaneStats> control_plane_stats_;
   config::report::Reporter reporter_;

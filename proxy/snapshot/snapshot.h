@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "proxy/codec/codec.h"
 #include "proxy/filter/filter.h"
 #include "proxy/observe/access_log.h"
@@ -177,7 +176,7 @@ struct Listener {
 struct Snapshot {
   uint64_t version = 0;
   std::vector<std::shared_ptr<const Listener>> listeners;
-  absl::flat_hash_map<std::string, std::shared_ptr<cluster::Cluster>> clusters;
+  std::vector<std::shared_ptr<cluster::Cluster>> clusters;  // Sorted by their names.
 };
 using SnapshotPtr = std::shared_ptr<const Snapshot>;
 

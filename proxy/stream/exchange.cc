@@ -292,7 +292,7 @@ void Exchange::forward_request(const route::ClusterAction& action) {
 }
 
 void Exchange::say_peer_names(pool::WorkerCluster& cluster) {
-  const observe::ServiceIdentity* service = cluster.cluster().config().service.get();
+  const observe::ServiceIdentity* service = cluster.cluster().own().service.get();
   const std::string& names = connection_->http().hops->peer_header();
   if (names.empty() || service == nullptr || service->external) return;
   state_->request.headers.add_view(HeaderId::kOther, observe::kPeerHeader, names);

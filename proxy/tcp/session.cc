@@ -285,7 +285,7 @@ observe::TcpHop Session::hop() const {
   hop.ends.downstream = downstream_principals_.get();
   hop.ends.upstream = upstream_principals_.get();
   if (host_ != nullptr) hop.ends.workload = host_->identity();
-  if (cluster_ != nullptr) hop.ends.service = cluster_->config().service.get();
+  if (cluster_ != nullptr) hop.ends.service = cluster_->own().service.get();
   hop.ends.connected = upstream_ != nullptr;
   hop.cause = cause_;
   return hop;

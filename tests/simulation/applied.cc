@@ -44,7 +44,7 @@ Applied::Applied(World& world, std::function<void(std::set<std::string> names)> 
       secrets_(parts_, world.loop(), sources_, {}),
       clusters_(parts_,
                 {world.loop(), random_,
-                 [](const cluster::ClusterConfig&) -> absl::StatusOr<cluster::DnsResolver*> {
+                 [](const cluster::ClusterPolicy&) -> absl::StatusOr<cluster::DnsResolver*> {
                    return absl::UnavailableError("nothing is resolved in a simulation");
                  }},
                 sources_, secrets_, *this) {

@@ -74,7 +74,8 @@ class ClusterCompiler {
     bool is_static = config_.discovery == cluster::DiscoveryType::kStatic;
     auto stats = context_.parts().family<observe::ClusterStats>(text::cat("cluster.", config_.stat_name, "."),
                                                                 "envoy_cluster_name", config_.stat_name);
-    auto result = std::make_shared<cluster::Cluster>(std::move(config_), std::move(stats));
+    auto result =
+        std::make_shared<cluster::Cluster>(std::move(config_), context_.parts().policy(config_), std::move(stats));
     if (is_static) result->set_hosts(std::move(hosts));
     return result;
   }
@@ -314,14 +315,13 @@ class ClusterCompiler {
     std::string here = field_path(path_, "transport_socket");
     const core_v3::TransportSocket* socket = proto_.has_transport_socket() ? &proto_.transport_socket() : nullptr;
     const SharedParts& parts = context_.parts();
-    bool is_control_plane = !context_.of_resource() && !parts.options.own_secret.empty() &&
-                            parts.control_plane_clusters.contains(proto_.name());
+    bool is_control_plane =
+        !context_.of_resource() && !parts.options.own_secret.empty() && parts.can_call_control_plane(proto_.name());
     ClientTransport made = is_control_plane && socket != nullptr
                                ? compile_control_plane_transport(context_, *socket, here, options, alpn)
                                : compile_client_transport(context_, socket, here, options, alpn);
     config_.connector = std::move(made.connector);
-    config_.transport_identity = std::move(made.identity);
-    compile_transport_matches(context_, proto_, path_, options, alpn, config_);
+    compile_transport_matches(context_, proto_, path_, options, alpn, config_.transport_matches);
     config_.tls = made.tls;
     if (config_.protocol == cluster::UpstreamProtocol::kAuto && !config_.tls) {
       context_.error(path_, "auto_config chooses the protocol by ALPN and needs a TLS transport_socket");

@@ -1,5 +1,6 @@
 #include "proxy/config/compile/compile.h"
 
+#include <algorithm>
 #include <set>
 
 #include "api/text/unsupported.h"
@@ -25,17 +26,28 @@ std::string join_lines(const std::vector<std::string>& lines) {
   return result;
 }
 
-using ClustersByName = absl::flat_hash_map<std::string, cluster::ClusterPtr>;
+using Clusters = std::vector<cluster::ClusterPtr>;
 
-void compile_clusters(Context& context, ClustersByName& result) {
+Clusters compile_clusters(Context& context) {
+  Clusters result;
   const auto& clusters = context.bootstrap().static_resources().clusters();
+  std::set<std::string> names;
   for (int i = 0; i < clusters.size(); ++i) {
     std::string path = at("static_resources", "clusters", i);
-    auto cluster = compile_cluster(context, clusters[i], path);
-    if (!result.emplace(clusters[i].name(), std::move(cluster)).second) {
+    result.push_back(compile_cluster(context, clusters[i], path));
+    if (!names.insert(clusters[i].name()).second) {
       context.error(path, text::cat("there are two clusters \"", clusters[i].name(), "\""));
     }
   }
+  std::sort(result.begin(), result.end(), [](const auto& a, const auto& b) { return a->name() < b->name(); });
+  result.shrink_to_fit();
+  return result;
+}
+
+cluster::ClusterPtr find(const Clusters& clusters, std::string_view name) {
+  auto found = std::lower_bound(clusters.begin(), clusters.end(), name,
+                                [](const auto& each, std::string_view wanted) { return each->name() < wanted; });
+  return found == clusters.end() || (*found)->name() != name ? nullptr : *found;
 }
 
 void compile_listeners(Context& context, std::vector<std::shared_ptr<const snapshot::Listener>>& result) {
@@ -64,6 +76,10 @@ void compile_admin(Context& context, CompiledBootstrap& result) {
 
 }  // namespace
 
+std::shared_ptr<cluster::Cluster> CompiledBootstrap::find_cluster(std::string_view name) const {
+  return find(snapshot->clusters, name);
+}
+
 absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::string_view file_name,
                                                     const CompileOptions& options) {
   bootstrap_v3::Bootstrap bootstrap;
@@ -88,7 +104,7 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
     result.clusters_source =
         compile_config_source(context, bootstrap.dynamic_resources().cds_config(), "dynamic_resources.cds_config");
   } else {
-    context.has_cluster = [&](const std::string& name) { return snapshot.clusters.contains(name); };
+    context.has_cluster = [&](const std::string& name) { return find(snapshot.clusters, name) != nullptr; };
   }
   if (bootstrap.dynamic_resources().has_lds_config()) {
     result.listeners_source =
@@ -96,7 +112,7 @@ absl::StatusOr<CompiledBootstrap> compile_bootstrap(std::string_view text, std::
   }
   // Even where something is refused the rest is compiled, so that all mistakes are told at once; but what is refused
   // often is what another part lacks, so then only the refusals are certain.
-  compile_clusters(context, snapshot.clusters);
+  snapshot.clusters = compile_clusters(context);
   if (bootstrap.dynamic_resources().has_ads_config()) {
     check_api_config_source(context, bootstrap.dynamic_resources().ads_config(), "dynamic_resources.ads_config");
   }

@@ -29,6 +29,8 @@ struct CompileOptions {
 
 struct CompiledBootstrap {
   snapshot::SnapshotPtr snapshot;
+  // Of the snapshot; nullptr: there is none of this name.
+  std::shared_ptr<cluster::Cluster> find_cluster(std::string_view name) const;
   std::string bootstrap;  // As given, serialised (a tenth of the message's memory): for /config_dump.
   bool has_admin = false;
   transport::Address admin_address;

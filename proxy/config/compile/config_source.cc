@@ -1,23 +1,28 @@
 #include "proxy/config/compile/config_source.h"
 
+#include <algorithm>
+
 #include "proxy/config/xds/api_config_source.h"
 
 namespace weft::config {
 
 void find_control_plane_clusters(Context& context) {
+  std::vector<std::string>& found = context.parts().control_plane_clusters;
   for (const auto& cluster : context.bootstrap().static_resources().clusters()) {
     // Endpoints that come from a control plane cannot be those of the control plane.
     if (cluster.type() != envoy::config::cluster::v3::Cluster::EDS) {
-      context.parts().control_plane_clusters.insert(cluster.name());
+      found.push_back(cluster.name());
     }
   }
+  std::sort(found.begin(), found.end());
+  found.shrink_to_fit();
 }
 
 void check_api_config_source(Context& context, const core_v3::ApiConfigSource& source, std::string_view path) {
   xds::ApiConfigContext checked{
       context.bootstrap().node(),
       [&](const std::string& name) -> absl::StatusOr<cluster::ClusterPtr> {
-        if (context.parts().control_plane_clusters.contains(name)) return nullptr;
+        if (context.parts().can_call_control_plane(name)) return nullptr;
         return absl::NotFoundError(text::cat("the bootstrap has no cluster \"", name, "\" with endpoints of its own"));
       },
       [&](std::string_view where, std::string_view what) { context.error(where, what); }};

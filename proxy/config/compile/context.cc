@@ -2,12 +2,6 @@
 
 namespace weft::config {
 
-void SharedParts::forget_families() {
-  if (families_.size() < look_over_at_) return;
-  std::erase_if(families_, [](const auto& each) { return each.second.expired(); });
-  look_over_at_ = std::max<size_t>(1024, families_.size() * 2);
-}
-
 void Context::error(std::string_view path, std::string_view what) {
   errors_.push_back(text::cat(positions_.locate(path), ": ", what));
 }

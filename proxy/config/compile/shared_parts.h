@@ -1,16 +1,20 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
+#include <string_view>
+#include <typeindex>
 #include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include "envoy/config/bootstrap/v3/bootstrap.pb.h"
+#include "proxy/base/weak_set.h"
+#include "proxy/cluster/config.h"
 #include "proxy/cluster/slot.h"
 #include "proxy/config/compile/compile.h"
 #include "proxy/observe/access_log.h"
@@ -35,8 +39,11 @@ class SharedParts {
   CompileOptions options;
   // Without its listeners and clusters: node, runtime, secrets and the like, which resources refer to.
   envoy::config::bootstrap::v3::Bootstrap bootstrap;
-  // Of the bootstrap, those by which control planes can be called.
-  std::set<std::string, std::less<>> control_plane_clusters;
+  // Of the bootstrap, those by which control planes can be called; sorted.
+  std::vector<std::string> control_plane_clusters;
+  bool can_call_control_plane(const std::string& cluster) const {
+    return std::binary_search(control_plane_clusters.begin(), control_plane_clusters.end(), cluster);
+  }
   // Set while the own secret (CompileOptions) is not shown to them.
   std::shared_ptr<std::atomic<bool>> own_secret_withheld = std::make_shared<std::atomic<bool>>(false);
   cluster::ClusterSlots slots;
@@ -49,12 +56,10 @@ class SharedParts {
   std::shared_ptr<observe::Family<Stats>> family(const std::string& prefix, std::string_view tag_name,
                                                  const std::string& tag_value) {
     // Two kinds of metrics may have one prefix.
-    std::string key = prefix + typeid(Stats).name();
-    std::shared_ptr<observe::FamilyBase> found = families_[key].lock();
+    std::shared_ptr<observe::FamilyBase> found = known_family(prefix, typeid(observe::Family<Stats>));
     if (found == nullptr) {
-      forget_families();
       found = std::make_shared<observe::Family<Stats>>(prefix, tag_name, tag_value, options.workers);
-      families_[key] = found;
+      keep_family(found);
     }
     return std::static_pointer_cast<observe::Family<Stats>>(found);
   }
@@ -72,6 +77,9 @@ class SharedParts {
     return filter_families_;
   }
 
+  // The policy of a cluster: one for all that are alike, as long as there are not too many kinds.
+  std::shared_ptr<const cluster::ClusterPolicy> policy(const cluster::ClusterPolicy& wanted);
+
   std::vector<std::shared_ptr<observe::AccessLog>> access_logs;
   std::map<std::string, std::shared_ptr<observe::AccessLog>> access_logs_by_key;
   std::shared_ptr<observe::LogWriter> log_writer;    // Made with the first access log.
@@ -79,11 +87,12 @@ class SharedParts {
   std::vector<std::pair<transport::SocketOptions, std::shared_ptr<transport::Connector>>> plain_connectors;
 
  private:
-  // Those that nobody uses any more, when they have become many.
-  void forget_families();
-  std::map<std::string, std::weak_ptr<observe::FamilyBase>> families_;
+  std::shared_ptr<observe::FamilyBase> known_family(std::string_view prefix, std::type_index type) const;
+  void keep_family(const std::shared_ptr<observe::FamilyBase>& family);
+
+  base::WeakSet<observe::FamilyBase> families_;
   std::map<std::string, std::shared_ptr<observe::FamilyBase>> filter_families_;
-  size_t look_over_at_ = 1024;
+  std::vector<std::weak_ptr<const cluster::ClusterPolicy>> policies_;  // The last wanted first.
 };
 
 }  // namespace weft::config

@@ -211,6 +211,14 @@ bool awaits_any(const std::vector<transport::SecretName>& names) {
   return std::any_of(names.begin(), names.end(), [](const auto& name) { return !name.is_local(); });
 }
 
+// A message that is kept for long is kept serialised: a tenth of its memory.
+template <typename Message>
+Message message_of(const std::string& bytes) {
+  Message message;
+  message.ParseFromString(bytes);
+  return message;
+}
+
 // Makes something of a TLS context once its secrets are there: compile(context) gives the configuration, make() the
 // thing. What goes wrong is told by its place.
 template <typename Made, typename Compile, typename Make>
@@ -276,7 +284,9 @@ std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context,
     return nullptr;
   }
   if (names.empty()) return *std::move(first);
-  auto compile = [tls, here](Context& later) { return server_config(later, tls, here); };
+  auto compile = [bytes = tls.SerializeAsString(), here](Context& later) {
+    return server_config(later, message_of<tls_v3::DownstreamTlsContext>(bytes), here);
+  };
   auto make = later<transport::ServerTlsPtr>(context.parts(), names, compile, transport::make_server_tls);
   return transport::make_rotating_server_tls(std::move(names), std::move(make), *std::move(first));
 }
@@ -295,9 +305,6 @@ ClientTransport compile_client_transport(Context& context, const core_v3::Transp
   transport::ClientTlsConfig config = client_config(context, tls, here, alpn);
   if (context.errors().size() != errors_before) return result;
 
-  // Equal texts of the same message are equal security; the ALPN that was filled in counts too.
-  result.identity = socket->typed_config().SerializeAsString();
-  for (const std::string& protocol : config.alpn) text::append(&result.identity, "|", protocol);
   result.tls = true;
   absl::StatusOr<transport::ConnectorPtr> first = nullptr;
   if (!awaits_any(names)) {
@@ -313,7 +320,9 @@ ClientTransport compile_client_transport(Context& context, const core_v3::Transp
   } else if (names.empty()) {
     result.connector = *std::move(first);
   } else {
-    auto compile = [tls, here, alpn](Context& later) { return client_config(later, tls, here, alpn); };
+    auto compile = [bytes = tls.SerializeAsString(), here, alpn](Context& later) {
+      return client_config(later, message_of<tls_v3::UpstreamTlsContext>(bytes), here, alpn);
+    };
     auto connect = [options](transport::ClientTlsConfig made) {
       return transport::make_tls_connector(std::move(made), options);
     };
@@ -339,8 +348,8 @@ ClientTransport compile_control_plane_transport(Context& context, const core_v3:
   ads.mutable_ads();
   ads.set_resource_api_version(core_v3::V3);
   const transport::SecretName own{ads.SerializeAsString(), context.parts().options.own_secret};
-  auto compile = [tls, here, alpn, own](Context& later) {
-    transport::ClientTlsConfig config = client_config(later, tls, here, alpn);
+  auto compile = [bytes = tls.SerializeAsString(), here, alpn, own](Context& later) {
+    transport::ClientTlsConfig config = client_config(later, message_of<tls_v3::UpstreamTlsContext>(bytes), here, alpn);
     config.certificate = compile_certificate(later, later.secrets->secrets.at(own).tls_certificate(), here);
     return config;
   };

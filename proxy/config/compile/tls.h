@@ -22,7 +22,6 @@ std::shared_ptr<const transport::ServerTls> compile_server_tls(Context& context,
 // What a cluster's connections are made with. `alpn` is offered where the configuration names none.
 struct ClientTransport {
   std::shared_ptr<transport::Connector> connector;
-  std::string identity;  // ClusterConfig::transport_identity
   bool tls = false;
 };
 ClientTransport compile_client_transport(Context& context, const core_v3::TransportSocket* socket,

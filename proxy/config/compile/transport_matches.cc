@@ -39,7 +39,8 @@ cluster::TransportCriteria compile_transport_criteria(const core_v3::Metadata& m
 
 void compile_transport_matches(Context& context, const envoy::config::cluster::v3::Cluster& proto,
                                std::string_view path, const transport::SocketOptions& options,
-                               const std::vector<std::string>& alpn, cluster::ClusterConfig& config) {
+                               const std::vector<std::string>& alpn,
+                               std::vector<cluster::ClusterOwn::TransportMatch>& matches) {
   for (int i = 0; i < proto.transport_socket_matches_size(); ++i) {
     const auto& match = proto.transport_socket_matches(i);
     std::string here = at(path, "transport_socket_matches", i);
@@ -47,8 +48,7 @@ void compile_transport_matches(Context& context, const envoy::config::cluster::v
     if (!match.has_transport_socket()) context.error(field_path(here, "transport_socket"), "is missing");
     ClientTransport made = compile_client_transport(context, &match.transport_socket(),
                                                     field_path(here, "transport_socket"), options, alpn);
-    text::append(&config.transport_identity, "|", match.match().SerializeAsString(), "|", made.identity);
-    config.transport_matches.push_back({match.name(), criteria_of(match.match()), std::move(made.connector)});
+    matches.push_back({match.name(), criteria_of(match.match()), std::move(made.connector)});
   }
 }
 

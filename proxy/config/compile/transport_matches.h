@@ -17,6 +17,7 @@ cluster::TransportCriteria compile_transport_criteria(const core_v3::Metadata& m
 // Cluster.transport_socket_matches; `options` and `alpn` as of its transport_socket.
 void compile_transport_matches(Context& context, const envoy::config::cluster::v3::Cluster& proto,
                                std::string_view path, const transport::SocketOptions& options,
-                               const std::vector<std::string>& alpn, cluster::ClusterConfig& config);
+                               const std::vector<std::string>& alpn,
+                               std::vector<cluster::ClusterOwn::TransportMatch>& matches);
 
 }  // namespace weft::config

@@ -65,25 +65,25 @@ void Clusters::begin(Entry& entry, std::unique_ptr<Version> version) {
   if (!entry.is_static) note_cluster(name);
   begun.upkeep = std::make_unique<Upkeep>(means_, begun.cluster, [this, name] { activate(name); });
   need_secrets(begun);
-  const cluster::ClusterConfig& config = begun.cluster->config();
-  if (config.discovery == cluster::DiscoveryType::kEds) {
-    Service& service = services_[{config.eds_source, config.eds_service}];
-    service.users.insert(&begun);
-    sources_.want(config.eds_source, xds::Type::kEndpoints, config.eds_service);
+  const bool discovered = begun.cluster->config().discovery == cluster::DiscoveryType::kEds;
+  const ServiceKey key = service_of(*begun.cluster);
+  if (discovered) {
+    services_[key].users.insert(&begun);
+    sources_.want(key.first, xds::Type::kEndpoints, key.second);
   }
   if (before != nullptr) end(before);
-  if (config.discovery != cluster::DiscoveryType::kEds) return begun.upkeep->start();
-  const Service& service = services_.at({config.eds_source, config.eds_service});
+  if (!discovered) return begun.upkeep->start();
+  const Service& service = services_.at(key);
   if (service.assignment) {
-    apply_endpoints(begun, config.eds_service, *service.assignment);
-    note_endpoints(config);
+    apply_endpoints(begun, key.second, *service.assignment);
+    note_endpoints(*begun.cluster);
   }
   if (service.assignment || service.given_up) begun.upkeep->endpoints_settled();
 }
 
 void Clusters::need_secrets(Version& version) {
   Secrets::Uses uses;
-  for (const auto& connector : version.cluster->config().connectors()) {
+  for (const auto& connector : version.cluster->connectors()) {
     transport::SecretUse* use = connector->secret_use();
     if (use != nullptr) uses.emplace_back(connector, use);
   }
@@ -104,14 +104,14 @@ void Clusters::renew_connections(Version& version) {
 }
 
 void Clusters::end(std::unique_ptr<Version>& version) {
-  const cluster::ClusterConfig& config = version->cluster->config();
   if (version->upkeep != nullptr && !version->upkeep->warm()) stats().warming_clusters.subtract();
-  if (config.discovery == cluster::DiscoveryType::kEds) {
-    auto service = services_.find({config.eds_source, config.eds_service});
+  if (version->cluster->config().discovery == cluster::DiscoveryType::kEds) {
+    const ServiceKey key = service_of(*version->cluster);
+    auto service = services_.find(key);
     service->second.users.erase(version.get());
     if (service->second.users.empty()) services_.erase(service);
-    note_endpoints(config);
-    sources_.unwant(config.eds_source, xds::Type::kEndpoints, config.eds_service);
+    note_endpoints(*version->cluster);
+    sources_.unwant(key.first, xds::Type::kEndpoints, key.second);
   }
   version.reset();
 }
@@ -124,7 +124,7 @@ void Clusters::activate(const std::string& name) {
     if (before == nullptr) stats().active_clusters.add();
     publisher_.assign(entry.slot, entry.active->cluster);
     note_cluster(name);
-    note_endpoints(entry.active->cluster->config());
+    note_endpoints(*entry.active->cluster);
     if (before != nullptr) end(before);
   }
   if (awaited_.erase(name) != 0) check_all_warm();
@@ -265,9 +265,10 @@ void Clusters::note(const ResourceKey& key) {
 
 void Clusters::note_cluster(const std::string& name) { note({xds::Type::kCluster, "", name}); }
 
-void Clusters::note_endpoints(const cluster::ClusterConfig& config) {
-  if (config.discovery != cluster::DiscoveryType::kEds) return;
-  note({xds::Type::kEndpoints, config.eds_source, config.eds_service});
+void Clusters::note_endpoints(const cluster::Cluster& cluster) {
+  if (cluster.config().discovery != cluster::DiscoveryType::kEds) return;
+  const auto& [source, service] = service_of(cluster);
+  note({xds::Type::kEndpoints, source, service});
 }
 
 ResourceState Clusters::state(const ResourceKey& key) const {

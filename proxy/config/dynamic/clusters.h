@@ -74,6 +74,9 @@ class Clusters {
     std::set<Version*> users;
   };
   using ServiceKey = std::pair<std::string, std::string>;  // Source and name.
+  static ServiceKey service_of(const cluster::Cluster& cluster) {
+    return {cluster.config().eds_source, cluster.own().eds_service};
+  }
   const std::map<ServiceKey, Service>& services() const { return services_; }
   // Clusters and endpoints, but for those of the bootstrap.
   ResourceState state(const ResourceKey& key) const;
@@ -86,8 +89,8 @@ class Clusters {
   void remove(const std::string& name);
   void begin(Entry& entry, std::unique_ptr<Version> version);
   void need_secrets(Version& version);
-  // A secret of the cluster changed. Its transport_identity names secrets and not what they hold, so the pools of the
-  // old ones are replaced: their idle connections close, others with their last exchange.
+  // A secret of the cluster changed. The pools of the old one are replaced: their idle connections close, others with
+  // their last exchange.
   void renew_connections(Version& version);
   void activate(const std::string& name);
   void end(std::unique_ptr<Version>& version);
@@ -97,7 +100,7 @@ class Clusters {
   ResourceState endpoints_state(const Service& service) const;
   void note(const ResourceKey& key);
   void note_cluster(const std::string& name);
-  void note_endpoints(const cluster::ClusterConfig& config);
+  void note_endpoints(const cluster::Cluster& cluster);
   observe::ClusterManagerStats& stats() { return stats_->of_worker(0); }
   int64_t wall_ns() const { return means_.loop.wall_ns(); }
 

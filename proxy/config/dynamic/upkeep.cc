@@ -7,7 +7,7 @@
 
 namespace weft::config {
 
-absl::StatusOr<cluster::DnsResolver*> Resolvers::of(const cluster::ClusterConfig& config) {
+absl::StatusOr<cluster::DnsResolver*> Resolvers::of(const cluster::ClusterPolicy& config) {
   std::string key;
   for (const auto& server : config.dns_resolvers) key += server.to_string() + ",";
   std::unique_ptr<cluster::DnsResolver>& resolver = resolvers_[key];
@@ -23,9 +23,8 @@ Upkeep::Upkeep(Means& means, cluster::ClusterPtr cluster, std::function<void()> 
     : means_(means), cluster_(std::move(cluster)), on_warm_(std::move(on_warm)) {}
 
 void Upkeep::start() {
-  const cluster::ClusterConfig& config = cluster_->config();
-  if (config.dns_endpoints.empty()) return endpoints_settled();
-  auto resolver = means_.resolver(config);
+  if (cluster_->own().dns_endpoints.empty()) return endpoints_settled();
+  auto resolver = means_.resolver(cluster_->config());
   if (!resolver.ok()) {
     base::log_error(absl::StrCat("cluster '", cluster_->name(), "': ", resolver.status().message()));
     return endpoints_settled();

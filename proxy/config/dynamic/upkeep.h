@@ -18,7 +18,7 @@ namespace weft::config {
 class Resolvers {
  public:
   explicit Resolvers(event::LibeventLoop& loop) : loop_(loop) {}
-  absl::StatusOr<cluster::DnsResolver*> of(const cluster::ClusterConfig& config);
+  absl::StatusOr<cluster::DnsResolver*> of(const cluster::ClusterPolicy& config);
 
  private:
   event::LibeventLoop& loop_;
@@ -31,7 +31,7 @@ class Upkeep {
     event::Loop& loop;
     base::Random& random;
     // Set where DNS clusters may come; makes or finds what resolves the cluster's names.
-    std::function<absl::StatusOr<cluster::DnsResolver*>(const cluster::ClusterConfig&)> resolver;
+    std::function<absl::StatusOr<cluster::DnsResolver*>(const cluster::ClusterPolicy&)> resolver;
   };
   // `on_warm` is called once; perhaps from within start().
   Upkeep(Means& means, cluster::ClusterPtr cluster, std::function<void()> on_warm);

@@ -36,13 +36,28 @@ TEST_CASE("a listener with a route to a static cluster compiles") {
   CHECK(forward.forward->clusters[0].slot == compiled->parts->slots.slot("backend"));
   CHECK(host->routes[1].route->direct_response->body == "nothing here");
 
-  const cluster::Cluster& backend = *snapshot.clusters.at("backend");
+  const cluster::Cluster& backend = *compiled->find_cluster("backend");
   CHECK(backend.config().connect_timeout_ms == 5'000);
   CHECK(backend.config().protocol == cluster::UpstreamProtocol::kHttp1);
-  CHECK(backend.config().transport_identity.empty());
   CHECK(backend.config().breakers[0].max_requests == 1024);
   REQUIRE(backend.hosts()->size() == 1);
   CHECK(backend.hosts()->priorities[0][0]->address_text() == "127.0.0.1:8080");
+}
+
+TEST_CASE("clusters that are configured alike share what they have alike") {
+  const auto cluster = [](const std::string& name, const std::string& more) {
+    return "\n  - { name: " + name + ", type: STATIC, load_assignment: { cluster_name: c }" + more + " }";
+  };
+  auto compiled =
+      compile(bootstrap_of(" []", cluster("a", ", connect_timeout: 1s") + cluster("b", ", connect_timeout: 2s") +
+                                      cluster("c", ", connect_timeout: 1s")));
+  INFO(compiled.status().ToString());
+  REQUIRE(compiled.ok());
+  const auto& a = *compiled->find_cluster("a");
+  CHECK(&a.config() == &compiled->find_cluster("c")->config());
+  CHECK(a.config().connect_timeout_ms == 1'000);
+  CHECK(compiled->find_cluster("b")->config().connect_timeout_ms == 2'000);
+  CHECK(compiled->find_cluster("d") == nullptr);
 }
 
 TEST_CASE("a route to a cluster that does not exist is an error at its place") {

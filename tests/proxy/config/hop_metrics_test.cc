@@ -53,16 +53,16 @@ TEST_CASE("clusters and endpoints have the names that their metadata gives them"
   auto compiled = compile(bootstrap_with("    filter_chains: [ { filters: FILTERS } ]", kNamed));
   INFO(compiled.status().ToString());
   REQUIRE(compiled.ok());
-  const auto& cart = compiled->snapshot->clusters.at("cart");
-  REQUIRE(cart->config().service != nullptr);
-  CHECK(cart->config().service->host == "cart.shop.svc.cluster.local");
-  CHECK_FALSE(cart->config().service->external);
+  const auto& cart = compiled->find_cluster("cart");
+  REQUIRE(cart->own().service != nullptr);
+  CHECK(cart->own().service->host == "cart.shop.svc.cluster.local");
+  CHECK_FALSE(cart->own().service->external);
   const observe::WorkloadIdentity* workload = cart->hosts()->priorities[0][0]->identity();
   REQUIRE(workload != nullptr);
   CHECK(workload->workload == "cart-v2");
   CHECK(workload->service_account == "c");
-  const auto& backend = compiled->snapshot->clusters.at("backend");
-  CHECK(backend->config().service == nullptr);
+  const auto& backend = compiled->find_cluster("backend");
+  CHECK(backend->own().service == nullptr);
   CHECK(backend->hosts()->priorities[0][0]->identity()->workload.empty());
 }
 

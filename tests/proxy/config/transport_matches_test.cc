@@ -34,12 +34,11 @@ TEST_CASE("the first match that fits all that an endpoint says decides how it is
                                        " }, { name: rest, match: {}, " + kRaw + " }"));
   INFO(compiled.status());
   REQUIRE(compiled.ok());
-  const cluster::Cluster& c = *compiled->snapshot->clusters.at("c");
-  const auto& config = c.config();
-  REQUIRE(config.transport_matches.size() == 3);
+  const cluster::Cluster& c = *compiled->find_cluster("c");
+  REQUIRE(c.own().transport_matches.size() == 3);
   auto chosen = [&](size_t host) {
-    for (const auto& match : config.transport_matches) {
-      if (match.connector.get() == &config.connector_of(*c.hosts()->priorities[0][host])) return match.name;
+    for (const auto& match : c.own().transport_matches) {
+      if (match.connector.get() == &c.connector_of(*c.hosts()->priorities[0][host])) return match.name;
     }
     return std::string("none");
   };
@@ -52,9 +51,9 @@ TEST_CASE("the first match that fits all that an endpoint says decides how it is
 TEST_CASE("without a match that fits the cluster's own transport counts") {
   auto compiled = compile(cluster_with(std::string("{ name: mesh, match: { tlsMode: weft }, ") + kTls + " }"));
   REQUIRE(compiled.ok());
-  const cluster::Cluster& c = *compiled->snapshot->clusters.at("c");
-  CHECK(&c.config().connector_of(*c.hosts()->priorities[0][0]) == c.config().connector.get());
-  CHECK(c.config().connectors().size() == 2);
+  const cluster::Cluster& c = *compiled->find_cluster("c");
+  CHECK(&c.connector_of(*c.hosts()->priorities[0][0]) == c.own().connector.get());
+  CHECK(c.connectors().size() == 2);
 }
 
 TEST_CASE("a match needs a name and a transport") {

@@ -354,8 +354,8 @@ TEST_CASE("a cluster waits for its secrets, and its connections are renewed when
   CHECK(f.secrets.on_update(source, {"", {f.secret("x", f.b, f.b)}, {}, false}).empty());
   CHECK(f.assigned == assigned + 1);
   CHECK(f.running["c"] == running);
-  REQUIRE(running->config().connector->certificates().size() == 1);
-  CHECK(running->config().connector->certificates()[0].dns_sans == std::vector<std::string>{"b.example"});
+  REQUIRE(running->own().connector->certificates().size() == 1);
+  CHECK(running->own().connector->certificates()[0].dns_sans == std::vector<std::string>{"b.example"});
 }
 
 }  // namespace weft::config

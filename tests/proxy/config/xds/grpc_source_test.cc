@@ -99,7 +99,7 @@ TEST_CASE("a lost stream comes back after a jittered wait, with the version it h
 
 TEST_CASE("waits grow while nothing answers, and the next control plane is tried each time") {
   SourceFixture f;
-  cluster::ClusterConfig config = f.cluster->config();
+  cluster::ClusterConfig config{f.cluster->config(), f.cluster->own(), ""};
   config.name = config.stat_name = "second";
   auto second = std::make_shared<cluster::Cluster>(std::move(config), 1);
   auto host = std::make_shared<cluster::Host>(transport::Address::parse_ip("10.0.0.9", 9), "", 1);

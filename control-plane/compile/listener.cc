@@ -9,6 +9,7 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "api/text/canonical_bytes.h"
 #include "control-plane/compile/hop_metrics.h"
 #include "control-plane/compile/names.h"
 #include "control-plane/compile/reach.h"
@@ -52,7 +53,7 @@ void render(const registry::Model& model, const registry::Service& service, cons
   message.set_name(port_name(service.name, host.port));
   for (const std::string& domain : host.domains) message.add_domains(domain);
   compile_routes(model, service, host.port, audience, message, host.clusters);
-  host.bytes = snapshot::serialise(message);
+  host.bytes = text::canonical_bytes(message);
 }
 
 std::vector<Host> make_hosts(const registry::Model& model, const registry::Service& service, const Audience& audience) {
@@ -101,15 +102,15 @@ void append_host(std::string_view bytes, std::string& content) {
 // error on the wire. What it adds outlives it.
 class VirtualHosts {
  public:
-  VirtualHosts(const std::string& name, const registry::Model& model, const Services& services,
-               const Audience& audience)
-      : model_(model),
+  VirtualHosts(std::string name, const registry::Model& model, const Services& services, const Audience& audience)
+      : name_(std::move(name)),
+        model_(model),
         audience_(audience),
         has_external_(
             std::any_of(services.begin(), services.end(), [](const auto& service) { return service->name.external; })) {
     RouteConfiguration routes;
-    routes.set_name(name);
-    content_ = snapshot::serialise(routes);
+    routes.set_name(name_);
+    content_ = text::canonical_bytes(routes);
   }
 
   // With those of its domains that none has yet.
@@ -133,17 +134,18 @@ class VirtualHosts {
     clusters_.insert(host.clusters.begin(), host.clusters.end());
   }
   void add(const VirtualHost& host) {
-    append_host(snapshot::serialise(host), content_);
+    append_host(text::canonical_bytes(host), content_);
     for (const auto& route : host.routes()) {
       if (!route.route().cluster().empty()) clusters_.insert(route.route().cluster());
     }
   }
 
-  ResourcePointer take(const std::string& name) const {
-    return snapshot::make_resource(Type::kRoute, name, content_, references_to(clusters_));
+  ResourcePointer take() const {
+    return snapshot::make_resource(Type::kRoute, name_, content_, references_to(clusters_));
   }
 
  private:
+  const std::string name_;
   const registry::Model& model_;
   const Audience& audience_;
   const bool has_external_;
@@ -154,14 +156,13 @@ class VirtualHosts {
 
 ResourcePointer compile_outbound_route(const registry::Model& model, const Services& services, const Audience& audience,
                                        Cache& cache) {
-  const std::string name(kOutbound);
   // Keeps what the cache does not have.
   std::list<std::vector<Host>> own;
-  VirtualHosts hosts(name, model, services, audience);
+  VirtualHosts hosts(std::string(kOutbound), model, services, audience);
   for (const auto& service : services) {
     for (const Host& host : outbound_hosts(model, *service, audience, cache, own)) hosts.add(*service, host);
   }
-  return hosts.take(name);
+  return hosts.take();
 }
 
 // Where a proxy's application comes in.
@@ -202,7 +203,7 @@ ResourcePointer compile_host_route(const std::string& name, const registry::Mode
     }
   }
   hosts.add(rest);
-  return hosts.take(name);
+  return hosts.take();
 }
 
 HttpConnectionManager connection_manager(const std::string& route_name) {

@@ -1,7 +1,5 @@
 #include "control-plane/snapshot/resource.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message.h>
 
 #include <algorithm>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "api/text/canonical_bytes.h"
 #include "proxy/base/hash.h"
 
 namespace weft::control::snapshot {
@@ -58,19 +57,9 @@ std::optional<Type> type_of_url(std::string_view url) {
   return std::nullopt;
 }
 
-std::string serialise(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 ResourcePointer make_resource(Type type, std::string name, const google::protobuf::Message& message,
                               std::vector<Reference> references) {
-  return make_resource(type, std::move(name), serialise(message), std::move(references));
+  return make_resource(type, std::move(name), text::canonical_bytes(message), std::move(references));
 }
 
 ResourcePointer make_resource(Type type, std::string name, std::string_view content,

@@ -89,9 +89,6 @@ ResourcePointer make_resource(Type type, std::string name, const google::protobu
 // Of a message's bytes.
 ResourcePointer make_resource(Type type, std::string name, std::string_view content, std::vector<Reference> references);
 
-// The same for the same content: maps are written in the order of their keys.
-std::string serialise(const google::protobuf::Message& message);
-
 // 16 hexadecimal digits.
 std::string version_text(uint64_t version);
 // 0, which is no version, if it is not one of ours.

@@ -1,11 +1,10 @@
 #include "control-plane/source/object.h"
 
 #include <google/protobuf/descriptor.h>
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/time_util.h>
 
+#include "api/text/canonical_bytes.h"
 #include "kubernetes/meta/v1/meta.pb.h"
 
 namespace weft::control::source {
@@ -24,17 +23,6 @@ const FieldDescriptor* metadata_field(const Message& content) {
 void clear_status(Message* content) {
   const FieldDescriptor* status = content->GetDescriptor()->FindFieldByName("status");
   if (status != nullptr) content->GetReflection()->ClearField(content, status);
-}
-
-// The same for equal messages: entries of maps are in the order of their keys.
-std::string bytes_of(const Message& message) {
-  std::string out;
-  google::protobuf::io::StringOutputStream stream(&out);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializePartialToCodedStream(&coded);
-  coded.Trim();
-  return out;
 }
 
 }  // namespace
@@ -95,7 +83,7 @@ std::shared_ptr<Message> in_place_of(const Message& before, const Message& conte
 }
 
 bool same_bytes(const Message& a, const Message& b) {
-  return a.ByteSizeLong() == b.ByteSizeLong() && bytes_of(a) == bytes_of(b);
+  return a.ByteSizeLong() == b.ByteSizeLong() && text::canonical_bytes(a) == text::canonical_bytes(b);
 }
 
 bool same_intent(const Message& a, const Message& b) { return same_bytes(*in_place_of(b, a), *in_place_of(b, b)); }

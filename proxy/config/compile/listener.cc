@@ -1,11 +1,9 @@
 #include "proxy/config/compile/listener.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "api/text/canonical_bytes.h"
 #include "envoy/extensions/filters/listener/http_inspector/v3/http_inspector.pb.h"
 #include "envoy/extensions/filters/listener/original_dst/v3/original_dst.pb.h"
 #include "envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol.pb.h"
@@ -58,14 +56,7 @@ snapshot::FilterChainMatch compile_match(Context& context, const listener_v3::Fi
 
 // The buffer limit is all that a chain has of its listener.
 uint64_t chain_hash(const listener_v3::FilterChain& proto, uint32_t buffer_limit_bytes) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    proto.SerializeToCodedStream(&coded);
-  }
-  return base::xxhash64(bytes, buffer_limit_bytes);
+  return base::xxhash64(text::canonical_bytes(proto), buffer_limit_bytes);
 }
 
 std::shared_ptr<const snapshot::FilterChain> compile_chain(Context& context, const listener_v3::FilterChain& proto,

@@ -1,10 +1,8 @@
 #include "proxy/config/compile/transport_matches.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 
+#include "api/text/canonical_bytes.h"
 #include "proxy/config/compile/tls.h"
 
 namespace weft::config {
@@ -12,20 +10,9 @@ namespace {
 
 constexpr char kMetadata[] = "envoy.transport_socket_match";
 
-// The same for equal values: maps are written in their order.
-std::string canonical(const google::protobuf::Value& value) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  value.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
 cluster::TransportCriteria criteria_of(const google::protobuf::Struct& fields) {
   cluster::TransportCriteria criteria;
-  for (const auto& [name, value] : fields.fields()) criteria.emplace_back(name, canonical(value));
+  for (const auto& [name, value] : fields.fields()) criteria.emplace_back(name, text::canonical_bytes(value));
   std::sort(criteria.begin(), criteria.end());
   return criteria;
 }

@@ -1,10 +1,8 @@
 #include "proxy/config/xds/conversation.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
 #include <algorithm>
 
+#include "api/text/canonical_bytes.h"
 #include "api/text/cat.h"
 #include "proxy/base/log.h"
 #include "proxy/config/xds/type.h"
@@ -118,13 +116,8 @@ const envoy::config::core::v3::Node* Conversation::node_to_send() {
   return send ? &options_.node : nullptr;
 }
 
-// Maps in the order of their keys, so that what is said does not depend on where it lies in memory.
 void Conversation::send(const google::protobuf::MessageLite& request) {
-  std::string& bytes = requests_.emplace_back();
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream out(&stream);
-  out.SetSerializationDeterministic(true);
-  request.SerializeToCodedStream(&out);
+  requests_.push_back(text::canonical_bytes(request));
 }
 
 std::optional<Type> Conversation::expected_type(const std::string& url) {

@@ -30,7 +30,7 @@ class Workloads {
   // application is not healthy before the proxy says so.
   void connected(const Workload& workload, bool is_checked);
   void disconnected(const WorkloadName& name, int64_t now_ms);
-  // The proxy holds its listener for others' calls.
+  // The proxy runs its listener for others' calls.
   void set_listening(const WorkloadName& name);
   // What is said of a workload that is not known counts for nothing. `reason` is for people, and cut to 256 bytes.
   void set_health(const WorkloadName& name, bool healthy, const std::string& reason);

@@ -62,6 +62,10 @@ void NodeSecrets::heard(const snapshot::View& view, snapshot::Type type, const x
   if (owner != owners_.end() && owner->second.renew_at_ms == 0) give(view, owner->second);
 }
 
+void NodeSecrets::running(const snapshot::View& view, snapshot::Type type, const xds::Running& running) {
+  views_.running(view, type, running);
+}
+
 void NodeSecrets::reported(const snapshot::View& view, const v1::ReportRequest& report) {
   views_.reported(view, report);
 }

@@ -33,6 +33,7 @@ class NodeSecrets : public xds::Views {
   absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
   void release(const snapshot::View& view) override;
   void heard(const snapshot::View& view, snapshot::Type type, const xds::Subscription& subscription) override;
+  void running(const snapshot::View& view, snapshot::Type type, const xds::Running& running) override;
   void reported(const snapshot::View& view, const v1::ReportRequest& report) override;
 
   // Makes anew what is due.

@@ -44,11 +44,11 @@ void Registration::release(const snapshot::View& view) {
   views_.release(view);
 }
 
-void Registration::heard(const snapshot::View& view, snapshot::Type type, const xds::Subscription& subscription) {
+void Registration::running(const snapshot::View& view, snapshot::Type type, const xds::Running& running) {
   if (type != snapshot::Type::kListener) return;
   const auto name = names_.find(&view);
-  if (name != names_.end() && subscription.holds(std::string(compile::kInbound)))
-    workloads_.set_listening(name->second);
+  if (name == names_.end() || !running.has(type, std::string(compile::kInbound))) return;
+  workloads_.set_listening(name->second);
 }
 
 void Registration::reported(const snapshot::View& view, const v1::ReportRequest& report) {

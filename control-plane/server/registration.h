@@ -22,8 +22,9 @@ class Registration : public xds::Views {
 
   absl::StatusOr<const snapshot::View*> acquire(const envoy::config::core::v3::Node& node) override;
   void release(const snapshot::View& view) override;
-  // A workload is ready for others when its proxy holds the listener for them.
-  void heard(const snapshot::View& view, snapshot::Type type, const xds::Subscription& subscription) override;
+  // A workload is ready for others when its proxy runs the listener for them: one that it has only acknowledged may
+  // refuse their connections still.
+  void running(const snapshot::View& view, snapshot::Type type, const xds::Running& running) override;
   void reported(const snapshot::View& view, const v1::ReportRequest& report) override;
 
  private:

@@ -21,6 +21,12 @@ Revision Progress::applied_revision() const {
   return rollouts_.newest_pushed();
 }
 
+bool Progress::runs(Type type, const std::string& name, const Stream& stream) const {
+  if (source_ == Source::kAwaited) return false;
+  const Applied::Difference* difference = tells_of(type) ? applied_.find(type, name) : nullptr;
+  return difference == nullptr ? stream.subscription(type).holds(name) : difference->reported.version != 0;
+}
+
 void Progress::concern(Epoch epoch, bool is_late) {
   waiting_.push_back({epoch, false, {}});
   rollouts_.concern(epoch, id_, is_late);

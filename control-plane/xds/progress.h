@@ -35,6 +35,9 @@ class Progress {
   const Applied& applied() const { return applied_; }
   // It has run what there was when it came.
   bool is_started() const { return is_started_; }
+  // It runs some version of this: by its report, if that tells of the type, else by what it acknowledged. Not before a
+  // report that is awaited has told everything.
+  bool runs(Type type, const std::string& name, const Stream& stream) const;
   // Of all that it was to run by then, the newest commit that it runs; 0 if it has not come so far.
   Revision applied_revision() const;
 
@@ -83,6 +86,17 @@ class Progress {
   // The oldest first; acknowledged ones before others.
   std::deque<Waiting> waiting_;
   bool is_started_ = false;
+};
+
+// What one session's node runs. For as long as a call.
+class Running {
+ public:
+  Running(const Progress& progress, const Stream& stream) : progress_(progress), stream_(stream) {}
+  bool has(Type type, const std::string& name) const { return progress_.runs(type, name, stream_); }
+
+ private:
+  const Progress& progress_;
+  const Stream& stream_;
 };
 
 }  // namespace weft::control::xds

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "control-plane/compile/names.h"
 #include "control-plane/server/mesh.h"
 #include "envoy/config/core/v3/base.pb.h"
 #include "envoy/service/discovery/v3/discovery.pb.h"
@@ -70,6 +71,56 @@ TEST_CASE("a workload is ready when its proxy has acknowledged its listener, and
   CHECK(f.workloads.all().at(kOne).away);
   CHECK(f.workloads.due_ms() == 500 + kGraceMs);
   CHECK(f.mesh.view_count() == 0);
+}
+
+TEST_CASE("a workload whose proxy reports is ready when that says that its listener runs, not when it has it") {
+  Fixture f;
+  Proxy proxy(f.hub);
+  Node reporting = node(true);
+  reporting.add_client_features("weft.reports");
+  proxy.ask(reporting);
+  REQUIRE(proxy.responses.size() == 1);
+  proxy.ask(reporting, proxy.responses[0].nonce);
+  CHECK_FALSE(f.workloads.all().at(kOne).ready());
+
+  const xds::Hub::ReportId report = f.hub.open_report();
+  v1::ReportRequest first;
+  *first.mutable_node() = reporting;
+  first.set_sequence(1);
+  const std::string url(snapshot::type_url(snapshot::Type::kListener));
+  first.add_type_urls(url);
+  v1::ResourceReport* listener = first.add_resources();
+  listener->set_type_url(url);
+  listener->set_name(std::string(compile::kInbound));
+  SECTION("from the start") {
+    listener->set_version(snapshot::version_text(1));
+    first.set_complete(true);
+    REQUIRE(f.hub.on_report(report, first).ok());
+    CHECK(f.workloads.all().at(kOne).ready());
+  }
+  SECTION("later, when it is warm") {
+    listener->set_warming_version(snapshot::version_text(1));
+    first.set_complete(true);
+    REQUIRE(f.hub.on_report(report, first).ok());
+    CHECK_FALSE(f.workloads.all().at(kOne).ready());
+    v1::ReportRequest next;
+    next.set_sequence(2);
+    *next.add_resources() = *listener;
+    next.mutable_resources(0)->clear_warming_version();
+    next.mutable_resources(0)->set_version(snapshot::version_text(1));
+    REQUIRE(f.hub.on_report(report, next).ok());
+    CHECK(f.workloads.all().at(kOne).ready());
+  }
+  SECTION("not while the report has yet to tell the rest") {
+    listener->set_version(snapshot::version_text(1));
+    REQUIRE(f.hub.on_report(report, first).ok());
+    CHECK_FALSE(f.workloads.all().at(kOne).ready());
+    v1::ReportRequest next;
+    next.set_sequence(2);
+    next.set_complete(true);
+    REQUIRE(f.hub.on_report(report, next).ok());
+    CHECK(f.workloads.all().at(kOne).ready());
+  }
 }
 
 TEST_CASE("a node without an application is no workload") {

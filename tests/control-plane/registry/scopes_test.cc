@@ -129,6 +129,14 @@ TEST_CASE("services are found by their namespace") {
   REQUIRE(of_shop != nullptr);
   CHECK(of_shop->size() == 1);
   CHECK(of_shop->find({"shop", "cart"}) == fed.model().services.find({"shop", "cart"}));
+
+  fed.put(R"({apiVersion: v1, kind: Service, metadata: {name: cart, namespace: shop}, spec: {ports: [{port: 81}]}})");
+  const auto changed = fed.model().by_namespace.find({"shop"})->find({"shop", "cart"});
+  REQUIRE(changed != nullptr);
+  CHECK(changed->ports.at(0).port == 81);
+  // Who has the map of before has it as it was.
+  CHECK(of_shop->find({"shop", "cart"})->ports.at(0).port == 80);
+
   fed.erase({Kind::kService, "shop", "cart"});
   CHECK(fed.model().by_namespace.find({"shop"}) == nullptr);
 }

@@ -122,12 +122,12 @@ std::optional<xds::Brought> Mesh::advance(int64_t now_ms, bool hurries) {
   registry::ChangeSet changed;
   if (all) {
     changed = std::exchange(pending_, {});
-    debounce_.reset();
+    debounce_.reset(now_ms);
   }
   for (const registry::ServiceName& name : std::exchange(pending_endpoints_, {})) {
     if (!waits_with_rest(name)) changed.endpoints.insert(name);
   }
-  endpoint_debounce_.reset();
+  endpoint_debounce_.reset(now_ms);
   if (changed.empty()) return std::nullopt;
   registry::ModelPointer after = newest_;
   if (!pending_.empty()) {

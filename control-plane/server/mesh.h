@@ -29,7 +29,7 @@ class Mesh : public xds::Views {
  public:
   struct Limits {
     xds::Debounce::Limits all;
-    xds::Debounce::Limits endpoints{.quiet_ms = 10, .at_most_ms = 100};
+    xds::Debounce::Limits endpoints{.quiet_ms = 10, .at_most_ms = 100, .rest_ms = 30};
     // Of the SPIFFE IDs in the mesh.
     std::string trust_domain = "cluster.local";
     // How long a step of MtlsSteps may take; as long as a proxy announces its drain.

@@ -132,6 +132,8 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   add_ms("--debounce-max-ms", limits.all.at_most_ms, "Push at the latest so long after a change");
   add_ms("--endpoint-debounce-ms", limits.endpoints.quiet_ms, "The same, for endpoints alone");
   add_ms("--endpoint-debounce-max-ms", limits.endpoints.at_most_ms, "The same, for endpoints alone");
+  add_ms("--endpoint-rest-ms", limits.endpoints.rest_ms,
+         "So long after a push of endpoints a change of them goes out at once; 0: each waits");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -21,7 +21,8 @@ struct Fixture {
     return *brought;
   }
 
-  Mesh mesh{std::make_shared<registry::Model>(), {}};
+  // Without a rest, so that each change of endpoints waits.
+  Mesh mesh{std::make_shared<registry::Model>(), {.endpoints = {.quiet_ms = 10, .at_most_ms = 100}}};
 };
 
 TEST_CASE("commits that wait together go out together, whole") {

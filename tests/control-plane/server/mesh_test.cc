@@ -55,8 +55,11 @@ Message content(const snapshot::View& view, Type type, const std::string& name) 
   return message;
 }
 
+// Without a rest, so that each change of endpoints waits.
+Mesh::Limits limits() { return {.endpoints = {.quiet_ms = 10, .at_most_ms = 100}}; }
+
 struct Fixture {
-  Fixture() : mesh(std::make_shared<registry::Model>(), {}) {}
+  Fixture() : mesh(std::make_shared<registry::Model>(), limits()) {}
 
   void commit(const registry::ChangeSet& changed, int64_t now_ms) {
     mesh.set(std::make_shared<registry::Model>(model), changed, now_ms);
@@ -111,6 +114,28 @@ TEST_CASE("changes wait until they are quiet; endpoints alone wait less, and tak
   CHECK(f.mesh.advance(1100));
   CHECK(view.find(Type::kCluster, "shop/pay:80") != nullptr);
   CHECK_FALSE(f.mesh.due_ms().has_value());
+}
+
+TEST_CASE("endpoints that change after a rest go out at once, and alone") {
+  registry::Model model;
+  Mesh mesh(std::make_shared<registry::Model>(), {});
+  add_service(model, kCart);
+  mesh.set(std::make_shared<registry::Model>(model), {.services = {kCart}}, 0);
+  REQUIRE(mesh.advance(100));
+  set_endpoint(model, kCart, 8080);
+  mesh.set(std::make_shared<registry::Model>(model), {.endpoints = {kCart}}, 130);
+  CHECK(mesh.due_ms() == 130);
+  REQUIRE(mesh.advance(130));
+  set_endpoint(model, kCart, 8081);
+  mesh.set(std::make_shared<registry::Model>(model), {.endpoints = {kCart}}, 140);
+  CHECK(mesh.due_ms() == 150);
+  CHECK_FALSE(mesh.advance(149));
+  REQUIRE(mesh.advance(150));
+  const registry::ServiceName pay{.namespace_name = "shop", .name = "pay"};
+  add_service(model, pay);
+  mesh.set(std::make_shared<registry::Model>(model), {.services = {pay}, .endpoints = {pay}}, 500);
+  CHECK(mesh.due_ms() == 600);
+  CHECK_FALSE(mesh.advance(599));
 }
 
 TEST_CASE("what is pushed bit by bit is what would be compiled at once") {

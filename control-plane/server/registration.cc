@@ -7,6 +7,13 @@
 
 namespace weft::control::server {
 
+namespace {
+
+// A proxy's report begins right after the first response.
+constexpr int64_t kReportPatienceMs = 5'000;
+
+}  // namespace
+
 std::optional<registry::WorkloadName> workload_name_of(const compile::NodeClaims& claims) {
   if (!claims.inbound.has_value() || claims.inbound->app_port == 0) return std::nullopt;
   return registry::WorkloadName{
@@ -39,6 +46,7 @@ void Registration::release(const snapshot::View& view) {
   if (const auto name = names_.find(&view); name != names_.end()) {
     workloads_.disconnected(name->second, clock_.monotonic_ms());
     names_.erase(name);
+    unreported_.erase(&view);
   }
   drains_.forget(view);
   views_.release(view);
@@ -47,8 +55,31 @@ void Registration::release(const snapshot::View& view) {
 void Registration::running(const snapshot::View& view, snapshot::Type type, const xds::Running& running) {
   if (type != snapshot::Type::kListener) return;
   const auto name = names_.find(&view);
-  if (name == names_.end() || !running.has(type, std::string(compile::kInbound))) return;
-  workloads_.set_listening(name->second);
+  if (name == names_.end()) return;
+  const std::string listener(compile::kInbound);
+  if (running.may_have(type, listener)) {
+    const auto [waits, is_new] = unreported_.try_emplace(&view, clock_.monotonic_ms() + kReportPatienceMs);
+    if (is_new) overdue_.emplace_back(waits->second, &view);
+    return;
+  }
+  unreported_.erase(&view);
+  if (running.has(type, listener)) workloads_.set_listening(name->second);
+}
+
+void Registration::advance() {
+  while (!overdue_.empty() && overdue_.front().first <= clock_.monotonic_ms()) {
+    const auto [overdue_ms, view] = overdue_.front();
+    overdue_.pop_front();
+    const auto waits = unreported_.find(view);
+    if (waits == unreported_.end() || waits->second != overdue_ms) continue;
+    unreported_.erase(waits);
+    workloads_.set_listening(names_.at(view));
+  }
+}
+
+std::optional<int64_t> Registration::due_ms() const {
+  if (overdue_.empty()) return std::nullopt;
+  return overdue_.front().first;
 }
 
 void Registration::reported(const snapshot::View& view, const v1::ReportRequest& report) {

@@ -186,6 +186,7 @@ absl::Status XdsServer::start(const Addresses& addresses) {
     loop_.run(
         *queue_,
         [this](int64_t now_ms) {
+          registration_.advance();
           workloads_.advance(now_ms);
           workload_keeper_.put(workloads_.take_changes());
           secrets_.advance();
@@ -195,7 +196,11 @@ absl::Status XdsServer::start(const Addresses& addresses) {
           const int64_t wall_ms = clock_.wall_ms();
           std::optional<int64_t> ends_ms = service_.end_streams_by(wall_ms);
           if (ends_ms.has_value()) ends_ms = now_ms + *ends_ms - wall_ms;
-          return earlier(ends_ms, earlier(secrets_.due_ms(), earlier(mesh_.due_ms(), workloads_.due_ms())));
+          for (const std::optional<int64_t> due_ms :
+               {secrets_.due_ms(), mesh_.due_ms(), workloads_.due_ms(), registration_.due_ms()}) {
+            ends_ms = earlier(ends_ms, due_ms);
+          }
+          return ends_ms;
         },
         [this] { return service_.is_idle(); });
   });

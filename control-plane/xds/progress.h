@@ -93,6 +93,10 @@ class Running {
  public:
   Running(const Progress& progress, const Stream& stream) : progress_(progress), stream_(stream) {}
   bool has(Type type, const std::string& name) const { return progress_.runs(type, name, stream_); }
+  // It acknowledged it, and is yet to report.
+  bool may_have(Type type, const std::string& name) const {
+    return progress_.source() == Progress::Source::kAwaited && stream_.subscription(type).holds(name);
+  }
 
  private:
   const Progress& progress_;

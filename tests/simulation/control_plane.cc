@@ -272,6 +272,7 @@ void ControlPlane::push(int64_t now_ms) {
 }
 
 void ControlPlane::tick() {
+  running_->registration->advance();
   running_->workloads.advance(world_.control_clock().monotonic_ms());
   tell_workloads();
   push(world_.control_clock().monotonic_ms());
@@ -280,7 +281,8 @@ void ControlPlane::tick() {
 }
 
 void ControlPlane::arm() {
-  const std::optional<int64_t> due_ms = earlier(running_->mesh->due_ms(), running_->workloads.due_ms());
+  const std::optional<int64_t> due_ms =
+      earlier(running_->registration->due_ms(), earlier(running_->mesh->due_ms(), running_->workloads.due_ms()));
   if (!due_ms.has_value() || running_->armed_ms == due_ms) return;
   running_->armed_ms = due_ms;
   const int64_t delay_ms = std::max<int64_t>(0, *due_ms - world_.control_clock().monotonic_ms());

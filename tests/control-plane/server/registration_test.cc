@@ -111,6 +111,24 @@ TEST_CASE("a workload whose proxy reports is ready when that says that its liste
     REQUIRE(f.hub.on_report(report, next).ok());
     CHECK(f.workloads.all().at(kOne).ready());
   }
+  SECTION("later, whatever its listener is by then, if it never says anything") {
+    REQUIRE(f.registration.due_ms().has_value());
+    f.clock.advance_ms(*f.registration.due_ms() - f.clock.monotonic_ms() - 1);
+    f.registration.advance();
+    CHECK_FALSE(f.workloads.all().at(kOne).ready());
+    f.clock.advance_ms(1);
+    f.registration.advance();
+    CHECK(f.workloads.all().at(kOne).ready());
+    CHECK_FALSE(f.registration.due_ms().has_value());
+  }
+  SECTION("never, if it says that its listener does not run") {
+    first.set_complete(true);
+    listener->mutable_refused()->set_reason("address in use");
+    REQUIRE(f.hub.on_report(report, first).ok());
+    f.clock.advance_ms(3'600'000);
+    f.registration.advance();
+    CHECK_FALSE(f.workloads.all().at(kOne).ready());
+  }
   SECTION("not while the report has yet to tell the rest") {
     listener->set_version(snapshot::version_text(1));
     REQUIRE(f.hub.on_report(report, first).ok());

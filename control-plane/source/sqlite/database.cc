@@ -1,7 +1,13 @@
 #include "control-plane/source/sqlite/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+
+#include "absl/cleanup/cleanup.h"
 #include "api/text/cat.h"
 
 namespace weft::control::source::sqlite {
@@ -9,6 +15,10 @@ namespace weft::control::source::sqlite {
 using text::cat;
 
 namespace {
+
+// A page with its head; a head; and as many pages as SQLite lets a log have before it begins it anew.
+constexpr off_t kLogPageBytes = 24 + 4096;
+constexpr off_t kLogBytes = 32 + 1000 * kLogPageBytes;
 
 std::string_view column_text(sqlite3_stmt* statement, int column) {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
@@ -93,6 +103,26 @@ absl::StatusOr<std::unique_ptr<Database>> Database::open(const std::string& path
   if (!database.ok()) return database.status();
   if (absl::Status status = (*database)->execute(tables); !status.ok()) return status;
   return database;
+}
+
+absl::Status Database::lengthen_log() {
+  const std::string path = cat(path_, "-wal");
+  const auto failed = [&path] { return absl::ErrnoToStatus(errno, cat("cannot lengthen ", path)); };
+  // SQLite locks the database, not its log: no lock goes with this descriptor.
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return failed();
+  const auto close = absl::MakeCleanup([file] { ::close(file); });
+  struct stat was{};
+  if (fstat(file, &was) != 0) return failed();
+  // What lies behind the last commit is of no meaning in a log.
+  const std::string zeros(kLogPageBytes, '\0');
+  for (off_t at = was.st_size; at < kLogBytes; at += kLogPageBytes) {
+    if (pwrite(file, zeros.data(), zeros.size(), at) == static_cast<ssize_t>(zeros.size())) continue;
+    const absl::Status status = failed();
+    (void)ftruncate(file, was.st_size);
+    return status;
+  }
+  return fsync(file) == 0 ? absl::OkStatus() : failed();
 }
 
 absl::StatusOr<int64_t> Database::user_version() {

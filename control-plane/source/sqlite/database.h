@@ -60,6 +60,10 @@ class Database {
   // the machine.
   absl::Status wait_for_no_disk() { return execute("PRAGMA synchronous=NORMAL"); }
 
+  // Gives the write-ahead log, 4 MiB, the length that it reaches before it is written anew from its start: of a file
+  // that grows each commit writes the inode too. An error, of a full disk too, leaves it as it was, and does no harm.
+  absl::Status lengthen_log();
+
   absl::Status execute(const char* sql);
   absl::StatusOr<Statement> prepare(std::string_view sql);
   // The number that a writer left in the file ("PRAGMA user_version=N"); 0 if none did.

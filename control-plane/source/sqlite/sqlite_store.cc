@@ -106,6 +106,8 @@ absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::string
   absl::StatusOr<Listing> listing = store->list_at(store->revision_);
   if (!listing.ok()) return listing.status();
   for (Object& object : listing->objects) store->objects_.emplace(object.key, std::move(object));
+  // Without room for that commits take longer, and whatever finds no room at all says so.
+  (void)store->database_->lengthen_log();
   return store;
 }
 

@@ -46,6 +46,11 @@ void tell_misfit(const absl::Status& status) {
 
 }  // namespace
 
+bool has_rest(const registry::ChangeSet& changed) {
+  return !changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty() ||
+         !changed.mtls.empty() || !changed.authorizations.empty();
+}
+
 Mesh::Mesh(registry::ModelPointer model, Limits limits)
     : trust_domain_(std::move(limits.trust_domain)),
       applied_(model),
@@ -59,8 +64,7 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
   const bool is_commit = model->revision != newest_->revision;
   newest_ = std::move(model);
   Commit commit{.revision = newest_->revision};
-  if (!changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty() ||
-      !changed.mtls.empty() || !changed.authorizations.empty()) {
+  if (has_rest(changed)) {
     pending_.services.insert(changed.services.begin(), changed.services.end());
     pending_.routes.insert(changed.routes.begin(), changed.routes.end());
     pending_.policies.insert(changed.policies.begin(), changed.policies.end());

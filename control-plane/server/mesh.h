@@ -25,11 +25,14 @@
 
 namespace weft::control::server {
 
+// Something changed beside endpoints, which go out by themselves.
+bool has_rest(const registry::ChangeSet& changed);
+
 class Mesh : public xds::Views {
  public:
   struct Limits {
     xds::Debounce::Limits all;
-    xds::Debounce::Limits endpoints{.quiet_ms = 10, .at_most_ms = 100, .rest_ms = 30};
+    xds::Debounce::Limits endpoints{.quiet_ms = 50, .at_most_ms = 50, .rest_ms = 30};
     // Of the SPIFFE IDs in the mesh.
     std::string trust_domain = "cluster.local";
     // How long a step of MtlsSteps may take; as long as a proxy announces its drain.

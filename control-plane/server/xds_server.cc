@@ -55,6 +55,7 @@ XdsServer::XdsServer(base::Clock& clock, Mesh::Limits limits, int64_t workload_g
                      std::optional<Security> security)
     : clock_(clock),
       loop_(clock),
+      endpoints_at_most_ms_(limits.endpoints.at_most_ms),
       mesh_(std::make_shared<registry::Model>(), limits),
       workload_grace_ms_(workload_grace_ms),
       workloads_(workload_grace_ms),
@@ -93,14 +94,18 @@ XdsServer::~XdsServer() { stop(); }
 
 void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet changed) {
   if (admission_ != nullptr) admission_->set_model(model);
-  loop_.post([this, model = std::move(model), changed = std::move(changed), committed_ms = loop_.now_ms()]() mutable {
+  const int64_t now_ms = loop_.now_ms();
+  // Endpoints go along with those that wait already, if any do.
+  const int64_t latest_ms = has_rest(changed) ? 0 : now_ms + endpoints_at_most_ms_;
+  const auto take = [this, model = std::move(model), changed = std::move(changed), committed_ms = now_ms]() mutable {
     hub_.rollouts().on_commit(model->revision, committed_ms);
     mesh_.set(std::move(model), changed, loop_.now_ms());
     if (std::exchange(has_model_, true)) return;
     // Nobody calls where no workload was.
     if (!workloads_.all().empty()) mesh_.await_returns(loop_.now_ms() + workload_grace_ms_);
     push(loop_.now_ms(), true);
-  });
+  };
+  loop_.post(std::move(take), latest_ms);
 }
 
 absl::StatusOr<std::vector<registry::WorkloadChange>> XdsServer::restore_workloads() {

@@ -98,6 +98,7 @@ class XdsServer {
 
   base::Clock& clock_;
   Loop loop_;
+  const int64_t endpoints_at_most_ms_;
   Mesh mesh_;
   bool has_model_ = false;
   const int64_t workload_grace_ms_;

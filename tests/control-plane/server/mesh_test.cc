@@ -128,9 +128,9 @@ TEST_CASE("endpoints that change after a rest go out at once, and alone") {
   REQUIRE(mesh.advance(130));
   set_endpoint(model, kCart, 8081);
   mesh.set(std::make_shared<registry::Model>(model), {.endpoints = {kCart}}, 140);
-  CHECK(mesh.due_ms() == 150);
-  CHECK_FALSE(mesh.advance(149));
-  REQUIRE(mesh.advance(150));
+  CHECK(mesh.due_ms() == 190);
+  CHECK_FALSE(mesh.advance(189));
+  REQUIRE(mesh.advance(190));
   const registry::ServiceName pay{.namespace_name = "shop", .name = "pay"};
   add_service(model, pay);
   mesh.set(std::make_shared<registry::Model>(model), {.services = {pay}, .endpoints = {pay}}, 500);

@@ -16,12 +16,11 @@ from .process import BenchError
 from .rounds import Row
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PEERS = ("weft", "go-control-plane")
+PEERS = ("weft", "go-control-plane", "go-control-plane-shared")
 FORMS = ("delta", "sotw")
 PROXIES = (100, 1000, 3000, 5000)
 CHANGES = ("endpoint", "route", "service", "storm", "reconnect")
-LISTENING = {"weft": re.compile(r"xds listening on (\S+),"), "go-control-plane": re.compile(r"listening on (\S+)")}
-READY = {"weft": "serves weftctl", "go-control-plane": "listening on"}
+LISTENING = re.compile(r"listening on ([^\s,]+)")
 RSS_TOLERANCE_KIB = 256
 
 
@@ -49,7 +48,7 @@ def say(text):
 
 def parse_arguments(words):
     parser = argparse.ArgumentParser(
-        prog="tools/bench control", description="Measures weft-control and a go-control-plane server side by side: "
+        prog="tools/bench control", description="Measures weft-control and go-control-plane servers side by side: "
         "1,000 services of ten endpoints, each proxy in the scope of twenty of them.")
     parser.add_argument("--proxies", default=",".join(map(str, PROXIES)), help="how many, comma-separated (default %(default)s)")
     parser.add_argument("--forms", default=",".join(FORMS), help="delta, sotw (default both)")
@@ -140,12 +139,14 @@ class Server:
                      "--admin-address", "127.0.0.1:0", *([] if options.tls else ["--xds-insecure"]),
                      *options.control_arguments.split()]
         else:
-            words = [os.path.join(folder, "peer"), "-socket", socket, "-services", services, "-tls=%s" % str(options.tls).lower()]
+            words = [os.path.join(folder, "peer"), "-socket", socket, "-services", services, "-tls=%s" % str(options.tls).lower(),
+                     "-shared=%s" % str(peer.endswith("-shared")).lower()]
         self.process = process.Process(words, options.server_core, os.path.join(self.folder, "output"))
         self.load = None
         try:
-            process.wait_for(lambda: READY[peer] in self._output() and os.path.exists(socket), "%s starts" % peer, self.process)
-            address = LISTENING[peer].search(self._output()).group(1)
+            ready = "serves weftctl" if peer == "weft" else "listening on"
+            process.wait_for(lambda: ready in self._output() and os.path.exists(socket), "%s starts" % peer, self.process)
+            address = LISTENING.search(self._output()).group(1)
             arguments = ["-xds", address, "-delta=%s" % str(form == "delta").lower(), "-services", str(services),
                          "-tls=%s" % str(options.tls).lower(),
                          "-weft" if peer == "weft" else "-peer", socket]

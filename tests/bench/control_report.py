@@ -61,9 +61,11 @@ def verdicts(rows):
         return row.median(figure) if row and not row.complaints else None
 
     def ratio(scenario, variant, figure, text):
-        ours, theirs = (of(scenario, variant, peer, figure) for peer in ("weft", "go-control-plane"))
-        if ours is not None and theirs:
-            found.append(("%s: %s: %s over go-control-plane's" % (variant, scenario, text), ours / theirs, 1.0, 0.5))
+        ours = of(scenario, variant, "weft", figure)
+        for peer, must, aim in (("go-control-plane", 1.0, 0.5), ("go-control-plane-shared", None, 1.0)):
+            theirs = of(scenario, variant, peer, figure)
+            if ours is not None and theirs:
+                found.append(("%s: %s: %s over %s's" % (variant, scenario, text, peer), ours / theirs, must, aim))
 
     for variant in variants:
         for scenario in SCENARIOS:

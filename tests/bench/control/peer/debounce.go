@@ -5,17 +5,18 @@ import (
 	"time"
 )
 
-// debounce calls push once it has been quiet for a while, and at the latest so long after the first note.
+// debounce calls push once it has been quiet for a while, and at the latest so long after the first note; at once if it
+// has not for the time of a rest, which 0 turns off.
 type debounce struct {
-	quiet, atMost time.Duration
-	push          func()
-	mutex         sync.Mutex
-	first, last   time.Time
-	waiting       bool
+	quiet, atMost, rest time.Duration
+	push                func()
+	mutex               sync.Mutex
+	first, last, pushed time.Time
+	waiting             bool
 }
 
-func newDebounce(quiet, atMost time.Duration, push func()) *debounce {
-	return &debounce{quiet: quiet, atMost: atMost, push: push}
+func newDebounce(quiet, atMost, rest time.Duration, push func()) *debounce {
+	return &debounce{quiet: quiet, atMost: atMost, rest: rest, push: push}
 }
 
 func (d *debounce) note() {
@@ -24,7 +25,12 @@ func (d *debounce) note() {
 	d.last = time.Now()
 	if !d.waiting {
 		d.waiting, d.first = true, d.last
-		time.AfterFunc(d.quiet, d.look)
+		wait := d.quiet
+		if d.rest > 0 && d.last.Sub(d.pushed) >= d.rest {
+			d.first = d.last.Add(-d.atMost)
+			wait = 0
+		}
+		time.AfterFunc(wait, d.look)
 	}
 }
 
@@ -39,7 +45,7 @@ func (d *debounce) look() {
 		d.mutex.Unlock()
 		return
 	}
-	d.waiting = false
+	d.waiting, d.pushed = false, time.Now()
 	d.mutex.Unlock()
 	d.push()
 }

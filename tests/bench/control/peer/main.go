@@ -28,12 +28,12 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func groupKey(group int) string { return fmt.Sprintf("group-%d", group) }
-
 // byGroup has nodes with the same scope share a snapshot.
 type byGroup struct{}
 
-func (byGroup) ID(node *corev3.Node) string { return groupKey(shape.GroupOf(node.GetId())) }
+func (byGroup) ID(node *corev3.Node) string {
+	return fmt.Sprintf("group-%d", shape.GroupOf(node.GetId()))
+}
 
 const (
 	inLinear   = "linear"
@@ -47,17 +47,18 @@ func cacheOf(typeURL string) string {
 	return inSnapshot
 }
 
-func callbacks(m *mesh) server.CallbackFuncs {
+func callbacks(m *mesh, keys cache.NodeHash) server.CallbackFuncs {
+	came := func(node *corev3.Node) { m.connected(keys.ID(node), shape.GroupOf(node.GetId())) }
 	return server.CallbackFuncs{
 		StreamRequestFunc: func(_ int64, r *discovery.DiscoveryRequest) error {
 			if r.GetNode() != nil && r.GetResponseNonce() == "" {
-				m.connected(shape.GroupOf(r.GetNode().GetId()))
+				came(r.GetNode())
 			}
 			return nil
 		},
 		StreamDeltaRequestFunc: func(_ int64, r *discovery.DeltaDiscoveryRequest) error {
 			if r.GetNode() != nil && r.GetResponseNonce() == "" {
-				m.connected(shape.GroupOf(r.GetNode().GetId()))
+				came(r.GetNode())
 			}
 			return nil
 		},
@@ -98,15 +99,24 @@ func serveChanges(socket string, m *mesh) {
 func main() {
 	socket := flag.String("socket", "", "the Unix socket for changes")
 	services := flag.Int("services", 1000, "services of the mesh")
+	shared := flag.Bool("shared", false, "one snapshot for all nodes with the same scope, and endpoints in a LinearCache")
 	secure := flag.Bool("tls", false, "by TLS, with a certificate that is made at the start")
 	flag.Parse()
 
-	snapshots := cache.NewSnapshotCache(true, byGroup{}, nil)
-	linear := cache.NewLinearCache(resource.EndpointType)
+	var keys cache.NodeHash = cache.IDHash{}
+	if *shared {
+		keys = byGroup{}
+	}
+	snapshots := cache.NewSnapshotCache(true, keys, nil)
+	var all cache.Cache = snapshots
+	var linear *cache.LinearCache
+	if *shared {
+		linear = cache.NewLinearCache(resource.EndpointType)
+		all = &cache.MuxCache{Classify: func(r *cache.Request) string { return cacheOf(r.GetTypeUrl()) },
+			ClassifyDelta: func(r *cache.DeltaRequest) string { return cacheOf(r.GetTypeUrl()) },
+			Caches:        map[string]cache.Cache{inLinear: linear, inSnapshot: snapshots}}
+	}
 	m := newMesh(*services, snapshots, linear)
-	mux := &cache.MuxCache{Classify: func(r *cache.Request) string { return cacheOf(r.GetTypeUrl()) },
-		ClassifyDelta: func(r *cache.DeltaRequest) string { return cacheOf(r.GetTypeUrl()) },
-		Caches:        map[string]cache.Cache{inLinear: linear, inSnapshot: snapshots}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fail(err)
@@ -116,7 +126,7 @@ func main() {
 		options = append(options, grpc.Creds(credentials.NewServerTLSFromCert(makeCertificate())))
 	}
 	service := grpc.NewServer(options...)
-	discovery.RegisterAggregatedDiscoveryServiceServer(service, server.NewServer(context.Background(), mux, callbacks(m)))
+	discovery.RegisterAggregatedDiscoveryServiceServer(service, server.NewServer(context.Background(), all, callbacks(m, keys)))
 	go serveChanges(*socket, m)
 	fmt.Println("listening on", listener.Addr())
 	if err = service.Serve(listener); err != nil {

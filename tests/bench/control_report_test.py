@@ -53,6 +53,11 @@ class Figures(unittest.TestCase):
         self.assertEqual([verdict[1:] for verdict in control_report.verdicts(rows)],
                          [(1.3, 1.0, 0.5), (2.0, None, 1.0), (130.0, 120, 60)])
 
+    def test_memory_by_tls_is_held_against_the_peer_alone(self):
+        row = Row("memory", "weft", VARIANT + ", TLS")
+        row.add(rss_per_proxy_kib=130.0)
+        self.assertEqual([verdict[1:] for verdict in control_report.verdicts([row])], [(130.0, None, 60)])
+
     def test_json_and_svg_hold_every_row(self):
         rows = rows_of(found(6, 1), found(8, 1))
         report = json.loads(control_report.to_json(rows, control_plane.QUICK))

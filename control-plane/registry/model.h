@@ -350,10 +350,12 @@ struct ChangeSet {
   // Namespaces whose PeerAuthentications changed.
   std::set<std::string> mtls;
 
-  bool empty() const {
-    return services.empty() && endpoints.empty() && routes.empty() && policies.empty() && scopes.empty() &&
-           authorizations.empty() && mtls.empty();
+  // More than endpoints, which go out by themselves.
+  bool has_rest() const {
+    return !services.empty() || !routes.empty() || !policies.empty() || !scopes.empty() || !authorizations.empty() ||
+           !mtls.empty();
   }
+  bool empty() const { return endpoints.empty() && !has_rest(); }
   // For a reader that skips models: what changed in either.
   void merge(const ChangeSet& later);
 };

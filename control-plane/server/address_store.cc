@@ -43,14 +43,11 @@ absl::StatusOr<std::vector<VirtualAddresses::Assignment>> AddressStore::load() {
 }
 
 absl::Status AddressStore::write(const std::vector<VirtualAddresses::Change>& changes) {
-  for (const auto& [statement, sql] :
-       {std::pair(&put_, "INSERT OR REPLACE INTO addresses VALUES(?, ?, ?, ?)"),
-        std::pair(&erase_, "DELETE FROM addresses WHERE namespace = ? AND service = ? AND external = ?")}) {
-    if (statement->has_value()) continue;
-    absl::StatusOr<Statement> prepared = database_->prepare(sql);
-    if (!prepared.ok()) return prepared.status();
-    *statement = *std::move(prepared);
-  }
+  absl::Status prepared = database_->prepare_once("INSERT OR REPLACE INTO addresses VALUES(?, ?, ?, ?)", put_);
+  if (!prepared.ok()) return prepared;
+  prepared =
+      database_->prepare_once("DELETE FROM addresses WHERE namespace = ? AND service = ? AND external = ?", erase_);
+  if (!prepared.ok()) return prepared;
   for (const VirtualAddresses::Change& change : changes) {
     Statement& statement = change.number.has_value() ? *put_ : *erase_;
     statement.bind(1, change.service.namespace_name).bind(2, change.service.name);

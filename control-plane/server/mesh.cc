@@ -46,11 +46,6 @@ void tell_misfit(const absl::Status& status) {
 
 }  // namespace
 
-bool has_rest(const registry::ChangeSet& changed) {
-  return !changed.services.empty() || !changed.routes.empty() || !changed.policies.empty() || !changed.scopes.empty() ||
-         !changed.mtls.empty() || !changed.authorizations.empty();
-}
-
 Mesh::Mesh(registry::ModelPointer model, Limits limits)
     : trust_domain_(std::move(limits.trust_domain)),
       applied_(model),
@@ -59,19 +54,19 @@ Mesh::Mesh(registry::ModelPointer model, Limits limits)
       debounce_(limits.all),
       endpoint_debounce_(limits.endpoints) {}
 
-void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed, int64_t now_ms) {
+void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed, int64_t changed_ms) {
   // What workloads change is of no revision of its own.
   const bool is_commit = model->revision != newest_->revision;
   newest_ = std::move(model);
   Commit commit{.revision = newest_->revision};
-  if (has_rest(changed)) {
+  if (changed.has_rest()) {
     pending_.services.insert(changed.services.begin(), changed.services.end());
     pending_.routes.insert(changed.routes.begin(), changed.routes.end());
     pending_.policies.insert(changed.policies.begin(), changed.policies.end());
     pending_.scopes.insert(changed.scopes.begin(), changed.scopes.end());
     pending_.mtls.insert(changed.mtls.begin(), changed.mtls.end());
     pending_.authorizations.insert(changed.authorizations.begin(), changed.authorizations.end());
-    debounce_.note(now_ms);
+    debounce_.note(changed_ms);
     commit.has_rest = true;
     // Endpoints go along with how they are called.
     if (!changed.mtls.empty()) pending_.endpoints.insert(changed.endpoints.begin(), changed.endpoints.end());
@@ -88,7 +83,7 @@ void Mesh::set(registry::ModelPointer model, const registry::ChangeSet& changed,
       continue;
     }
     pending_endpoints_.insert(name);
-    endpoint_debounce_.note(now_ms);
+    endpoint_debounce_.note(changed_ms);
     commit.has_endpoints = true;
   }
   if (is_commit) commits_.push_back(commit);

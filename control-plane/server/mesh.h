@@ -25,9 +25,6 @@
 
 namespace weft::control::server {
 
-// Something changed beside endpoints, which go out by themselves.
-bool has_rest(const registry::ChangeSet& changed);
-
 class Mesh : public xds::Views {
  public:
   struct Limits {
@@ -43,8 +40,8 @@ class Mesh : public xds::Views {
 
   Mesh(registry::ModelPointer model, Limits limits);
 
-  // `changed`: against the model given before.
-  void set(registry::ModelPointer model, const registry::ChangeSet& changed, int64_t now_ms);
+  // `changed`: against the model given before, at this time.
+  void set(registry::ModelPointer model, const registry::ChangeSet& changed, int64_t changed_ms);
 
   // When advance() has something to do; nothing if it has not.
   std::optional<int64_t> due_ms() const;

@@ -133,7 +133,7 @@ Options parse_options(int argc, char** argv, int* exit_code) {
   add_ms("--endpoint-debounce-ms", limits.endpoints.quiet_ms, "The same, for endpoints alone");
   add_ms("--endpoint-debounce-max-ms", limits.endpoints.at_most_ms, "The same, for endpoints alone");
   add_ms("--endpoint-rest-ms", limits.endpoints.rest_ms,
-         "So long after a push of endpoints a change of them goes out at once; 0: each waits");
+         "Endpoints that change go out at once if none did for so long; 0: each change waits");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

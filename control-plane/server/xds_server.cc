@@ -96,10 +96,11 @@ void XdsServer::set_model(registry::ModelPointer model, registry::ChangeSet chan
   if (admission_ != nullptr) admission_->set_model(model);
   const int64_t now_ms = loop_.now_ms();
   // Endpoints go along with those that wait already, if any do.
-  const int64_t latest_ms = has_rest(changed) ? 0 : now_ms + endpoints_at_most_ms_;
-  const auto take = [this, model = std::move(model), changed = std::move(changed), committed_ms = now_ms]() mutable {
+  const int64_t latest_ms = changed.has_rest() ? 0 : now_ms + endpoints_at_most_ms_;
+  auto take = [this, model = std::move(model), changed = std::move(changed), committed_ms = now_ms]() mutable {
     hub_.rollouts().on_commit(model->revision, committed_ms);
-    mesh_.set(std::move(model), changed, loop_.now_ms());
+    // What has waited here counts as waiting.
+    mesh_.set(std::move(model), changed, committed_ms);
     if (std::exchange(has_model_, true)) return;
     // Nobody calls where no workload was.
     if (!workloads_.all().empty()) mesh_.await_returns(loop_.now_ms() + workload_grace_ms_);

@@ -1,7 +1,6 @@
 #include "control-plane/xds/hub.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -257,7 +256,6 @@ absl::StatusOr<uint64_t> Hub::on_report(ReportId id, const v1::ReportRequest& re
 
 void Hub::take_report(const v1::ReportRequest& request, Session& session) {
   if (request.has_process() || request.has_workload()) views_.reported(*session.view, request);
-  std::set<Type> told;
   for (const v1::ResourceReport& each : request.resources()) {
     const std::optional<Type> type = snapshot::type_of_url(each.type_url());
     // What we never gave it is none of our business, and must not grow.
@@ -275,14 +273,15 @@ void Hub::take_report(const v1::ReportRequest& request, Session& session) {
                           .wall_ms = each.refused().time().seconds() * 1000};
     }
     session.progress->on_report(*type, each.name(), std::move(reported), *session.stream);
-    told.insert(*type);
+    views_.running(*session.view, *type, {*session.progress, *session.stream});
   }
   if (request.complete()) {
     session.progress->complete_report(*session.stream);
     // All that was told before counts from here.
-    told.insert(snapshot::kTypes.begin(), snapshot::kTypes.end());
+    for (const Type type : snapshot::kTypes) {
+      views_.running(*session.view, type, {*session.progress, *session.stream});
+    }
   }
-  for (const Type type : told) views_.running(*session.view, type, {*session.progress, *session.stream});
   session.progress->advance(*session.stream, clock_.monotonic_ms());
 }
 

@@ -31,7 +31,7 @@ class Views {
   virtual void release(const View& view) = 0;
   // After each request of a node for a type: what it wants and holds of it now.
   virtual void heard(const View&, Type, const Subscription&) {}
-  // After each request for a type, and each report that tells of one: something of it may run that did not.
+  // After each request for a type, and each resource of which a report tells: something of it may run that did not.
   virtual void running(const View&, Type, const Running&) {}
   // What a node says of its own process, and of the application beside it.
   virtual void reported(const View&, const v1::ReportRequest&) {}

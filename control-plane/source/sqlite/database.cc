@@ -145,12 +145,15 @@ absl::StatusOr<Statement> Database::prepare(std::string_view sql) {
   return Statement(this, statement);
 }
 
-absl::Status Database::run(const char* sql, std::optional<Statement>& statement) {
-  if (!statement.has_value()) {
-    absl::StatusOr<Statement> prepared = prepare(sql);
-    if (!prepared.ok()) return prepared.status();
-    statement = *std::move(prepared);
-  }
+absl::Status Database::prepare_once(std::string_view sql, std::optional<Statement>& statement) {
+  if (statement.has_value()) return absl::OkStatus();
+  absl::StatusOr<Statement> prepared = prepare(sql);
+  if (prepared.ok()) statement = *std::move(prepared);
+  return prepared.status();
+}
+
+absl::Status Database::run(std::string_view sql, std::optional<Statement>& statement) {
+  if (absl::Status status = prepare_once(sql, statement); !status.ok()) return status;
   return statement->run();
 }
 

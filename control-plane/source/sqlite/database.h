@@ -66,6 +66,8 @@ class Database {
 
   absl::Status execute(const char* sql);
   absl::StatusOr<Statement> prepare(std::string_view sql);
+  // Into `statement`, the first time.
+  absl::Status prepare_once(std::string_view sql, std::optional<Statement>& statement);
   // The number that a writer left in the file ("PRAGMA user_version=N"); 0 if none did.
   absl::StatusOr<int64_t> user_version();
   // All that `work`, which returns a status, writes, or if it or the commit fails nothing of it.
@@ -88,8 +90,7 @@ class Database {
   };
   explicit Database(std::string path) : path_(std::move(path)) {}
 
-  // Compiled the first time.
-  absl::Status run(const char* sql, std::optional<Statement>& statement);
+  absl::Status run(std::string_view sql, std::optional<Statement>& statement);
 
   const std::string path_;
   std::unique_ptr<sqlite3, Close> handle_;

@@ -201,13 +201,11 @@ absl::StatusOr<std::optional<Change>> SqliteStore::decide(const Write& write, Re
 
 absl::Status SqliteStore::store(const std::vector<Change>& changes, Revision revision, int64_t time_ms,
                                 const std::string& author) {
-  if (!insert_.has_value()) {
-    absl::StatusOr<Statement> prepared = database_->prepare(
-        "INSERT INTO changes(id, kind, namespace, name, revision, time_ms, author, content) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
-    if (!prepared.ok()) return prepared.status();
-    insert_ = *std::move(prepared);
-  }
+  const absl::Status prepared = database_->prepare_once(
+      "INSERT INTO changes(id, kind, namespace, name, revision, time_ms, author, content) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+      insert_);
+  if (!prepared.ok()) return prepared;
   insert_->bind(5, static_cast<int64_t>(revision)).bind(6, time_ms).bind(7, author);
   int64_t id = first_id_of(revision);
   for (const Change& change : changes) {
